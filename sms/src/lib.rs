@@ -1,1 +1,7 @@
-//! Placeholder.
+//! Serial GSM modems: the PDUs of SMS, the AT dialogue and a driver that never hangs.
+//!
+//! * [`pdu`] encodes and decodes SMS-SUBMIT, SMS-DELIVER and SMS-STATUS-REPORT;
+//!
+//! Everything but the port is sans-IO: bytes and a clock go in, bytes and decisions come out.
+
+pub mod pdu;
