@@ -1,0 +1,187 @@
+//! What the file may say but the gateway does not do yet: an error, not silence.
+//!
+//! Whoever builds one of these deletes its line.
+
+use toml::de::{DeTable, DeValue};
+
+use crate::read::form::{alternatives, integer};
+use crate::read::{join, quote};
+
+/// A key, or some values of it, behind which nothing is built yet.
+struct NotBuilt {
+    /// The key's path; members of lists as `[]`.
+    key: &'static str,
+    when: When,
+    /// What to do meanwhile, as the end of "allowed is …".
+    instead: &'static str,
+}
+
+enum When {
+    /// The key is there at all.
+    Present,
+    /// It is `true`.
+    True,
+    /// It is one of these words.
+    OneOf(&'static [&'static str]),
+}
+
+const LEAVE_OUT: &str = "leaving it out";
+
+const NOT_BUILT: &[NotBuilt] = &[
+    NotBuilt {
+        key: "auth.mode",
+        when: When::OneOf(&["learned", "jwt", "keys"]),
+        instead: "\"open\"",
+    },
+    NotBuilt {
+        key: "backup",
+        when: When::Present,
+        instead: LEAVE_OUT,
+    },
+    NotBuilt {
+        key: "callbacks.timeout",
+        when: When::Present,
+        instead: LEAVE_OUT,
+    },
+    NotBuilt {
+        key: "dispatch.planner",
+        when: When::OneOf(&["plan", "external"]),
+        instead: "\"nearest\"",
+    },
+    NotBuilt {
+        key: "drain.bulk",
+        when: When::True,
+        instead: "false",
+    },
+    NotBuilt {
+        key: "drain.credential_wait",
+        when: When::Present,
+        instead: LEAVE_OUT,
+    },
+    NotBuilt {
+        key: "drain.credentials",
+        when: When::OneOf(&["subject", "service"]),
+        instead: "\"none\"",
+    },
+    NotBuilt {
+        key: "ids.form",
+        when: When::OneOf(&["integer"]),
+        instead: "\"ulid\"",
+    },
+    NotBuilt {
+        key: "merchant[]",
+        when: When::Present,
+        instead: LEAVE_OUT,
+    },
+    NotBuilt {
+        key: "modem[]",
+        when: When::Present,
+        instead: LEAVE_OUT,
+    },
+    NotBuilt {
+        key: "route[].policy",
+        when: When::OneOf(&["cache", "queue"]),
+        instead: "\"forward\", \"act\" or \"local\"",
+    },
+    NotBuilt {
+        key: "shadow.bootstrap",
+        when: When::Present,
+        instead: LEAVE_OUT,
+    },
+    NotBuilt {
+        key: "sms",
+        when: When::Present,
+        instead: LEAVE_OUT,
+    },
+    NotBuilt {
+        key: "upstream.on_timeout",
+        when: When::OneOf(&["wait"]),
+        instead: "\"act\"",
+    },
+];
+
+impl When {
+    fn holds(&self, value: &DeValue<'_>) -> bool {
+        match self {
+            Self::Present => true,
+            Self::True => value.as_bool() == Some(true),
+            Self::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
+        }
+    }
+}
+
+/// What the reference page says about a key; `None` where all of it is built.
+pub(crate) fn remark(key: &str) -> Option<String> {
+    let entry = NOT_BUILT.iter().find(|entry| entry.key == key)?;
+    Some(match entry.when {
+        When::Present => "Not built yet.".to_owned(),
+        When::True => "`true` is not built yet.".to_owned(),
+        When::OneOf(words) => {
+            let are = if words.len() == 1 { "is" } else { "are" };
+            format!(
+                "{} {are} not built yet.",
+                alternatives(words.iter().map(|word| format!("`{word}`"))).replace(" or ", " and ")
+            )
+        }
+    })
+}
+
+/// Calls `report` with the place, the key and a message for everything in the document that is not
+/// built.
+pub(crate) fn find(document: &DeTable<'_>, report: &mut impl FnMut(usize, String, String)) {
+    walk(document, "", "", report);
+}
+
+fn walk(
+    table: &DeTable<'_>,
+    path: &str,
+    pattern: &str,
+    report: &mut impl FnMut(usize, String, String),
+) {
+    for (name, value) in table {
+        let (path, pattern) = (join(path, name.get_ref()), join(pattern, name.get_ref()));
+        visit(value, path, &pattern, report);
+    }
+}
+
+fn visit(
+    value: &toml::Spanned<DeValue<'_>>,
+    path: String,
+    pattern: &str,
+    report: &mut impl FnMut(usize, String, String),
+) {
+    if let Some(entry) = NOT_BUILT
+        .iter()
+        .find(|entry| entry.key == pattern && entry.when.holds(value.get_ref()))
+    {
+        let message = format!(
+            "found {}, which is not built yet, allowed is {}",
+            named(value.get_ref()),
+            entry.instead
+        );
+        report(value.span().start, path, message);
+        return;
+    }
+    match value.get_ref() {
+        DeValue::Table(inner) => walk(inner, &path, pattern, report),
+        DeValue::Array(members) => {
+            for (index, member) in members.iter().enumerate() {
+                visit(
+                    member,
+                    format!("{path}[{index}]"),
+                    &format!("{pattern}[]"),
+                    report,
+                );
+            }
+        }
+        _ => {}
+    }
+}
+
+fn named(value: &DeValue<'_>) -> String {
+    match value {
+        DeValue::String(text) => quote(text),
+        DeValue::Boolean(flag) => flag.to_string(),
+        value => integer(value).map_or_else(|| "a setting".to_owned(), |number| number.to_string()),
+    }
+}

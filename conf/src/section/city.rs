@@ -1,0 +1,126 @@
+//! What the gateway may do by itself, and for whom: `[auth]`, `[dispatch]`, `[acting]`,
+//! `[callbacks]`, `[[merchant]]`.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::read::field::{optional, or, required};
+use crate::read::form::{count, duration, flag, path, plain, text, word};
+use crate::read::list::list;
+use crate::read::{section, words};
+use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, secs};
+use crate::value::{Amount, CallbackTarget, is_label};
+
+words! {
+    /// Who may come in while the gateway acts.
+    pub enum AuthMode {
+        /// Whose credentials Oblivion accepted before the outage.
+        Learned = "learned",
+        /// Who carries a valid token.
+        Jwt = "jwt",
+        /// Who carries a known key.
+        Keys = "keys",
+        /// Everyone who reaches the listener.
+        Open = "open",
+    }
+}
+
+section! {
+    /// Who may come in while the gateway acts. While it forwards, Oblivion decides.
+    pub struct Auth {
+        /// `open` lets in everyone who reaches the listener: put the gateway behind something that
+        /// checks. It is the only mode that is built so far, and the default until `learned` is.
+        pub mode: AuthMode = or(word(), AuthMode::Open),
+    }
+}
+
+words! {
+    /// Who decides which pilot carries what.
+    pub enum Planner {
+        /// A plan over all pilots and orders.
+        Plan = "plan",
+        /// The nearest feasible pilot.
+        Nearest = "nearest",
+        /// A service of yours, with `plan` to fall back on.
+        External = "external",
+    }
+}
+
+section! {
+    /// Who carries what, while the gateway acts.
+    pub struct Dispatch {
+        /// Whether orders are assigned without being asked to.
+        pub auto: bool = or(flag(), true),
+        /// How often the city is planned anew.
+        pub interval: Duration = or(duration(secs(1)..=HOUR), secs(15)),
+        /// Who decides: `nearest` takes the nearest feasible pilot.
+        pub planner: Planner = or(word(), Planner::Nearest),
+        /// How long an offer stands before the order goes to somebody else.
+        pub offer_timeout: Duration = or(duration(SECOND..=HOUR), MINUTE),
+        /// A position older than this counts for less.
+        pub stale_after: Duration = or(duration(SECOND..=DAY), MINUTE * 5),
+        /// An order that Oblivion assigned is taken over after this long without its pilot's sign of
+        /// life.
+        pub adopt_after: Duration = or(duration(MINUTE..=DAY * 7), MINUTE * 30),
+    }
+}
+
+words! {
+    /// A decision that the gateway may make by itself while it acts. Facts (positions, pick-ups,
+    /// deliveries, cash) are always taken.
+    pub enum Command {
+        /// Taking a new order.
+        PlaceOrder = "placeOrder",
+        /// Changing an order.
+        UpdateOrder = "updateOrder",
+        /// Cancelling an order.
+        CancelOrder = "cancelOrder",
+        /// Giving an order to a pilot.
+        Assign = "assign",
+        /// Registering or changing a pilot.
+        SetPilot = "setPilot",
+    }
+}
+
+section! {
+    /// The limits of what the gateway decides by itself. Beyond them it answers 503
+    /// `beyond_stand_in`; facts are never beyond.
+    pub struct Acting {
+        /// The most cash to collect on one order, in the order's own currency.
+        pub max_cod_amount: Amount = or(text(), Amount::whole(5_000)),
+        /// Open orders of one merchant at most.
+        pub max_open_orders_per_merchant: u32 = or(count(0..=100_000_000), 200),
+        /// The decisions that it may make.
+        pub allow: Vec<Command> = or(
+            list(word()),
+            vec![Command::PlaceOrder, Command::UpdateOrder, Command::CancelOrder, Command::Assign, Command::SetPilot],
+        ),
+        /// How long into an outage it goes on deciding; without it, to its end.
+        pub max_duration: Option<Duration> = optional(duration(MINUTE..=DAY * 365), HOUR * 12),
+    }
+}
+
+section! {
+    /// Calls to pilots' apps and merchants' services.
+    pub struct Callbacks {
+        /// The only targets that may be registered: networks, hosts, `*.domain`. Empty, none.
+        pub allow: Vec<CallbackTarget> = or(list(text()), Vec::new()),
+        /// The longest that a call may take.
+        pub timeout: Duration = or(duration(MS * 100..=MINUTE), secs(5)),
+    }
+}
+
+section! {
+    /// A merchant whose service is told about its orders. Each needs an `id` of its own.
+    pub struct Merchant {
+        /// The `merchantId` of its orders.
+        pub id: String = required(plain("a merchantId", is_label), "M1".to_owned()),
+        /// Where its service listens; it must be within `callbacks.allow`.
+        pub callback_url: String = required(
+            plain("a URL of http or https", |text| is_label(text) && (text.starts_with("https://") || text.starts_with("http://"))),
+            "https://merchant.example.com/megamind".to_owned(),
+        ),
+        /// A file with the secret that signs the calls (Standard Webhooks, `whsec_…`).
+        pub secret_file: PathBuf = required(path(), PathBuf::from("/etc/megamind/m1.secret")),
+    }
+}

@@ -1,0 +1,90 @@
+//! What is kept on disk and in memory: `[store]`, `[orders]`, `[idempotency]`, `[ids]`, `[backup]`.
+
+use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
+use std::time::Duration;
+
+use crate::read::field::{or, required};
+use crate::read::form::{Form, bytes, count, duration, path, word};
+use crate::read::{section, words};
+use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, secs};
+use crate::value::size::{GIB, KIB, MIB};
+
+/// At least one, at most `most`.
+fn some_of(most: usize) -> impl Form<Value = NonZeroUsize> {
+    count(NonZeroUsize::MIN..=at_least_one(most))
+}
+
+fn at_least_one(number: usize) -> NonZeroUsize {
+    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
+}
+
+section! {
+    /// The journal, and the bounds of the queue before its writer.
+    pub struct Store {
+        /// The database file. A relative path starts at the working directory.
+        pub path: PathBuf = or(path(), PathBuf::from("megamind.db")),
+        /// The longest that a request waits for a place in the writer's queue before it is answered
+        /// 503 `overloaded`.
+        pub queue_timeout: Duration = or(duration(MS..=MINUTE), secs(2)),
+        /// Commands that may wait for the writer.
+        pub max_queue: NonZeroUsize = or(some_of(1_000_000), at_least_one(16_384)),
+        /// Bytes of their bodies.
+        pub max_queue_bytes: u64 = or(bytes(64 * KIB..=64 * GIB), 64 * MIB),
+        /// Commands that are committed together at most.
+        pub batch: NonZeroUsize = or(some_of(65_536), at_least_one(512)),
+    }
+}
+
+section! {
+    /// Finished orders.
+    pub struct Orders {
+        /// How long a finished order stays in memory; on disk it stays.
+        pub keep_terminal: Duration = or(duration(MINUTE..=DAY * 365), HOUR * 24),
+    }
+}
+
+section! {
+    /// Repeated requests, which get the first answer again.
+    pub struct Idempotency {
+        /// While acting, the same (merchantId, clientRef, content) within this window is one order.
+        pub natural_window: Duration = or(duration(Duration::ZERO..=DAY), MINUTE * 10),
+        /// How long a key and its answer are kept: longer than the longest outage and its drain.
+        pub keep_for: Duration = or(duration(MINUTE..=DAY * 365), DAY * 7),
+        /// Keys that are kept at most; the oldest settled ones go first.
+        pub max_keys: NonZeroUsize = or(some_of(1_000_000_000), at_least_one(10_000_000)),
+    }
+}
+
+words! {
+    /// The form of the ids that are given here.
+    pub enum IdForm {
+        /// `CITY-ULID`.
+        Ulid = "ulid",
+        /// Whole numbers from a reserved range, for clouds whose clients expect numbers.
+        Integer = "integer",
+    }
+}
+
+section! {
+    /// The ids of orders placed here.
+    pub struct Ids {
+        /// `ulid` is `CITY-ULID`; `integer` takes numbers from a reserved range.
+        pub form: IdForm = or(word(), IdForm::Ulid),
+    }
+}
+
+section! {
+    /// Copies made while running.
+    pub struct Backup {
+        /// How often.
+        pub every: Duration = required(duration(SECOND..=DAY * 31), HOUR),
+        /// The folder that the copies go to.
+        pub to: PathBuf = required(path(), PathBuf::from("/var/backups/megamind")),
+        /// Copies that are kept; older ones are deleted.
+        pub keep: NonZeroU32 = or(
+            count(NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(9_999)),
+            NonZeroU32::MIN.saturating_add(23),
+        ),
+    }
+}
