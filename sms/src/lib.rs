@@ -4,4 +4,6 @@
 //!
 //! Everything but the port is sans-IO: bytes and a clock go in, bytes and decisions come out.
 
+#[cfg(feature = "cli")]
+pub mod cli;
 pub mod pdu;

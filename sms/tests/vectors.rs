@@ -2,8 +2,8 @@
 //! libraries. Skipped, visibly, where the folder is missing.
 
 use megamind_sms::pdu::{
-    Address, Concat, DataCoding, Direction, Frame, Header, Prefix, Reference, ServiceTime, Submit,
-    Tpdu, UserData, Validity, header::Element, hex, validity::Relative,
+    Address, Concat, DataCoding, Direction, Frame, Header, Payload, Prefix, Reference, ServiceTime,
+    Submit, Tpdu, UserData, Validity, header::Element, hex, validity::Relative,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -126,16 +126,29 @@ fn submits_encode_back_from_their_stated_fields() {
             smsc,
             tpdu: build(vector, &decoded).into(),
         };
-        if built.to_hex() == pdu.to_uppercase() {
-            tried += 1;
-        } else {
-            eprintln!("{pdu}\n{}", built.to_hex());
-        }
+        let stated = without_spare_bits(pdu, &built);
+        assert_eq!(built.to_hex(), hex::format(&stated));
+        tried += 1;
     }
     assert!(
         all.is_empty() || tried > 100,
         "only {tried} vectors state a SUBMIT"
     );
+}
+
+/// The octets of `pdu`, except that the bits behind the last septet are as in `built`: one phone
+/// leaves something there that no field states.
+fn without_spare_bits(pdu: &str, built: &Frame) -> Vec<u8> {
+    let mut octets = hex::parse(pdu).unwrap();
+    let text = built.tpdu.user_data().unwrap();
+    if let Payload::Gsm7(septets) = text.payload() {
+        let header = text.header().map_or(0, |h| (h.len() * 8).div_ceil(7));
+        let used = (header + septets.len()) * 7 % 8;
+        if let (1.., Some(last)) = (used, octets.last_mut()) {
+            *last &= (1 << used) - 1;
+        }
+    }
+    octets
 }
 
 /// The message that the fields of `vector` describe. The flags of the first octet and the types of

@@ -5,7 +5,7 @@ use super::Error;
 /// Parses hexadecimal text of either case. White space around it is ignored.
 pub fn parse(text: &str) -> Result<Vec<u8>, Error> {
     let text = text.trim().as_bytes();
-    if text.len() % 2 != 0 {
+    if !text.len().is_multiple_of(2) {
         return Err(Error::OddHex);
     }
     let digit = |at: usize| {

@@ -185,10 +185,7 @@ fn validity_periods() {
         [0, 143, 144, 167, 168, 196, 197, 255].map(minutes),
         [5, 720, 750, 1440, 2880, 43_200, 50_400, 635_040]
     );
-    assert_eq!(
-        Relative::at_least(Duration::from_secs(24 * 3600)),
-        Relative(167)
-    );
+    assert_eq!(Relative::at_least(Duration::from_hours(24)), Relative(167));
     assert_eq!(Relative::at_least(Duration::MAX), Relative(255));
     assert_eq!(
         Enhanced::seconds(90).duration(),

@@ -118,5 +118,5 @@ pub(super) fn swapped(octet: u8) -> Option<u8> {
 
 /// Two decimal digits of `value` (below 100), swapped.
 pub(super) fn swap(value: u8) -> u8 {
-    value / 10 % 10 | (value % 10) << 4
+    (value / 10 % 10) | ((value % 10) << 4)
 }

@@ -27,6 +27,10 @@ const fn flag(on: bool, bit: u8) -> u8 {
 
 /// A message from the service centre (§9.2.2.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
+#[allow(
+    clippy::struct_excessive_bools,
+    reason = "independent bits of the first octet"
+)]
 pub struct Deliver {
     /// More messages wait at the service centre.
     pub more_messages: bool,

@@ -41,6 +41,9 @@ fn no_table_has_a_character_twice() {
     }
 }
 
+/// Language, block, gaps of the block, and the entries at 0x60 and from 0x7B on.
+type Row = (Language, u16, &'static [u16], [u16; 6]);
+
 /// The nine Indic locking tables of annex A.3 follow the layout that the Indic blocks of Unicode
 /// share: each letter sits where its offset in the block puts it. This states the layout once and
 /// the gaps of each language, independently of the tables.
@@ -65,8 +68,6 @@ fn the_indic_locking_tables_follow_the_common_layout() {
     run(0x50..=0x5F, 0x3E);
 
     let latin = "\n\r !)(,.0123456789:;?abcdefghijklmnopqrstuvwxyz";
-    // Language, block, gaps of the block, and the entries at 0x60 and from 0x7B on.
-    type Row = (Language, u16, &'static [u16], [u16; 6]);
     #[rustfmt::skip]
     let rows: [Row; 9] = [
         (Language::Bengali, 0x0980, &[0x0D, 0x0E, 0x11, 0x12, 0x29, 0x31, 0x33, 0x34, 0x35, 0x45, 0x46, 0x49, 0x4A], [0x9CE, 0x9D7, 0x9DC, 0x9DD, 0x9F0, 0x9F1]),

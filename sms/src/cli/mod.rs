@@ -1,0 +1,31 @@
+//! The operator's commands, as functions that write to where they are told:
+//! `sms decode`, `sms encode` and `sms probe`.
+
+mod decode;
+mod encode;
+#[cfg(test)]
+mod tests;
+
+pub use decode::{DecodeArgs, decode};
+pub use encode::{EncodeArgs, EncodeError, encode};
+
+use std::{io, process::ExitCode};
+
+/// `megamind sms …`.
+#[derive(Debug, Clone, clap::Subcommand)]
+pub enum Command {
+    /// Say what PDUs mean
+    Decode(DecodeArgs),
+    /// Make the PDUs for a text
+    Encode(EncodeArgs),
+}
+
+impl Command {
+    /// Runs the command. What the operator asked for goes to `out`, what went wrong to `err`.
+    pub fn run(&self, out: &mut dyn io::Write, err: &mut dyn io::Write) -> io::Result<ExitCode> {
+        match self {
+            Self::Decode(args) => decode(args, out),
+            Self::Encode(args) => encode(args, out, err),
+        }
+    }
+}
