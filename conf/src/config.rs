@@ -121,9 +121,19 @@ impl Config {
             let taken = listeners[..index]
                 .iter()
                 .find(|(_, other)| collide(*address, *other));
-            if let Some((other_key, other)) = taken {
-                section.refuse(key, format!("found {address}, which {other_key} takes with {other}; allowed is an address of its own"));
-            }
+            let Some((other_key, other)) = taken else {
+                continue;
+            };
+            // Blame what is written rather than a default.
+            let ((key, address), (other_key, other)) = if section.has(key) {
+                ((key, address), (other_key, other))
+            } else {
+                ((other_key, other), (key, address))
+            };
+            let message = format!(
+                "found {address}, which {other_key} takes with {other}; allowed is an address of its own"
+            );
+            section.refuse(key, message);
         }
     }
 

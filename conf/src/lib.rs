@@ -19,6 +19,7 @@ mod not_built;
 mod read;
 mod reference;
 pub mod section;
+mod syntax;
 pub mod value;
 
 pub use config::Config;
@@ -30,7 +31,8 @@ pub use value::{
 };
 
 use diagnostic::{Places, Position};
-use read::{Ledger, Section, join};
+use read::{Fault, Ledger, Section, join};
+use syntax::Broken;
 
 /// A configuration file is not larger.
 const LARGEST: u64 = 1024 * 1024;
@@ -52,8 +54,8 @@ pub fn load(path: &Path) -> Result<Config, Vec<Diagnostic>> {
             message,
         }]
     };
-    let bytes =
-        files::read_bounded(path, LARGEST).map_err(|reason| refuse(Position::START, reason))?;
+    let bytes = files::read_bounded(path, LARGEST)
+        .map_err(|reason| refuse(Position::START, format!("found a file {reason}")))?;
     let text = String::from_utf8(bytes).map_err(|error| {
         let valid = error.utf8_error().valid_up_to();
         let text = String::from_utf8_lossy(&error.as_bytes()[..valid]).into_owned();
@@ -74,30 +76,23 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
     let (document, syntax) = DeTable::parse_recoverable(text);
     let document = document.get_ref();
 
+    let broken = Broken::new(text, &syntax);
+
     let mut ledger = Ledger {
         broken_syntax: !syntax.is_empty(),
         ..Ledger::default()
     };
     let mut config: Config = Section::root(Some(document), &mut ledger).read();
+    not_built::find(document, &mut ledger);
     let mut faults = ledger.faults;
-    not_built::find(document, &mut |offset, key, message| {
-        faults.push(read::Fault {
-            offset,
-            key,
-            message,
-        })
-    });
-    faults.extend(syntax.iter().map(|error| read::Fault {
-        offset: error.span().map_or(0, |span| span.start),
-        key: "syntax".to_owned(),
-        message: format!("found {}, allowed is TOML", error.message()),
-    }));
+    faults.retain(|fault| !broken.covers(text, fault));
+    faults.extend(broken.faults);
     if faults.is_empty() {
         config.places = places(file, text, document);
         return Ok(config);
     }
     faults.sort_by_key(|fault| fault.offset);
-    let diagnostic = |fault: read::Fault| {
+    let diagnostic = |fault: Fault| {
         let Position { line, column } = Position::of(text, fault.offset);
         Diagnostic {
             file: file.to_owned(),

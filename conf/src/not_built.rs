@@ -4,8 +4,8 @@
 
 use toml::de::{DeTable, DeValue};
 
-use crate::read::form::{alternatives, integer};
-use crate::read::{join, quote};
+use crate::read::form::alternatives;
+use crate::read::{At, Ledger, describe, join};
 
 /// A key, or some values of it, behind which nothing is built yet.
 struct NotBuilt {
@@ -126,62 +126,44 @@ pub(crate) fn remark(key: &str) -> Option<String> {
     })
 }
 
-/// Calls `report` with the place, the key and a message for everything in the document that is not
-/// built.
-pub(crate) fn find(document: &DeTable<'_>, report: &mut impl FnMut(usize, String, String)) {
-    walk(document, "", "", report);
+/// Notes everything in the document that is not built.
+pub(crate) fn find(document: &DeTable<'_>, ledger: &mut Ledger) {
+    walk(document, "", "", ledger);
 }
 
-fn walk(
-    table: &DeTable<'_>,
-    path: &str,
-    pattern: &str,
-    report: &mut impl FnMut(usize, String, String),
-) {
+fn walk(table: &DeTable<'_>, path: &str, pattern: &str, ledger: &mut Ledger) {
     for (name, value) in table {
-        let (path, pattern) = (join(path, name.get_ref()), join(pattern, name.get_ref()));
-        visit(value, path, &pattern, report);
+        let at = At {
+            key: join(path, name.get_ref()),
+            value,
+        };
+        visit(&at, &join(pattern, name.get_ref()), ledger);
     }
 }
 
-fn visit(
-    value: &toml::Spanned<DeValue<'_>>,
-    path: String,
-    pattern: &str,
-    report: &mut impl FnMut(usize, String, String),
-) {
-    if let Some(entry) = NOT_BUILT
-        .iter()
-        .find(|entry| entry.key == pattern && entry.when.holds(value.get_ref()))
-    {
+fn visit(at: &At<'_>, pattern: &str, ledger: &mut Ledger) {
+    let value = at.value.get_ref();
+    let entry = NOT_BUILT.iter().find(|entry| entry.key == pattern);
+    if let Some(entry) = entry.filter(|entry| entry.when.holds(value)) {
         let message = format!(
             "found {}, which is not built yet, allowed is {}",
-            named(value.get_ref()),
+            describe(value),
             entry.instead
         );
-        report(value.span().start, path, message);
+        ledger.note(at.value.span().start, &at.key, message);
         return;
     }
-    match value.get_ref() {
-        DeValue::Table(inner) => walk(inner, &path, pattern, report),
+    match value {
+        DeValue::Table(inner) => walk(inner, &at.key, pattern, ledger),
         DeValue::Array(members) => {
-            for (index, member) in members.iter().enumerate() {
-                visit(
-                    member,
-                    format!("{path}[{index}]"),
-                    &format!("{pattern}[]"),
-                    report,
-                );
+            for (index, value) in members.iter().enumerate() {
+                let at = At {
+                    key: format!("{}[{index}]", at.key),
+                    value,
+                };
+                visit(&at, &format!("{pattern}[]"), ledger);
             }
         }
         _ => {}
-    }
-}
-
-fn named(value: &DeValue<'_>) -> String {
-    match value {
-        DeValue::String(text) => quote(text),
-        DeValue::Boolean(flag) => flag.to_string(),
-        value => integer(value).map_or_else(|| "a setting".to_owned(), |number| number.to_string()),
     }
 }

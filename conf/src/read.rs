@@ -13,6 +13,13 @@ use toml::de::{DeTable, DeValue};
 pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod list;
+pub(crate) mod number;
+
+/// No list and no table of free names is longer.
+const MOST: usize = 1024;
+
+/// More mistakes than this are not noted: the file is no configuration.
+const MOST_FAULTS: usize = 500;
 
 /// A mistake, by its place in the text.
 #[derive(Debug)]
@@ -67,14 +74,18 @@ pub(crate) struct Ledger {
 impl Ledger {
     /// Notes a fault, unless the same key (or a part of it) is at fault already: what is derived
     /// from a broken value is noise.
-    fn note(&mut self, offset: usize, key: &str, message: String) {
-        if !self.blames(key) {
+    pub(crate) fn note(&mut self, offset: usize, key: &str, message: String) {
+        if !self.is_full() && !self.blames(key) {
             self.faults.push(Fault {
                 offset,
                 key: key.to_owned(),
                 message,
             });
         }
+    }
+
+    fn is_full(&self) -> bool {
+        self.faults.len() >= MOST_FAULTS
     }
 
     fn blames(&self, key: &str) -> bool {
@@ -151,17 +162,18 @@ impl<'d, 'l> Section<'d, 'l> {
     /// Notes what is wrong with the value of `name`, or with its absence; for rules that look at
     /// more than one key. `name` may reach into sub-tables and lists (`tls.cert`, `route[2].path`).
     pub(crate) fn refuse(&mut self, name: &str, message: impl Into<String>) {
-        let offset = self
-            .table
-            .and_then(|table| locate(table, name))
-            .unwrap_or(self.offset);
+        let offset = match self.table.and_then(|table| locate(table, name)) {
+            Some(Located::Here(offset) | Located::Around(offset)) => offset,
+            None => self.offset,
+        };
         self.ledger
             .note(offset, &join(&self.path, name), message.into());
     }
 
-    /// Whether the file says anything about `name`.
+    /// Whether the file says anything about `name`, a path as for [`Section::refuse`].
     pub(crate) fn has(&self, name: &str) -> bool {
-        self.table.is_some_and(|table| table.contains_key(name))
+        let located = self.table.and_then(|table| locate(table, name));
+        matches!(located, Some(Located::Here(_)))
     }
 
     fn take(&mut self, name: &'static str) -> Option<At<'d>> {
@@ -230,12 +242,14 @@ impl<'d, 'l> Section<'d, 'l> {
         let Some(table) = self.table else { return };
         for (key, _) in table {
             let name = key.get_ref().as_ref();
-            if self.known.contains(&name) {
+            if self.known.contains(&name) || self.ledger.is_full() {
                 continue;
             }
-            let meant = nearest(name, self.known.iter().copied())
-                .map(str::to_owned)
-                .or_else(|| crate::reference::elsewhere(name))
+            let meant = match nearest(name, self.known.iter().copied()) {
+                Some(near) => Some(near.to_owned()),
+                None => crate::reference::elsewhere(name),
+            };
+            let meant = meant
                 .map(|meant| format!(", did you mean {meant}?"))
                 .unwrap_or_default();
             let allowed = self.known.join(", ");
@@ -246,26 +260,32 @@ impl<'d, 'l> Section<'d, 'l> {
     }
 }
 
-/// Where the value of a path stands, or the innermost table or list around it that is written.
-fn locate(table: &DeTable<'_>, path: &str) -> Option<usize> {
-    let (head, rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
+/// The offset of a value, or of the innermost table or list around it that is written.
+enum Located {
+    Here(usize),
+    Around(usize),
+}
+
+fn locate(table: &DeTable<'_>, path: &str) -> Option<Located> {
+    let (head, mut rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
     let mut value = table.get(head)?;
-    let mut rest = rest;
     while let Some((index, after)) = rest
         .strip_prefix('[')
         .and_then(|index| index.split_once(']'))
     {
-        let member = value
-            .get_ref()
-            .as_array()
-            .and_then(|members| members.get(index.parse::<usize>().ok()?));
+        let members = value.get_ref().as_array();
+        let member = members.and_then(|members| members.get(index.parse::<usize>().ok()?));
         let Some(member) = member else { break };
         (value, rest) = (member, after);
+    }
+    let offset = value.span().start;
+    if rest.is_empty() {
+        return Some(Located::Here(offset));
     }
     let inner = rest
         .strip_prefix('.')
         .and_then(|path| locate(value.get_ref().as_table()?, path));
-    Some(inner.unwrap_or(value.span().start))
+    Some(inner.unwrap_or(Located::Around(offset)))
 }
 
 /// `path.name`, with names that are no bare TOML keys in quotes.
@@ -307,7 +327,7 @@ pub(crate) fn quote(text: &str) -> String {
 }
 
 /// What stands in the file, in words.
-fn describe(value: &DeValue<'_>) -> String {
+pub(crate) fn describe(value: &DeValue<'_>) -> String {
     const LONGEST: usize = 60;
     match value {
         DeValue::String(text) if text.chars().count() > LONGEST => {

@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use crate::config::Config;
 use crate::not_built;
+use crate::read::form::alternatives;
 use crate::read::{Count, Entry, Ledger, Presence, Section};
 
 /// What the example file sets, because it needs no more to be tried out; the rest it shows as
@@ -20,16 +21,26 @@ fn catalogue() -> Vec<Entry> {
     ledger.catalogue.unwrap_or_default()
 }
 
-/// The full path of the one key, in whatever section, that has this name; for who wrote the right
+/// The full paths of the keys, in whatever section, that have this name; for who wrote the right
 /// key in the wrong place.
 pub(crate) fn elsewhere(name: &str) -> Option<String> {
-    let mut found = catalogue().into_iter().filter_map(|entry| match entry {
+    let paths = catalogue().into_iter().filter_map(|entry| match entry {
         Entry::Key { path, .. } | Entry::Table { path, .. } => {
-            (path.rsplit('.').next() == Some(name)).then_some(path)
+            (last(&path) == name).then_some(path)
         }
     });
-    let only = found.next()?;
-    found.next().is_none().then_some(only)
+    let paths: Vec<_> = paths.collect();
+    (!paths.is_empty()).then(|| alternatives(paths.into_iter()))
+}
+
+/// The paths of all keys that are in no list of tables.
+#[cfg(test)]
+pub(crate) fn keys() -> Vec<String> {
+    let path = |entry| match entry {
+        Entry::Key { path, .. } if !path.contains('[') => Some(path),
+        _ => None,
+    };
+    catalogue().into_iter().filter_map(path).collect()
 }
 
 /// The reference page, in Markdown: every key with what it may hold, its default and what it does.
@@ -78,7 +89,7 @@ pub fn reference() -> String {
                 let remark = not_built::remark(&path)
                     .map(|remark| format!(" **{remark}**"))
                     .unwrap_or_default();
-                let name = path.rsplit('.').next().unwrap_or_default();
+                let name = last(&path);
                 let row = [format!("`{name}`"), allowed, default, flow(doc) + &remark]
                     .map(|cell| cell.replace('|', "\\|"));
                 let _ = writeln!(page, "| {} |", row.join(" | "));
@@ -88,27 +99,23 @@ pub fn reference() -> String {
     page
 }
 
-/// The example file: every section and key with its default, as comments, and set what must be set.
+/// The example file: every section and key with its default as a comment, and set what must be
+/// set. A remark begins with `# `, a setting that is commented out with `#` alone.
 pub fn example() -> String {
     let mut file = String::from(
         "# MegaMind's configuration. `megamind check --config FILE` names every mistake in it.\n\
          # What is commented out shows the default, or an example where there is none.\n\
-         # All keys and their limits: conf/REFERENCE.md.\n",
+         # All keys and their limits: conf/REFERENCE.md.\n\n",
     );
-    // Comment out a section as a whole where its mere presence would say something.
-    let mut commented = false;
+    // A section whose mere presence would say something is commented out as a whole.
+    let mut off = false;
     for entry in catalogue() {
         match entry {
             Entry::Table { path, about, count } => {
-                commented = count != Count::One;
+                off = count != Count::One;
                 file.push('\n');
-                comment(&mut file, about);
-                let _ = writeln!(
-                    file,
-                    "{}{}",
-                    if commented { "# " } else { "" },
-                    header(&path, count)
-                );
+                remarks(&mut file, &path, about);
+                setting(&mut file, !off, &header(&path, count));
             }
             Entry::Key {
                 path,
@@ -116,24 +123,36 @@ pub fn example() -> String {
                 presence,
                 ..
             } => {
-                comment(&mut file, doc);
-                let set = SET
-                    .iter()
-                    .find(|(key, _)| *key == path)
-                    .map(|(_, value)| (*value).to_owned());
-                let (value, live) = match (set, presence) {
-                    (Some(value), _) => (value, true),
-                    (None, Presence::Required { sample }) => (sample, !commented),
+                remarks(&mut file, &path, doc);
+                let set = SET.iter().find(|(key, _)| *key == path);
+                let (value, on) = match (set, presence) {
+                    (Some((_, value)), _) => ((*value).to_owned(), true),
+                    (None, Presence::Required { sample }) => (sample, !off),
                     (None, Presence::Default(value) | Presence::Optional { sample: value }) => {
                         (value, false)
                     }
                 };
-                let name = path.rsplit('.').next().unwrap_or_default();
-                let _ = writeln!(file, "{}{name} = {value}", if live { "" } else { "# " });
+                setting(&mut file, on, &format!("{} = {value}", last(&path)));
             }
         }
     }
     file
+}
+
+fn remarks(file: &mut String, path: &str, doc: &str) {
+    let not_built = not_built::remark(path);
+    for line in doc.lines().chain(not_built.as_deref()) {
+        let _ = writeln!(file, "# {}", line.trim());
+    }
+}
+
+fn setting(file: &mut String, on: bool, line: &str) {
+    let _ = writeln!(file, "{}{line}", if on { "" } else { "#" });
+}
+
+/// The key's own name, without the path to it.
+fn last(path: &str) -> &str {
+    path.rsplit('.').next().unwrap_or(path)
 }
 
 fn header(path: &str, count: Count) -> String {
@@ -153,12 +172,6 @@ fn flow(doc: &str) -> String {
         .join(" ")
         .trim()
         .to_owned()
-}
-
-fn comment(file: &mut String, doc: &str) {
-    for line in doc.lines() {
-        let _ = writeln!(file, "# {}", line.trim());
-    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! What holds when a key is absent: a default, nothing, or a fault.
 
 use super::form::Form;
-use super::{At, Count, Entry, Presence, Section, Table, join};
+use super::{At, Count, Entry, MOST, Presence, Section, Table, join};
 
 /// A field of a section, ready to be read.
 pub(crate) trait Field<T> {
@@ -176,6 +176,11 @@ impl<T: Table> Field<Vec<T>> for Tables {
                 .refuse(&at, &format!("a list of tables, [[{}]]", at.key), None);
             return Vec::new();
         };
+        if members.len() > MOST {
+            let allowed = format!("a list of {MOST} tables at most");
+            section.ledger.refuse(&at, &allowed, None);
+            return Vec::new();
+        }
         let mut read = Vec::with_capacity(members.len());
         for (index, value) in members.iter().enumerate() {
             let at = At {

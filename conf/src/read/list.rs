@@ -5,10 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::form::{Form, Text, show_table};
-use super::{At, Ledger, join, nearest, quote};
-
-/// No list of the file is longer.
-const MOST: usize = 1024;
+use super::{At, Ledger, MOST, join, nearest, quote};
 
 /// A list, possibly empty.
 pub(crate) fn list<F: Form>(inner: F) -> impl Form<Value = Vec<F::Value>> {
@@ -128,7 +125,7 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
 
     fn read(&self, at: &At<'_>, ledger: &mut Ledger) -> Option<Self::Value> {
         let Some(table) = at.value.get_ref().as_table() else {
-            ledger.refuse(at, &self.allowed(), None);
+            ledger.refuse(at, "a table of names", None);
             return None;
         };
         let inner = super::form::text::<T>();
@@ -151,8 +148,7 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
                     .map(|meant| format!(", did you mean {}?", super::key_name(meant)))
                     .unwrap_or_default();
                 let message = format!(
-                    "found an unknown name, allowed are {}{meant}",
-                    self.canonical.join(", ")
+                    "found an unknown name, allowed is one of those that conf/REFERENCE.md lists{meant}"
                 );
                 ledger.note(name.span().start, &at.key, message);
                 continue;

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::read::field::{optional, or, required};
-use crate::read::form::{count, duration, flag, path, plain, text, word};
+use crate::read::form::{flag, path, plain, text, word};
 use crate::read::list::list;
+use crate::read::number::{count, duration};
 use crate::read::{section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, secs};
 use crate::value::{Amount, CallbackTarget, is_label};

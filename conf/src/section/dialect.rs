@@ -11,8 +11,9 @@ use jiff::fmt::strtime;
 use jiff::tz::TimeZone;
 
 use crate::read::field::{optional, optional_table, or, required};
-use crate::read::form::{Form, Text, count, members, plain, scalar, text};
+use crate::read::form::{Form, Text, members, plain, scalar, text};
 use crate::read::list::renames;
+use crate::read::number::count;
 use crate::read::{Section, section};
 use crate::value::{Scalar, UrlPath, is_label};
 
@@ -230,10 +231,11 @@ impl fmt::Display for WireName {
 }
 
 impl Text for WireName {
-    const ALLOWED: &'static str = "the name on the wire";
+    const ALLOWED: &'static str = "the name on the wire, without brackets";
 
     fn parse(text: &str) -> Option<Self> {
-        is_label(text).then(|| Self(text.to_owned()))
+        // Brackets nest in form-encoded bodies.
+        (is_label(text) && !text.contains(['[', ']'])).then(|| Self(text.to_owned()))
     }
 }
 

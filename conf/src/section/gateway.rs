@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::read::field::{optional, optional_table, or, required};
-use crate::read::form::{count, duration, flag, path, text, word};
+use crate::read::form::{flag, path, text, word};
 use crate::read::list::one_or_more;
+use crate::read::number::{count, duration};
 use crate::read::{Section, section, words};
 use crate::value::duration::{HOUR, MINUTE, SECOND, secs};
 

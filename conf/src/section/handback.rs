@@ -4,8 +4,9 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::time::Duration;
 
 use crate::read::field::or;
-use crate::read::form::{count, duration, flag, text, word};
+use crate::read::form::{flag, text, word};
 use crate::read::list::list;
+use crate::read::number::{count, duration};
 use crate::read::{Section, section, words};
 use crate::value::UrlPath;
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, ms, secs};

@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::read::field::{or, required};
-use crate::read::form::{Form, bytes, count, duration, path, word};
+use crate::read::form::{Form, path, word};
+use crate::read::number::{bytes, count, duration};
 use crate::read::{section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, secs};
 use crate::value::size::{GIB, KIB, MIB};

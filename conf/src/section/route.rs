@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::read::field::{optional, or, required};
-use crate::read::form::{duration, text, word};
+use crate::read::form::{text, word};
 use crate::read::list::list;
+use crate::read::number::duration;
 use crate::read::{Section, section, words};
 use crate::value::PathPattern;
 use crate::value::duration::{DAY, HOUR, SECOND};

@@ -4,7 +4,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::read::field::{optional, or, required};
-use crate::read::form::{count, duration, path, plain, ratio, word};
+use crate::read::form::{path, plain, word};
+use crate::read::number::{count, duration, ratio};
 use crate::read::{section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE};
 use crate::value::{Ratio, is_label};

@@ -5,8 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::read::field::{optional, optional_table, or, required, table};
-use crate::read::form::{Form, count, duration, path, plain, ratio, scalar, text, word};
+use crate::read::form::{Form, path, plain, scalar, text, word};
 use crate::read::list::{list, some};
+use crate::read::number::{count, duration, ratio};
 use crate::read::{Section, section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, ms, secs};
 use crate::value::net::is_host;
