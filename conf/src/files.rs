@@ -36,7 +36,9 @@ impl Config {
                     .diagnostic(&key, format!("found \"{}\", {reason}", path.display())),
             )
         };
-        self.files().into_iter().filter_map(problem).collect()
+        let mut problems: Vec<_> = self.files().into_iter().filter_map(problem).collect();
+        problems.sort_by_key(|problem| (problem.line, problem.column));
+        problems
     }
 
     fn files(&self) -> Vec<(String, &Path, Holds)> {

@@ -3,7 +3,7 @@
 //! [`load`] reads a TOML file and gives either a [`Config`], whose types cannot hold nonsense, or
 //! the list of all its mistakes, each a [`Diagnostic`] with file, line, column and key.
 //! [`Config::check_files`] then looks at the files that the configuration names. All keys are
-//! defined once, in [`section`]; [`reference`] and [`example`] are written from the same
+//! defined once; [`reference()`] and [`example`] are written from the same
 //! definition.
 //!
 //! Relative paths in the file start at the working directory.
@@ -18,9 +18,9 @@ mod files;
 mod not_built;
 mod read;
 mod reference;
-pub mod section;
+mod section;
 mod syntax;
-pub mod value;
+mod value;
 
 pub use config::Config;
 pub use diagnostic::Diagnostic;

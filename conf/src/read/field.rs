@@ -86,14 +86,11 @@ impl<F: Form> Field<F::Value> for Required<F> {
             sample: self.form.show(&self.sample),
         };
         section.list_key(name, doc, || self.form.allowed(), sample);
-        let value = match section.take(name) {
-            Some(at) => self.form.read(&at, section.ledger),
-            None => {
-                section.missing(name, &self.form.allowed());
-                None
-            }
+        let Some(at) = section.take(name) else {
+            section.missing(name, &self.form.allowed());
+            return self.sample;
         };
-        value.unwrap_or(self.sample)
+        self.form.read(&at, section.ledger).unwrap_or(self.sample)
     }
 }
 
@@ -132,13 +129,12 @@ struct SubTable;
 impl<T: Table> Field<T> for SubTable {
     fn read(self, section: &mut Section<'_, '_>, name: &'static str, _doc: &'static str) -> T {
         list_table::<T>(section, name, Count::One);
-        match section.take(name) {
-            Some(at) => match section.enter(&at) {
-                Some(inner) => inner.read(),
-                None => section.absent(name).read(),
-            },
-            None => section.absent(name).read(),
+        if let Some(at) = section.take(name)
+            && let Some(inner) = section.enter(&at)
+        {
+            return inner.read();
         }
+        section.absent(name).read()
     }
 }
 

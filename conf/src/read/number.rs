@@ -39,6 +39,16 @@ impl Whole for NonZeroUsize {
     }
 }
 
+/// A number that is not 0, checked when this is compiled.
+pub(crate) const fn nz<const N: usize>() -> NonZeroUsize {
+    const { NonZeroUsize::new(N).expect("not 0") }
+}
+
+/// As [`nz`].
+pub(crate) const fn nz32<const N: u32>() -> NonZeroU32 {
+    const { NonZeroU32::new(N).expect("not 0") }
+}
+
 /// A whole number within a range.
 pub(crate) fn count<T: Whole>(range: RangeInclusive<T>) -> impl Form<Value = T> {
     Count { range }
@@ -131,7 +141,7 @@ impl Form for Span {
 
     fn allowed(&self) -> String {
         let (least, most) = (self.show(self.range.start()), self.show(self.range.end()));
-        format!("a duration from {least} to {most}, in units of ms, s, m, h or d")
+        format!("a duration from {least} to {most}")
     }
 
     fn read(&self, at: &At<'_>, ledger: &mut Ledger) -> Option<Duration> {
@@ -144,7 +154,8 @@ impl Form for Span {
                 .map(str::to_owned)
                 .or_else(|| integer(value).map(|number| number.to_string()));
             let meant = text.and_then(|text| duration::guess(&text).find(within));
-            ledger.refuse(at, &self.allowed(), meant.map(|meant| self.show(&meant)));
+            let allowed = self.allowed() + ", in units of ms, s, m, h or d";
+            ledger.refuse(at, &allowed, meant.map(|meant| self.show(&meant)));
         }
         read
     }
@@ -168,7 +179,7 @@ impl Form for Bytes {
 
     fn allowed(&self) -> String {
         let (least, most) = (self.show(self.range.start()), self.show(self.range.end()));
-        format!("a size from {least} to {most}, in units of B, KiB, MiB or GiB")
+        format!("a size from {least} to {most}")
     }
 
     fn read(&self, at: &At<'_>, ledger: &mut Ledger) -> Option<u64> {
@@ -181,7 +192,8 @@ impl Form for Bytes {
                 .map(str::to_owned)
                 .or_else(|| integer(value).map(|number| number.to_string()));
             let meant = text.and_then(|text| size::guess(&text)).filter(within);
-            ledger.refuse(at, &self.allowed(), meant.map(|meant| self.show(&meant)));
+            let allowed = self.allowed() + ", in units of B, KiB, MiB or GiB";
+            ledger.refuse(at, &allowed, meant.map(|meant| self.show(&meant)));
         }
         read
     }

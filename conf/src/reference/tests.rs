@@ -43,7 +43,7 @@ fn defaults() -> Vec<(String, String)> {
     for entry in catalogue() {
         match entry {
             Entry::Table { path, count, .. } if count != Count::One => {
-                optional.push(format!("{path}."))
+                optional.push(format!("{path}."));
             }
             Entry::Key {
                 path,

@@ -6,7 +6,7 @@ use std::time::Duration;
 use crate::read::field::or;
 use crate::read::form::{flag, text, word};
 use crate::read::list::list;
-use crate::read::number::{count, duration};
+use crate::read::number::{count, duration, nz, nz32};
 use crate::read::{Section, section, words};
 use crate::value::UrlPath;
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, ms, secs};
@@ -50,13 +50,13 @@ section! {
         pub max_rate: u32 = or(count(0..=1_000_000), 500),
         /// Replays under way at once at most.
         pub max_concurrency: NonZeroUsize = or(
-            count(NonZeroUsize::MIN..=NonZeroUsize::MIN.saturating_add(4_095)),
-            NonZeroUsize::MIN.saturating_add(31),
+            count(nz::<1>()..=nz::<4_096>()),
+            nz::<32>(),
         ),
         /// Members of one bulk call at most.
         pub bulk_size: NonZeroUsize = or(
-            count(NonZeroUsize::MIN..=NonZeroUsize::MIN.saturating_add(9_999)),
-            NonZeroUsize::MIN.saturating_add(199),
+            count(nz::<1>()..=nz::<10_000>()),
+            nz::<200>(),
         ),
         /// Whether delivery events that were never sent before go in bulk calls.
         pub bulk: bool = or(flag(), false),
@@ -65,8 +65,8 @@ section! {
         pub assigned: Assigned = or(word(), Assigned::Send),
         /// Attempts after which an entry is parked that keeps failing while others pass.
         pub max_attempts: NonZeroU32 = or(
-            count(NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(999_999)),
-            NonZeroU32::MIN.saturating_add(19),
+            count(nz32::<1>()..=nz32::<1_000_000>()),
+            nz32::<20>(),
         ),
         /// The pause after a first failed attempt; it doubles with each further one, with jitter.
         pub backoff: Duration = or(duration(MS..=HOUR), ms(200)),

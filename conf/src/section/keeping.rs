@@ -5,20 +5,11 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::read::field::{or, required};
-use crate::read::form::{Form, path, word};
-use crate::read::number::{bytes, count, duration};
+use crate::read::form::{path, word};
+use crate::read::number::{bytes, count, duration, nz, nz32};
 use crate::read::{section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, secs};
 use crate::value::size::{GIB, KIB, MIB};
-
-/// At least one, at most `most`.
-fn some_of(most: usize) -> impl Form<Value = NonZeroUsize> {
-    count(NonZeroUsize::MIN..=at_least_one(most))
-}
-
-fn at_least_one(number: usize) -> NonZeroUsize {
-    NonZeroUsize::new(number).unwrap_or(NonZeroUsize::MIN)
-}
 
 section! {
     /// The journal, and the bounds of the queue before its writer.
@@ -29,11 +20,11 @@ section! {
         /// 503 `overloaded`.
         pub queue_timeout: Duration = or(duration(MS..=MINUTE), secs(2)),
         /// Commands that may wait for the writer.
-        pub max_queue: NonZeroUsize = or(some_of(1_000_000), at_least_one(16_384)),
+        pub max_queue: NonZeroUsize = or(count(nz::<1>()..=nz::<1_000_000>()), nz::<16_384>()),
         /// Bytes of their bodies.
         pub max_queue_bytes: u64 = or(bytes(64 * KIB..=64 * GIB), 64 * MIB),
         /// Commands that are committed together at most.
-        pub batch: NonZeroUsize = or(some_of(65_536), at_least_one(512)),
+        pub batch: NonZeroUsize = or(count(nz::<1>()..=nz::<65_536>()), nz::<512>()),
     }
 }
 
@@ -53,7 +44,7 @@ section! {
         /// How long a key and its answer are kept: longer than the longest outage and its drain.
         pub keep_for: Duration = or(duration(MINUTE..=DAY * 365), DAY * 7),
         /// Keys that are kept at most; the oldest settled ones go first.
-        pub max_keys: NonZeroUsize = or(some_of(1_000_000_000), at_least_one(10_000_000)),
+        pub max_keys: NonZeroUsize = or(count(nz::<1>()..=nz::<1_000_000_000>()), nz::<10_000_000>()),
     }
 }
 
@@ -84,8 +75,8 @@ section! {
         pub to: PathBuf = required(path(), PathBuf::from("/var/backups/megamind")),
         /// Copies that are kept; older ones are deleted.
         pub keep: NonZeroU32 = or(
-            count(NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(9_999)),
-            NonZeroU32::MIN.saturating_add(23),
+            count(nz32::<1>()..=nz32::<10_000>()),
+            nz32::<24>(),
         ),
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::read::field::{optional, optional_table, or, required, table};
 use crate::read::form::{Form, path, plain, scalar, text, word};
 use crate::read::list::{list, some};
-use crate::read::number::{count, duration, ratio};
+use crate::read::number::{count, duration, nz, nz32, ratio};
 use crate::read::{Section, section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, ms, secs};
 use crate::value::net::is_host;
@@ -69,8 +69,8 @@ section! {
         pub settle_after: Duration = or(duration(Duration::ZERO..=HOUR), MINUTE),
         /// Idle connections that are kept open, over all servers.
         pub pool_size: NonZeroUsize = or(
-            count(NonZeroUsize::MIN..=NonZeroUsize::MIN.saturating_add(65_534)),
-            NonZeroUsize::MIN.saturating_add(127),
+            count(nz::<1>()..=nz::<65_535>()),
+            nz::<128>(),
         ),
         /// How long an idle connection is kept; keep it below what Oblivion allows.
         pub pool_idle_timeout: Duration = or(duration(SECOND..=HOUR), secs(30)),
@@ -204,7 +204,7 @@ impl UpstreamTls {
 }
 
 fn times() -> impl Form<Value = NonZeroU32> {
-    count(NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(999))
+    count(nz32::<1>()..=nz32::<1_000>())
 }
 
 section! {
@@ -217,10 +217,10 @@ section! {
         /// The longest that a check may take.
         pub timeout: Duration = or(duration(MS..=MINUTE), ms(500)),
         /// Failed checks in a row after which the gateway acts.
-        pub fall: NonZeroU32 = or(times(), NonZeroU32::MIN.saturating_add(2)),
+        pub fall: NonZeroU32 = or(times(), nz32::<3>()),
         /// Good checks in a row after which Oblivion counts as back. It doubles on each relapse within
         /// `flap_window`, to 8 times at most.
-        pub rise: NonZeroU32 = or(times(), NonZeroU32::MIN.saturating_add(4)),
+        pub rise: NonZeroU32 = or(times(), nz32::<5>()),
         /// How long a recovery must hold not to count as flapping.
         pub flap_window: Duration = or(duration(SECOND..=DAY), MINUTE * 5),
         /// What traffic shows.
@@ -238,8 +238,8 @@ section! {
         pub failure_ratio: Ratio = or(ratio(), Ratio::HALF),
         /// Fewer requests than this in the window say nothing.
         pub min_requests: NonZeroU32 = or(
-            count(NonZeroU32::MIN..=NonZeroU32::MIN.saturating_add(999_999)),
-            NonZeroU32::MIN.saturating_add(9),
+            count(nz32::<1>()..=nz32::<1_000_000>()),
+            nz32::<10>(),
         ),
     }
 }

@@ -184,10 +184,10 @@ impl Text for CallbackTarget {
 
     fn meant(refused: &str) -> Option<String> {
         let text = refused.trim();
-        if let Some((address, prefix)) = text.split_once('/') {
-            if let (Ok(address), Ok(prefix)) = (address.parse(), prefix.parse()) {
-                return masked(address, prefix).map(|network| format!("{network}/{prefix}"));
-            }
+        if let Some((address, prefix)) = text.split_once('/')
+            && let (Ok(address), Ok(prefix)) = (address.parse(), prefix.parse())
+        {
+            return masked(address, prefix).map(|network| format!("{network}/{prefix}"));
         }
         let host = text.split_once("://").map_or(text, |(_, rest)| rest);
         let host = host.split(['/', ':']).next().unwrap_or_default();
