@@ -11,7 +11,7 @@ use crate::section::{
     Acting, Admin, Auth, Backup, Callbacks, Dialect, Dispatch, Drain, Gateway, Health, Idempotency,
     Ids, Log, Merchant, Modem, Orders, PATHS, Policy, Route, Shadow, Sms, Store, Upstream,
 };
-use crate::value::{City, PathPattern};
+use crate::value::City;
 
 section! {
     /// The checked configuration. It comes only from [`parse`](crate::parse) and
@@ -179,19 +179,5 @@ fn unique<T: Ord + std::fmt::Display>(
         } else {
             seen.insert(name, index);
         }
-    }
-}
-
-impl PartialEq for Places {
-    /// Where a key stands does not change what the file says.
-    fn eq(&self, _other: &Self) -> bool {
-        true
-    }
-}
-
-impl PathPattern {
-    /// Whether the pattern is about one path only.
-    pub fn is_exact(&self) -> bool {
-        matches!(self, Self::Exact(_))
     }
 }

@@ -101,6 +101,13 @@ impl Places {
     }
 }
 
+impl PartialEq for Places {
+    /// Where a key stands does not change what the file says.
+    fn eq(&self, _other: &Self) -> bool {
+        true
+    }
+}
+
 impl fmt::Debug for Places {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "Places({}, {} keys)", self.file, self.keys.len())

@@ -31,7 +31,7 @@ pub use value::{
 };
 
 use diagnostic::{Places, Position};
-use read::{Fault, Ledger, Section, join};
+use read::{Fault, Ledger, Section, join, key_name};
 use syntax::Broken;
 
 /// A configuration file is not larger.
@@ -110,7 +110,7 @@ fn places(file: &str, text: &str, document: &DeTable<'_>) -> Places {
         match value.get_ref() {
             DeValue::Table(table) => {
                 for (name, value) in table {
-                    visit(places, text, join(&key, name.get_ref()), value);
+                    visit(places, text, join(&key, &key_name(name.get_ref())), value);
                 }
             }
             DeValue::Array(members) => {
@@ -124,7 +124,7 @@ fn places(file: &str, text: &str, document: &DeTable<'_>) -> Places {
     }
     let mut places = Places::new(file);
     for (name, value) in document {
-        visit(&mut places, text, join("", name.get_ref()), value);
+        visit(&mut places, text, key_name(name.get_ref()), value);
     }
     places
 }

@@ -5,7 +5,7 @@
 use toml::de::{DeTable, DeValue};
 
 use crate::read::form::alternatives;
-use crate::read::{At, Ledger, describe, join};
+use crate::read::{At, Ledger, describe, join, key_name};
 
 /// A key, or some values of it, behind which nothing is built yet.
 struct NotBuilt {
@@ -134,7 +134,7 @@ pub(crate) fn find(document: &DeTable<'_>, ledger: &mut Ledger) {
 fn walk(table: &DeTable<'_>, path: &str, pattern: &str, ledger: &mut Ledger) {
     for (name, value) in table {
         let at = At {
-            key: join(path, name.get_ref()),
+            key: join(path, &key_name(name.get_ref())),
             value,
         };
         visit(&at, &join(pattern, name.get_ref()), ledger);

@@ -97,6 +97,10 @@ impl Ledger {
         })
     }
 
+    fn blames_just(&self, key: &str) -> bool {
+        self.faults.iter().any(|fault| fault.key == key)
+    }
+
     /// Notes that a value is not what is allowed there.
     pub(crate) fn refuse(&mut self, at: &At<'_>, allowed: &str, meant: Option<String>) {
         let found = describe(at.value.get_ref());
@@ -202,7 +206,8 @@ impl<'d, 'l> Section<'d, 'l> {
     }
 
     fn missing(&mut self, name: &str, allowed: &str) {
-        if !self.ledger.broken_syntax {
+        // Where the text or the section itself is broken, absence says nothing.
+        if !self.ledger.broken_syntax && !self.ledger.blames_just(&self.path) {
             let message = format!(
                 "found nothing, but it has no default and must be set: allowed is {allowed}"
             );
@@ -214,8 +219,11 @@ impl<'d, 'l> Section<'d, 'l> {
     /// The sub-table `at`; `None`, and a fault, where the value is no table.
     fn enter<'s>(&'s mut self, at: &At<'d>) -> Option<Section<'d, 's>> {
         let Some(table) = at.value.get_ref().as_table() else {
-            self.ledger
-                .refuse(at, &format!("a table, [{}]", at.key), None);
+            let header = match at.key.rsplit_once('[') {
+                Some((list, _)) => format!("[[{list}]]"),
+                None => format!("[{}]", at.key),
+            };
+            self.ledger.refuse(at, &format!("a table, {header}"), None);
             return None;
         };
         Some(Section {
@@ -254,8 +262,11 @@ impl<'d, 'l> Section<'d, 'l> {
                 .unwrap_or_default();
             let allowed = self.known.join(", ");
             let message = format!("found an unknown key, allowed here: {allowed}{meant}");
-            self.ledger
-                .note(key.span().start, &join(&self.path, name), message);
+            self.ledger.note(
+                key.span().start,
+                &join(&self.path, &key_name(name)),
+                message,
+            );
         }
     }
 }
@@ -288,15 +299,10 @@ fn locate(table: &DeTable<'_>, path: &str) -> Option<Located> {
     Some(inner.unwrap_or(Located::Around(offset)))
 }
 
-/// `path.name`, with names that are no bare TOML keys in quotes.
+/// `path.name`; what comes from the file goes through [`key_name`] first.
 pub(crate) fn join(path: &str, name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.' | '[' | ']'));
-    let name = if bare { name.to_owned() } else { quote(name) };
     if path.is_empty() {
-        name
+        name.to_owned()
     } else {
         format!("{path}.{name}")
     }

@@ -185,7 +185,12 @@ impl<T: Table> Field<Vec<T>> for Tables {
             };
             read.extend(section.enter(&at).map(Section::read::<T>));
         }
-        read
+        // With a member lost, the others' indices would be wrong.
+        if read.len() == members.len() {
+            read
+        } else {
+            Vec::new()
+        }
     }
 }
 

@@ -6,7 +6,7 @@ use std::path::PathBuf;
 
 use toml::de::DeValue;
 
-use super::{At, Ledger, MOST, join, nearest, quote};
+use super::{At, Ledger, MOST, join, key_name, nearest, quote};
 use crate::value::Scalar;
 
 /// What a value must look like, and how it is written.
@@ -297,7 +297,7 @@ impl<F: Form> Form for Members<F> {
         let mut read = BTreeMap::new();
         for (name, value) in table {
             let at = At {
-                key: join(&at.key, name.get_ref()),
+                key: join(&at.key, &key_name(name.get_ref())),
                 value,
             };
             if let Some(value) = self.inner.read(&at, ledger) {
@@ -319,7 +319,7 @@ impl<F: Form> Form for Members<F> {
 /// An inline table of names and written values.
 pub(crate) fn show_table<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
     let members: Vec<_> = members
-        .map(|(name, value)| format!("{} = {value}", super::key_name(name)))
+        .map(|(name, value)| format!("{} = {value}", key_name(name)))
         .collect();
     if members.is_empty() {
         "{}".to_owned()

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use toml::de::DeValue;
 
 use super::form::{Form, Text, show_table};
-use super::{At, Ledger, MOST, join, nearest, quote};
+use super::{At, Ledger, MOST, join, key_name, nearest, quote};
 
 /// A list, possibly empty.
 pub(crate) fn list<F: Form>(inner: F) -> impl Form<Value = Vec<F::Value>> {
@@ -134,7 +134,7 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
         for (name, value) in table {
             let word = name.get_ref().as_ref();
             let at = At {
-                key: join(&at.key, word),
+                key: join(&at.key, &key_name(word)),
                 value,
             };
             let Some(canonical) = self
@@ -145,7 +145,7 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
             else {
                 let meant = nearest(word, self.canonical.iter().copied());
                 let meant = meant
-                    .map(|meant| format!(", did you mean {}?", super::key_name(meant)))
+                    .map(|meant| format!(", did you mean {}?", key_name(meant)))
                     .unwrap_or_default();
                 let message = format!(
                     "found an unknown name, allowed is one of those that conf/REFERENCE.md lists{meant}"
