@@ -461,8 +461,8 @@ fn what_was_answered_survives_kill_9() {
 fn the_enveloped_dialect_speaks_its_own_names() {
     let cloud = Oblivion::start(&["--dialect", "enveloped", "--gzip"]);
     let body = json!({
-        "merchant_id": "m1", "client_ref": "r1", "ready_at": 1_700_000_000,
-        "pickup": {"lat": 1, "lng": 1}, "dropoff": {"lat": 1, "lng": 1},
+        "merchant_id": "m1", "client_ref": "r1", "ready_at": "2026-01-31 12:00:00",
+        "pickup": {"latitude": 1, "longitude": 1}, "dropoff": {"latitude": 1, "longitude": 1},
     });
     let placed = cloud.json("POST", "/api/v2/orders/create", "", &body);
     assert_eq!(
@@ -470,25 +470,26 @@ fn the_enveloped_dialect_speaks_its_own_names() {
         (200, &json!(true))
     );
     assert_eq!(placed.value()["data"]["order_id"], "OB-1");
+    let collected = json!({
+        "order_id": "OB-1", "rider_id": "p", "status": "collected", "at": "2026-01-31 12:30:00",
+    });
+    assert_eq!(
+        cloud
+            .json("POST", "/api/v2/riders/delivery", "", &collected)
+            .status,
+        200
+    );
     let tracked = cloud
         .call("GET", "/api/v2/orders/track?order_id=OB-1", "", "")
         .expect("an answer")
         .value();
-    assert_eq!(tracked["data"]["status"], "PLACED");
-    assert!(tracked["data"]["history"][0]["at"].is_i64(), "{tracked}");
-    let delivered =
-        json!({"order_id": "OB-1", "minion_id": "p", "status": "AT_PICKUP", "at": 1_700_000_000});
-    assert_eq!(
-        cloud
-            .json("POST", "/api/v2/deliveries/update", "", &delivered)
-            .status,
-        200
-    );
+    assert_eq!(tracked["data"]["status"], "collected");
+    assert_eq!(tracked["data"]["history"][1]["at"], "2026-01-31 12:30:00");
     let unknown = cloud
         .call("GET", "/api/v2/orders/track?order_id=OB-7", "", "")
         .expect("an answer");
     assert_eq!(
-        (unknown.status, &unknown.value()["error"]["code"]),
+        (unknown.status, &unknown.value()["error_code"]),
         (404, &json!("order_not_found"))
     );
     assert_eq!(cloud.json("POST", "/placeOrder", "", &order()).status, 404);

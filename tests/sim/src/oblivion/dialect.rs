@@ -7,18 +7,20 @@
 //! | --- | --- | --- |
 //! | base path | none | `/api/v2` |
 //! | created | 201 | 200 |
-//! | times (`at`, `readyAt`, `eta`) | RFC 3339 | unix seconds |
+//! | times (`at`, `readyAt`, `eta`) | RFC 3339 | `2026-01-31 12:00:00`, UTC |
 //! | answers | the bare object | `{"success": true, "data": {…}}` |
-//! | errors | RFC 9457 problem | `{"success": false, "error": {"code": …, "message": …}}` |
-//! | names | `orderId` | `order_id`, see [`Table::fields`] |
-//! | statuses | `picked_up` | `PICKED_UP`, see [`Table::statuses`] |
-//! | paths | `/placeOrder` | `/orders/create`, see [`Table::paths`] |
+//! | errors | RFC 9457 problem | `{"success": false, "error_code": …, "message": …}` |
+//! | names | `orderId`, `minionId`, `lat` … | `order_id`, `rider_id`, `latitude` … |
+//! | statuses | `picked_up`, `delivered` | `collected`, `completed` |
+//! | paths | `/placeOrder` … | `/orders/create` … |
 //!
-//! `conf/dialect-enveloped.toml` tells the gateway the same table.
+//! `conf/dialect-enveloped.toml` tells the gateway the same table; a test compares the two.
 
 use bytes::Bytes;
 use hyper::StatusCode;
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::TimeZone;
 use serde_json::{Map, Value, json};
 
 use super::endpoint::{Endpoint, Write};
@@ -39,7 +41,7 @@ pub enum Dialect {
 struct Table {
     base_path: &'static str,
     created: StatusCode,
-    unix_times: bool,
+    civil_times: bool,
     envelope: bool,
     paths: &'static [(&'static str, &'static str)],
     fields: &'static [(&'static str, &'static str)],
@@ -49,7 +51,7 @@ struct Table {
 static DEFAULT: Table = Table {
     base_path: "",
     created: StatusCode::CREATED,
-    unix_times: false,
+    civil_times: false,
     envelope: false,
     paths: &[],
     fields: &[],
@@ -59,50 +61,32 @@ static DEFAULT: Table = Table {
 static ENVELOPED: Table = Table {
     base_path: "/api/v2",
     created: StatusCode::OK,
-    unix_times: true,
+    civil_times: true,
     envelope: true,
     paths: &[
         ("/placeOrder", "/orders/create"),
         ("/trackOrder", "/orders/track"),
         ("/updateOrder", "/orders/update"),
         ("/cancelOrder", "/orders/cancel"),
-        ("/cancelOrderll", "/orders/withdraw"),
-        ("/findOrder", "/orders/find"),
-        ("/score", "/minions/score"),
-        ("/updatemaster/ind/generalinfo", "/minions/update"),
-        ("/updatemaster/bulk/generalinfo", "/minions/update_bulk"),
-        ("/updatemaster/ind/deliveryInfo", "/deliveries/update"),
-        ("/updatemaster/bulk/deliveryInfo", "/deliveries/update_bulk"),
+        ("/updatemaster/ind/generalinfo", "/riders/update"),
+        ("/updatemaster/ind/deliveryInfo", "/riders/delivery"),
     ],
     fields: &[
         ("orderId", "order_id"),
         ("merchantId", "merchant_id"),
-        ("minionId", "minion_id"),
-        ("minionIds", "minion_ids"),
+        ("minionId", "rider_id"),
         ("clientRef", "client_ref"),
         ("readyAt", "ready_at"),
         ("codAmount", "cod_amount"),
         ("codCollected", "cod_collected"),
-        ("requestId", "request_id"),
-        ("callbackUrl", "callback_url"),
+        ("lat", "latitude"),
+        ("lng", "longitude"),
     ],
-    statuses: &[
-        ("placed", "PLACED"),
-        ("assigned", "ASSIGNED"),
-        ("accepted", "ACCEPTED"),
-        ("rejected", "REJECTED"),
-        ("arrived_at_pickup", "AT_PICKUP"),
-        ("picked_up", "PICKED_UP"),
-        ("arrived_at_dropoff", "AT_DROPOFF"),
-        ("delivered", "DELIVERED"),
-        ("failed", "FAILED"),
-        ("cancelled", "CANCELLED"),
-        ("available", "AVAILABLE"),
-        ("busy", "BUSY"),
-        ("offline", "OFFLINE"),
-    ],
+    statuses: &[("picked_up", "collected"), ("delivered", "completed")],
 };
 
+/// How the enveloped dialect writes times; they are UTC.
+const CIVIL: &str = "%Y-%m-%d %H:%M:%S";
 /// The canonical names of the members that are times.
 const TIMES: [&str; 3] = ["at", "readyAt", "eta"];
 
@@ -175,11 +159,8 @@ impl Dialect {
     pub(crate) fn render_refusal(self, refusal: &Refusal) -> Rendered {
         let status = refusal.status();
         let (content_type, body) = if self.table().envelope {
-            let error = json!({"code": refusal.code(), "message": refusal.to_string()});
-            (
-                "application/json",
-                json!({"success": false, "error": error}),
-            )
+            let error = json!({"success": false, "error_code": refusal.code(), "message": refusal.to_string()});
+            ("application/json", error)
         } else {
             let problem = json!({
                 "type": "about:blank",
@@ -200,7 +181,7 @@ impl Dialect {
     /// What a cloud with a broken database says with a 200.
     pub(crate) fn error_body(self) -> Value {
         if self.table().envelope {
-            json!({"success": false, "error": {"code": "internal", "message": "database unavailable"}})
+            json!({"success": false, "error_code": "internal", "message": "database unavailable"})
         } else {
             json!({"success": false, "error": "database unavailable"})
         }
@@ -229,7 +210,7 @@ impl Dialect {
                 Value::String(word) if canonical == "status" => {
                     lookup(table.statuses, &word, direction).into()
                 }
-                value if table.unix_times && TIMES.contains(&canonical) => {
+                value if table.civil_times && TIMES.contains(&canonical) => {
                     translate_time(value, direction)
                 }
                 value => self.translate(value, direction),
@@ -254,82 +235,18 @@ fn lookup<'a>(
 
 /// What is no time is passed on unchanged: it is for the endpoint to refuse it.
 fn translate_time(value: Value, direction: Direction) -> Value {
+    let text = value.as_str();
     let translated = match direction {
-        Direction::FromWire => {
-            let seconds = value
-                .as_i64()
-                .or_else(|| value.as_str().and_then(|text| text.parse().ok()));
-            seconds
-                .and_then(|seconds| Timestamp::from_second(seconds).ok())
-                .map(|at| Value::from(at.to_string()))
-        }
-        Direction::ToWire => {
-            let at = value
-                .as_str()
-                .and_then(|text| text.parse::<Timestamp>().ok());
-            at.map(|at| Value::from(at.as_second()))
-        }
+        Direction::FromWire => text
+            .and_then(|text| DateTime::strptime(CIVIL, text).ok())
+            .and_then(|civil| civil.to_zoned(TimeZone::UTC).ok())
+            .map(|zoned| zoned.timestamp().to_string()),
+        Direction::ToWire => text
+            .and_then(|text| text.parse::<Timestamp>().ok())
+            .map(|at| at.strftime(CIVIL).to_string()),
     };
-    translated.unwrap_or(value)
+    translated.map_or(value, Value::from)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::oblivion::endpoint::Read;
-
-    #[test]
-    fn every_endpoint_has_one_path_in_each_dialect() {
-        for dialect in [Dialect::Default, Dialect::Enveloped] {
-            for endpoint in Endpoint::ALL {
-                let table = dialect.table();
-                let wire = lookup(table.paths, endpoint.path(), Direction::ToWire);
-                let path = format!("{}{wire}", table.base_path);
-                assert_eq!(dialect.endpoint(&path), Some(*endpoint), "{path}");
-                assert_eq!(
-                    dialect.endpoint(&format!("{path}/")),
-                    Some(*endpoint),
-                    "{path}/"
-                );
-            }
-        }
-        assert_eq!(Dialect::Enveloped.endpoint("/placeOrder"), None);
-        assert_eq!(
-            Dialect::Enveloped.endpoint("/api/v2/orders/track"),
-            Some(Endpoint::Read(Read::TrackOrder))
-        );
-    }
-
-    #[test]
-    fn names_words_and_times_go_both_ways() {
-        let wire = json!({"order_id": "OB-1", "status": "AT_PICKUP", "eta": 1_700_000_000, "x": [{"minion_id": "m"}]});
-        let canonical = json!({
-            "orderId": "OB-1", "status": "arrived_at_pickup", "eta": "2023-11-14T22:13:20Z", "x": [{"minionId": "m"}],
-        });
-        assert_eq!(
-            Dialect::Enveloped.translate(wire.clone(), Direction::FromWire),
-            canonical
-        );
-        assert_eq!(
-            Dialect::Enveloped.translate(canonical, Direction::ToWire),
-            wire
-        );
-    }
-
-    #[test]
-    fn an_envelope_is_around_every_answer() {
-        let created =
-            Dialect::Enveloped.render(Some(Write::PlaceOrder), json!({"orderId": "OB-1"}));
-        assert_eq!(created.status, StatusCode::OK);
-        assert_eq!(
-            created.body,
-            r#"{"data":{"order_id":"OB-1"},"success":true}"#
-        );
-        let refused = Dialect::Enveloped.render_refusal(&Refusal::Conflict("no".into()));
-        assert_eq!(refused.status, StatusCode::CONFLICT);
-        assert_eq!(
-            refused.body,
-            r#"{"error":{"code":"conflict","message":"no"},"success":false}"#
-        );
-    }
-}
+mod tests;
