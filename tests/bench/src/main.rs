@@ -6,7 +6,20 @@
 //! prints ratios next to absolute numbers, and nothing here is an assertion: tests do not
 //! measure time, and the bench does not fail because a machine is slow.
 
+mod acting;
+mod client;
+mod contender;
+mod drain;
+mod figures;
+mod forward;
+mod frame;
+mod load;
+mod memory;
+mod process;
 mod report;
+mod series;
+mod upstream;
+mod workload;
 
 use std::path::PathBuf;
 
@@ -15,7 +28,10 @@ use clap::{Parser, Subcommand};
 use crate::report::Report;
 
 #[derive(Debug, Parser)]
-#[command(name = "megamind-bench", about = "Measures MegaMind against its yardsticks")]
+#[command(
+    name = "megamind-bench",
+    about = "Measures MegaMind against its yardsticks"
+)]
 struct Cli {
     #[command(subcommand)]
     bench: Bench,
@@ -36,11 +52,25 @@ struct Settings {
 
 /// One measurement each; the code of `NAME` is in the module `NAME`.
 #[derive(Debug, Subcommand)]
-enum Bench {}
+enum Bench {
+    /// Forwarding, as a ratio to a bare Pingora proxy, with other proxies beside it.
+    Forward(forward::Options),
+    /// Orders a second while the cloud is gone, each on disk before it is answered.
+    Acting(acting::Options),
+    /// How fast a queue goes back to the cloud, and what live traffic feels of it.
+    Drain(drain::Options),
+    /// Memory at rest and with a long queue, and how long opening that takes.
+    Memory(memory::Options),
+}
 
 fn main() -> anyhow::Result<()> {
     let Cli { bench, settings } = Cli::parse();
-    let report: Report = match bench {};
+    let report: Report = match bench {
+        Bench::Forward(options) => forward::run(&options)?,
+        Bench::Acting(options) => acting::run(&options)?,
+        Bench::Drain(options) => drain::run(&options)?,
+        Bench::Memory(options) => memory::run(&options)?,
+    };
     report.print(settings.json);
     Ok(())
 }

@@ -15,7 +15,11 @@ pub(crate) struct Report {
 impl Report {
     /// `json` is the whole result; tables and notes for people are added afterwards.
     pub(crate) fn new(name: &'static str, json: Value) -> Self {
-        Self { name, text: String::new(), json }
+        Self {
+            name,
+            text: String::new(),
+            json,
+        }
     }
 
     /// Adds a line of text for people.
@@ -27,8 +31,14 @@ impl Report {
     /// Adds a table: the first column is left-aligned, all others are right-aligned.
     pub(crate) fn table(&mut self, heading: &[&str], rows: &[Vec<String>]) {
         let width = |column: usize| {
-            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
-            cells.chain(heading.get(column).map(|cell| cell.chars().count())).max().unwrap_or(0)
+            let cells = rows
+                .iter()
+                .filter_map(|row| row.get(column))
+                .map(|cell| cell.chars().count());
+            cells
+                .chain(heading.get(column).map(|cell| cell.chars().count()))
+                .max()
+                .unwrap_or(0)
         };
         let widths: Vec<usize> = (0..heading.len()).map(width).collect();
         let heading: Vec<String> = heading.iter().map(ToString::to_string).collect();
@@ -50,7 +60,10 @@ impl Report {
     /// Prints the report on stdout.
     pub(crate) fn print(&self, json: bool) {
         if json {
-            println!("{}", serde_json::json!({ "bench": self.name, "result": self.json }));
+            println!(
+                "{}",
+                serde_json::json!({ "bench": self.name, "result": self.json })
+            );
         } else {
             print!("# {}\n\n{}", self.name, self.text);
         }
