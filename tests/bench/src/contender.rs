@@ -15,6 +15,8 @@ use crate::process::{Process, installed, sibling};
 
 /// Idle connections to the upstream that every contender may keep.
 pub(crate) const POOL: usize = 128;
+/// How long the gateway waits for the cloud's answer in the measurements.
+pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 const START: Duration = Duration::from_secs(20);
 
 /// A proxy that is ready for requests.
@@ -167,12 +169,13 @@ impl Gateway {
              [gateway]\nlisten = \"{addr}\"\nthreads = {threads}\naccess_log = {access_log}\n\
              [admin]\nlisten = \"{admin}\"\n\
              [log]\nlevel = \"{level}\"\n\
-             [upstream]\nservers = [\"{upstream}\"]\nidempotency = \"key\"\n\
+             [upstream]\nservers = [\"{upstream}\"]\nidempotency = \"key\"\nresponse_timeout = \"{timeout}ms\"\n\
              [health]\ninterval = \"200ms\"\nfall = 2\nrise = 2\n\
              [store]\npath = \"{journal}\"\n\
              [drain]\nmax_rate = 0\nmax_concurrency = 32\n\
              [acting]\nmax_open_orders_per_merchant = 100000000\n",
             threads = threads(),
+            timeout = RESPONSE_TIMEOUT.as_millis(),
             access_log = setup.access_log,
             level = if setup.access_log { "info" } else { "warn" },
             journal = journal.display(),

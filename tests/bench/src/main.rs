@@ -15,6 +15,7 @@ mod forward;
 mod frame;
 mod load;
 mod memory;
+mod outage;
 mod process;
 mod report;
 mod series;
@@ -57,6 +58,8 @@ enum Bench {
     Forward(forward::Options),
     /// Orders a second while the cloud is gone, each on disk before it is answered.
     Acting(acting::Options),
+    /// What clients feel when the cloud is killed, and when it hangs.
+    Outage(outage::Options),
     /// How fast a queue goes back to the cloud, and what live traffic feels of it.
     Drain(drain::Options),
     /// Memory at rest and with a long queue, and how long opening that takes.
@@ -68,6 +71,7 @@ fn main() -> anyhow::Result<()> {
     let report: Report = match bench {
         Bench::Forward(options) => forward::run(&options)?,
         Bench::Acting(options) => acting::run(&options)?,
+        Bench::Outage(options) => outage::run(&options)?,
         Bench::Drain(options) => drain::run(&options)?,
         Bench::Memory(options) => memory::run(&options)?,
     };

@@ -13,6 +13,8 @@ use rustix::process::{Pid, Signal, kill_process};
 
 /// How long a process may take to end by itself.
 const GRACE: Duration = Duration::from_secs(20);
+/// The same when nothing depends on it.
+const KINDNESS: Duration = Duration::from_secs(2);
 
 /// A running process; killed when it is dropped.
 #[derive(Debug)]
@@ -62,28 +64,35 @@ impl Process {
 
     /// Asks it to end, and waits until it has.
     pub(crate) fn stop(mut self) -> anyhow::Result<()> {
+        if self.ends_within(GRACE)? {
+            return Ok(());
+        }
+        bail!("{} did not end within {GRACE:?} of SIGTERM", self.name)
+    }
+
+    fn ends_within(&mut self, limit: Duration) -> anyhow::Result<bool> {
         kill_process(Pid::from_child(&self.child), Signal::TERM)?;
         let began = Instant::now();
         while self.is_running() {
-            if began.elapsed() > GRACE {
-                bail!("{} did not end within {GRACE:?} of SIGTERM", self.name);
+            if began.elapsed() > limit {
+                return Ok(false);
             }
             std::thread::sleep(Duration::from_millis(5));
         }
-        Ok(())
+        Ok(true)
     }
 }
 
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.is_running() {
-            // Children first: a master that is killed cannot end its workers.
-            for pid in family(self.child.id()).into_iter().skip(1) {
+        // Kindly first: a master that is killed cannot end its workers.
+        if self.is_running() && !self.ends_within(KINDNESS).unwrap_or(false) {
+            for pid in family(self.child.id()) {
                 if let Some(pid) = i32::try_from(pid).ok().and_then(Pid::from_raw) {
+                    // It may have ended by now.
                     let _ = kill_process(pid, Signal::KILL);
                 }
             }
-            let _ = self.child.kill();
         }
         let _ = self.child.wait();
     }

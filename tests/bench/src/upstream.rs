@@ -65,6 +65,7 @@ pub(crate) struct Upstream {
 #[derive(Debug, Default)]
 struct Shared {
     stop: AtomicBool,
+    hangs: AtomicBool,
     answered: AtomicU64,
     writes: AtomicU64,
 }
@@ -116,6 +117,11 @@ impl Upstream {
     #[cfg(test)]
     pub(crate) fn answered(&self) -> u64 {
         self.shared.answered.load(Ordering::Relaxed)
+    }
+
+    /// From now on requests are read and never answered.
+    pub(crate) fn hang(&self) {
+        self.shared.hangs.store(true, Ordering::Relaxed);
     }
 
     /// Orders placed so far.
@@ -218,6 +224,9 @@ impl Server {
             self.connections.remove(&token);
             return;
         };
+        if self.shared.hangs.load(Ordering::Relaxed) {
+            return;
+        }
         if !answered || self.delay.is_zero() {
             self.flush(token);
         } else {

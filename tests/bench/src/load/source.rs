@@ -65,6 +65,8 @@ pub(crate) enum Source {
     Counted(Template),
     /// These, one after the other and again from the start. Never empty.
     Rotating { requests: Vec<Vec<u8>>, next: usize },
+    /// One of each in turn.
+    Mixed { sources: Vec<Self>, next: usize },
 }
 
 impl Source {
@@ -82,12 +84,24 @@ impl Source {
         Self::Rotating { requests, next: 0 }
     }
 
+    /// One of each of these in turn; there is at least one.
+    pub(crate) fn mixed(first: Self, others: impl IntoIterator<Item = Self>) -> Self {
+        Self::Mixed {
+            sources: std::iter::once(first).chain(others).collect(),
+            next: 0,
+        }
+    }
+
     pub(crate) fn next_request(&mut self) -> &[u8] {
         match self {
             Self::Counted(template) => template.next_request(),
             Self::Rotating { requests, next } => {
                 *next = (*next + 1) % requests.len();
                 &requests[*next]
+            }
+            Self::Mixed { sources, next } => {
+                *next = (*next + 1) % sources.len();
+                sources[*next].next_request()
             }
         }
     }
@@ -108,6 +122,14 @@ mod tests {
         );
         assert!(second.contains("Content-Length: 19\r\n"), "{second}");
         assert!(second.ends_with("\r\n\r\n000000002+000000002"), "{second}");
+    }
+
+    #[test]
+    fn mixed_sources_take_turns() {
+        let one = |path: &str| Source::rotating([path.to_owned()]);
+        let mut source = Source::mixed(one("/a"), [one("/b")]);
+        let paths: Vec<u8> = (0..4).map(|_| source.next_request()[5]).collect();
+        assert_eq!(paths, b"baba");
     }
 
     #[test]
