@@ -6,8 +6,8 @@ use anyhow::ensure;
 use serde_json::json;
 
 use crate::client::Metrics;
-use crate::contender::{Gateway, Setup};
 use crate::figures::grouped;
+use crate::gateway::{Gateway, Setup};
 use crate::report::Report;
 use crate::series::Series;
 use crate::upstream::{ClosedPort, Upstream};

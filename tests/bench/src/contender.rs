@@ -15,8 +15,6 @@ use crate::process::{Process, installed, sibling};
 
 /// Idle connections to the upstream that every contender may keep.
 pub(crate) const POOL: usize = 128;
-/// How long the gateway waits for the cloud's answer in the measurements.
-pub(crate) const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 const START: Duration = Duration::from_secs(20);
 
 /// A proxy that is ready for requests.
@@ -26,7 +24,7 @@ pub(crate) struct Contender {
     pub(crate) addr: SocketAddr,
     pub(crate) process: Process,
     /// What it works in, kept as long as it runs.
-    _folder: Option<TempDir>,
+    pub(crate) _folder: Option<TempDir>,
 }
 
 /// The threads that each contender gets.
@@ -121,128 +119,5 @@ impl Contender {
         let mut command = Command::new(program);
         command.arg("-db").arg("-f").arg(&conf);
         Self::ready("HAProxy", listen, Process::spawn("haproxy", &mut command)?).map(Some)
-    }
-}
-
-/// How a gateway is set up for a measurement.
-#[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Setup {
-    pub(crate) access_log: bool,
-}
-
-/// A running gateway with a folder of its own, which goes when it does.
-#[derive(Debug)]
-pub(crate) struct Gateway {
-    pub(crate) addr: SocketAddr,
-    pub(crate) admin: SocketAddr,
-    pub(crate) process: Process,
-    folder: TempDir,
-    upstream: SocketAddr,
-    setup: Setup,
-}
-
-impl Gateway {
-    /// Starts with an empty journal; `readyz` has answered when this returns.
-    pub(crate) fn start(upstream: SocketAddr, setup: Setup) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("megamind-bench-")
-            .tempdir()?;
-        Self::launch(folder, upstream, setup).map(|(gateway, _)| gateway)
-    }
-
-    /// Ends the process and starts another one on the same journal; also how long that took
-    /// from its start until it was ready.
-    pub(crate) fn restart(self) -> anyhow::Result<(Self, Duration)> {
-        self.process.stop()?;
-        Self::launch(self.folder, self.upstream, self.setup)
-    }
-
-    fn launch(
-        folder: TempDir,
-        upstream: SocketAddr,
-        setup: Setup,
-    ) -> anyhow::Result<(Self, Duration)> {
-        let (addr, admin) = (free_port()?, free_port()?);
-        let journal = folder.path().join("journal.db");
-        let text = format!(
-            "city = \"bench\"\n\
-             [gateway]\nlisten = \"{addr}\"\nthreads = {threads}\naccess_log = {access_log}\n\
-             [admin]\nlisten = \"{admin}\"\n\
-             [log]\nlevel = \"{level}\"\n\
-             [upstream]\nservers = [\"{upstream}\"]\nidempotency = \"key\"\nresponse_timeout = \"{timeout}ms\"\n\
-             [health]\ninterval = \"200ms\"\nfall = 2\nrise = 2\n\
-             [store]\npath = \"{journal}\"\n\
-             [drain]\nmax_rate = 0\nmax_concurrency = 32\n\
-             [acting]\nmax_open_orders_per_merchant = 100000000\n",
-            threads = threads(),
-            timeout = RESPONSE_TIMEOUT.as_millis(),
-            access_log = setup.access_log,
-            level = if setup.access_log { "info" } else { "warn" },
-            journal = journal.display(),
-        );
-        let conf = folder.path().join("megamind.toml");
-        fs::write(&conf, text)?;
-        let mut command = Command::new(sibling("megamind", "megamind-gateway")?);
-        command.arg("run").arg("--config").arg(&conf);
-        let process = Process::spawn("megamind", &mut command)?;
-        // The executable is checked before the clock starts: building is not opening.
-        let ready = client::wait_until_ready(admin, "/readyz", Duration::from_mins(2))?;
-        Ok((
-            Self {
-                addr,
-                admin,
-                process,
-                folder,
-                upstream,
-                setup,
-            },
-            ready,
-        ))
-    }
-
-    /// The gateway as one of several proxies.
-    pub(crate) fn into_contender(self, name: &'static str) -> Contender {
-        Contender {
-            name,
-            addr: self.addr,
-            process: self.process,
-            _folder: Some(self.folder),
-        }
-    }
-
-    /// Bytes that the journal takes on disk, its write-ahead log too.
-    pub(crate) fn journal_bytes(&self) -> anyhow::Result<u64> {
-        let mut sum = 0;
-        for entry in fs::read_dir(self.folder.path())? {
-            let entry = entry?;
-            if entry
-                .file_name()
-                .to_string_lossy()
-                .starts_with("journal.db")
-            {
-                sum += entry.metadata()?.len();
-            }
-        }
-        Ok(sum)
-    }
-
-    /// The mode that `/admin/status` tells.
-    pub(crate) fn mode(&self) -> anyhow::Result<String> {
-        let (_, text) = client::call(self.admin, "GET", "/admin/status", "")?;
-        let status: serde_json::Value = serde_json::from_str(&text).context("/admin/status")?;
-        Ok(status["mode"].as_str().unwrap_or_default().to_owned())
-    }
-
-    /// Waits until it is in a mode.
-    pub(crate) fn wait_for_mode(&self, mode: &str, limit: Duration) -> anyhow::Result<()> {
-        let began = std::time::Instant::now();
-        while self.mode()? != mode {
-            anyhow::ensure!(
-                began.elapsed() < limit,
-                "the gateway is not {mode} within {limit:?}"
-            );
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        Ok(())
     }
 }

@@ -6,8 +6,8 @@ use anyhow::{bail, ensure};
 use serde_json::json;
 
 use crate::client::Metrics;
-use crate::contender::{Gateway, Setup};
 use crate::figures::grouped;
+use crate::gateway::{CONCURRENCY, Gateway, Setup};
 use crate::load::{self, Outcome, Plan, Source, Until};
 use crate::report::Report;
 use crate::upstream::{ClosedPort, Upstream};
@@ -25,9 +25,6 @@ pub(crate) struct Options {
     /// Live requests a second beside the drain.
     #[arg(long, default_value_t = 200)]
     live: u32,
-    /// Replays at the same time, as the gateway is configured here.
-    #[arg(long, default_value_t = 32, hide = true)]
-    concurrency: usize,
 }
 
 /// No drain of these sizes takes longer, unless it stands still.
@@ -54,7 +51,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let mut source = workload::place();
     let direct = load::run(Plan {
         target: yardstick.addr(),
-        connections: options.concurrency,
+        connections: CONCURRENCY,
         source: &mut source,
         until: Until::Answered(options.writes),
         pace: None,
@@ -148,7 +145,7 @@ fn report(
     let mut report = Report::new(
         "drain",
         json!({
-            "writes": options.writes, "upstreamMillis": options.latency_ms, "concurrency": options.concurrency,
+            "writes": options.writes, "upstreamMillis": options.latency_ms, "concurrency": CONCURRENCY,
             "perSecond": rate, "seconds": drained.as_secs_f64(),
             "generatorPerSecond": direct.rate(), "ratioToGenerator": ratio,
             "live": { "perSecond": options.live, "p99MillisDuring": during, "p99MillisAfter": quiet, "failedDuring": failed },

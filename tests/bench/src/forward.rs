@@ -11,7 +11,8 @@ use anyhow::ensure;
 use serde_json::{Map, Value, json};
 
 use crate::client::Metrics;
-use crate::contender::{Contender, Gateway, Setup};
+use crate::contender::Contender;
+use crate::gateway::{Gateway, Setup};
 use crate::load::Source;
 use crate::report::Report;
 use crate::series::Series;

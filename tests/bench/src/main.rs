@@ -13,6 +13,7 @@ mod drain;
 mod figures;
 mod forward;
 mod frame;
+mod gateway;
 mod load;
 mod memory;
 mod outage;

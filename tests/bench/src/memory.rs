@@ -6,8 +6,8 @@ use anyhow::ensure;
 use serde_json::json;
 
 use crate::client::Metrics;
-use crate::contender::{Gateway, Setup};
 use crate::figures::{grouped, mebibytes};
+use crate::gateway::{Gateway, Setup};
 use crate::load::{self, Plan, Until};
 use crate::report::Report;
 use crate::upstream::{ClosedPort, Upstream};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{bail, ensure};
 use serde_json::{Value, json};
 
-use crate::contender::{Gateway, RESPONSE_TIMEOUT, Setup};
+use crate::gateway::{Gateway, RESPONSE_TIMEOUT, Setup};
 use crate::load::{Outcome, Source};
 use crate::report::Report;
 use crate::upstream::Upstream;

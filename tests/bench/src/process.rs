@@ -24,10 +24,15 @@ pub(crate) struct Process {
 }
 
 impl Process {
+    /// Starts a program that says nothing of use.
     pub(crate) fn spawn(name: &str, command: &mut Command) -> anyhow::Result<Self> {
+        Self::spawn_with_output(name, command.stdout(Stdio::null()))
+    }
+
+    /// Starts a program; where its output goes has been set.
+    pub(crate) fn spawn_with_output(name: &str, command: &mut Command) -> anyhow::Result<Self> {
         let child = command
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {name}: {command:?}"))?;
         Ok(Self {
