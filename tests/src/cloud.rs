@@ -93,6 +93,11 @@ impl Cloud {
         self.process = None;
     }
 
+    /// Where faults are set, whatever is broken.
+    pub fn control(&self) -> SocketAddr {
+        self.control
+    }
+
     /// Sets a fault.
     pub fn fault(&self, fault: &Value) {
         self.ask(&Request::post("/__fault", fault)).expect(200);

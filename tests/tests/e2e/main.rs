@@ -1,1 +1,14 @@
-//! The gateway from outside: real processes, real sockets.
+//! The gateway from outside: real processes, real sockets, one strict checker.
+
+mod bad_input;
+mod cold_start;
+mod failed_commits;
+mod forms;
+mod lifecycle;
+mod no_client_sees_it;
+mod nothing_lost;
+mod outage;
+mod readme;
+mod startup;
+mod tls;
+mod watching;

@@ -1,0 +1,124 @@
+//! kill -9 of the gateway at random moments under load, while it acts and while it drains.
+
+use std::env;
+use std::thread;
+use std::time::{Duration, SystemTime};
+
+use megamind_tests::load::{Told, Worker, audit};
+use megamind_tests::{City, wait};
+use serde_json::json;
+
+const ROUNDS: usize = 50;
+const WORKERS: usize = 8;
+/// Writes of one worker in one round, at most: what is left at the end has to be drained.
+const WRITES: usize = 12;
+/// Orders that are asked for again after each kill.
+const ASKED_AGAIN: usize = 8;
+
+const CONFIG: &str = r#"
+    [health]
+    interval = "20ms"
+    [drain]
+    max_rate = 400
+"#;
+
+/// Marsaglia's xorshift: good enough to pick moments.
+struct Random(u64);
+
+impl Random {
+    /// Seeded from `MEGAMIND_SEED`, or by the clock.
+    fn seeded() -> Self {
+        let given = env::var("MEGAMIND_SEED")
+            .ok()
+            .and_then(|seed| seed.parse().ok());
+        let seed = given.unwrap_or_else(|| {
+            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
+            now.map_or(1, |now| now.as_nanos() as u64)
+        });
+        eprintln!("MEGAMIND_SEED={seed}");
+        Self(seed | 1)
+    }
+
+    fn below(&mut self, bound: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % bound
+    }
+}
+
+#[test]
+fn a_gateway_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
+    let mut random = Random::seeded();
+    let mut city = City::with(CONFIG).start();
+    let (addr, dialect) = (city.gateway.addr, city.dialect.clone());
+    let mut workers: Vec<Worker> = (0..WORKERS)
+        .map(|name| Worker::new(addr, &dialect, name))
+        .collect();
+    city.cloud.fault(&json!({"kind": "refuse"}));
+    city.gateway.await_mode("acting");
+    let mut drained_at_kill = 0;
+    for round in 0..ROUNDS {
+        let drains = round % 2 == 1;
+        if drains {
+            city.cloud.heal();
+            wait::until("the drain has begun", || {
+                matches!(city.gateway.mode().as_str(), "draining" | "forwarding").then_some(())
+            });
+        }
+        let moment = Duration::from_micros(random.below(250_000));
+        thread::scope(|scope| {
+            for worker in &mut workers {
+                scope.spawn(move || load(worker));
+            }
+            thread::sleep(moment);
+            if drains && city.gateway.mode() == "draining" {
+                drained_at_kill += 1;
+            }
+            city.gateway.kill();
+        });
+        if drains {
+            city.cloud.fault(&json!({"kind": "refuse"}));
+        }
+        city.gateway.start();
+        if !drains {
+            city.gateway.await_mode("acting");
+        }
+        ask_again(&city, &workers);
+    }
+    eprintln!("{ROUNDS} kills, {drained_at_kill} of them while draining");
+    city.cloud.heal();
+    city.gateway.await_drained();
+    let written: Vec<_> = workers
+        .into_iter()
+        .flat_map(|worker| worker.written)
+        .collect();
+    let tally = audit(&written, &city.cloud.log());
+    eprintln!("{tally:?}");
+    assert!(tally.done > ROUNDS, "there was hardly any load: {tally:?}");
+    assert_eq!(tally.refused, 0, "nothing here is to be refused");
+}
+
+/// Writes until the gateway dies.
+fn load(worker: &mut Worker) {
+    for _ in 0..WRITES {
+        if worker.step().is_err() {
+            return;
+        }
+    }
+}
+
+/// Orders that were acknowledged last are known to the gateway that was started again.
+fn ask_again(city: &City, workers: &[Worker]) {
+    let acknowledged = workers.iter().filter_map(|worker| {
+        let done = worker
+            .written
+            .iter()
+            .rev()
+            .find(|write| write.told == Told::Done)?;
+        done.id.as_deref()
+    });
+    for id in acknowledged.take(ASKED_AGAIN) {
+        city.track(id).expect(200);
+    }
+}
