@@ -7,7 +7,7 @@ mod encode;
 mod tests;
 
 pub use decode::{DecodeArgs, decode};
-pub use encode::{EncodeArgs, EncodeError, encode};
+pub use encode::{EncodeArgs, EncodeError, ValidityArg, encode};
 
 use std::{io, process::ExitCode};
 

@@ -1,0 +1,575 @@
+//! Messages that go out: in which order, by which modem, how often, and what became of them.
+//!
+//! A long message stays with one modem, because its parts have to come from one number.
+
+mod sim;
+
+use self::sim::Sim;
+use super::{Change, ModemId, Outbound};
+use crate::{
+    at::CmsError,
+    pdu::{
+        Address, Frame, Outcome as ReportOutcome, Reference, StatusReport, Submit, Validity,
+        alphabet::Language,
+        compose::{Composer, TooLong},
+        validity::Relative,
+    },
+};
+use std::{
+    collections::{BTreeMap, HashMap},
+    time::{Duration, Instant},
+};
+
+/// The number of a message in the outbox.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct MessageId(pub u64);
+
+/// What goes first.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default)]
+pub enum Priority {
+    /// A part of the daily budget is kept for these.
+    Assignment,
+    /// Everything else.
+    #[default]
+    Normal,
+}
+
+/// A message to send.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Outgoing {
+    /// To whom.
+    pub to: Address,
+    /// What to say.
+    pub text: String,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Whether a delivery report is wanted.
+    pub report: bool,
+    /// By which modem only, such as the one that was written to; `None` for any.
+    pub modem: Option<ModemId>,
+}
+
+/// What to do with a part whose outcome a modem did not say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum UnknownPolicy {
+    /// Send it again, under the same reference and with the request to refuse duplicates.
+    #[default]
+    Resend,
+    /// Take it as sent: rather lost than twice.
+    AssumeSent,
+}
+
+/// Settings of the [`Outbox`].
+#[derive(Debug, Clone)]
+pub struct OutboxConfig {
+    /// At most so many messages wait.
+    pub capacity: usize,
+    /// At most so many parts a message.
+    pub max_parts: u8,
+    /// Attempts until a message is dead.
+    pub max_attempts: u32,
+    /// Wait after the first failure; it doubles…
+    pub retry_min: Duration,
+    /// …up to this.
+    pub retry_max: Duration,
+    /// What unknown outcomes mean.
+    pub unknown: UnknownPolicy,
+    /// How long the service centre tries.
+    pub validity: Option<Relative>,
+    /// National tables that recipients are known to have.
+    pub languages: Vec<Language>,
+    /// Parts a minute and modem.
+    pub per_minute: f64,
+    /// Parts that may go at once after a pause.
+    pub burst: f64,
+    /// Parts a day and SIM; plans and regulators have limits.
+    pub daily_budget: u32,
+    /// Share of the budget that only assignments use, in percent.
+    pub reserved_percent: u32,
+    /// How long a SIM rests that the network refuses.
+    pub rest: Duration,
+    /// A SIM rests too when no report has come for so long though one was due.
+    pub silent_after: Duration,
+    /// Reports waited for, a SIM.
+    pub awaited: usize,
+}
+
+impl Default for OutboxConfig {
+    fn default() -> Self {
+        Self {
+            capacity: 10_000,
+            max_parts: 8,
+            max_attempts: 8,
+            retry_min: Duration::from_secs(5),
+            retry_max: Duration::from_mins(10),
+            unknown: UnknownPolicy::Resend,
+            validity: Some(Relative(Relative::at_least(Duration::from_hours(24)).0)),
+            languages: Vec::new(),
+            per_minute: 20.0,
+            burst: 5.0,
+            daily_budget: 90,
+            reserved_percent: 30,
+            rest: Duration::from_mins(30),
+            silent_after: Duration::from_hours(6),
+            awaited: 256,
+        }
+    }
+}
+
+/// Why a message is not taken.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum OutboxError {
+    /// Too many wait already.
+    #[error("{0} messages wait already")]
+    Full(usize),
+    /// Too long.
+    #[error(transparent)]
+    TooLong(#[from] TooLong),
+}
+
+/// One part, handed out to a modem.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Job {
+    /// Of which message.
+    pub id: MessageId,
+    /// Which part, from zero.
+    pub part: usize,
+    /// What the modem is given.
+    pub frame: Frame,
+    /// Attempts before this one.
+    pub attempts: u32,
+}
+
+/// What a modem said about a part.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum SendOutcome {
+    /// The network has it.
+    Sent {
+        /// The reference under which a report will come.
+        reference: u8,
+    },
+    /// The network or the modem refuses.
+    Refused(Option<CmsError>),
+    /// It was never handed over.
+    NotSent(String),
+    /// It was handed over and nothing was heard.
+    Unknown,
+}
+
+/// Numbers for the metrics.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+#[allow(missing_docs, reason = "the names say it")]
+pub struct OutboxCounters {
+    pub queued: u64,
+    pub parts_sent: u64,
+    pub completed: u64,
+    pub failed_attempts: u64,
+    pub unknown: u64,
+    pub resent: u64,
+    pub dead: u64,
+    pub delivered: u64,
+    pub undelivered: u64,
+}
+
+#[derive(Debug)]
+struct Entry {
+    parts: Vec<Submit>,
+    only: Option<ModemId>,
+    /// The modem that has sent the parts before `next`.
+    modem: Option<ModemId>,
+    next: usize,
+    in_flight: bool,
+    /// The outcome of an attempt at `next` is unknown.
+    doubtful: bool,
+    attempts: u32,
+    not_before: Instant,
+}
+
+/// The messages that wait, shared by all modems.
+#[derive(Debug)]
+pub struct Outbox {
+    config: OutboxConfig,
+    /// Priority first, then age.
+    entries: BTreeMap<(Priority, MessageId), Entry>,
+    sims: HashMap<ModemId, Sim>,
+    next_id: u64,
+    next_reference: u8,
+    counters: OutboxCounters,
+}
+
+impl Outbox {
+    /// An empty outbox.
+    pub fn new(config: OutboxConfig) -> Self {
+        Self {
+            config,
+            entries: BTreeMap::new(),
+            sims: HashMap::new(),
+            next_id: 1,
+            next_reference: 0,
+            counters: OutboxCounters::default(),
+        }
+    }
+
+    /// Messages that wait or are under way.
+    pub fn len(&self) -> usize {
+        self.entries.len()
+    }
+
+    /// Whether nothing waits.
+    pub fn is_empty(&self) -> bool {
+        self.entries.is_empty()
+    }
+
+    /// The numbers so far.
+    pub fn counters(&self) -> OutboxCounters {
+        self.counters
+    }
+
+    /// Takes a message. The record has to be durable before the caller is told.
+    pub fn push(&mut self, message: Outgoing, now: Instant) -> Result<Outbound, OutboxError> {
+        if self.entries.len() >= self.config.capacity {
+            return Err(OutboxError::Full(self.entries.len()));
+        }
+        let id = MessageId(self.next_id);
+        let reference = Reference::Short(id.0 as u8);
+        let message_reference = self.next_reference;
+        let parts = self.insert(id, &message, reference, message_reference, now)?;
+        self.next_reference = message_reference.wrapping_add(parts);
+        self.counters.queued += 1;
+        Ok(Outbound {
+            id,
+            change: Change::Queued {
+                message,
+                reference,
+                message_reference,
+            },
+        })
+    }
+
+    /// Forgets a message whose record could not be made durable.
+    pub fn withdraw(&mut self, id: MessageId) {
+        if let Some(key) = self.key(id) {
+            self.entries.remove(&key);
+            self.counters.queued -= 1;
+        }
+    }
+
+    /// Takes back a message from the journal, with the parts that were sent and the modem that
+    /// sent them. `doubtful`: an attempt was recorded and its outcome was not.
+    pub fn restore(&mut self, restored: Restored, now: Instant) -> Result<(), OutboxError> {
+        let Restored {
+            id,
+            message,
+            reference,
+            message_reference,
+            sent,
+            doubtful,
+        } = restored;
+        let parts = self.insert(id, &message, reference, message_reference, now)?;
+        let key = (message.priority, id);
+        if let (Some(entry), Some((modem, count))) = (self.entries.get_mut(&key), sent) {
+            entry.modem = Some(modem);
+            entry.next = count.min(usize::from(parts) - 1);
+        }
+        if doubtful && self.config.unknown == UnknownPolicy::Resend {
+            self.counters.unknown += 1;
+            if let Some(entry) = self.entries.get_mut(&key) {
+                entry.doubtful = true;
+            }
+        }
+        self.next_id = self.next_id.max(id.0 + 1);
+        self.next_reference = message_reference.wrapping_add(parts);
+        Ok(())
+    }
+
+    fn insert(
+        &mut self,
+        id: MessageId,
+        message: &Outgoing,
+        reference: Reference,
+        message_reference: u8,
+        now: Instant,
+    ) -> Result<u8, TooLong> {
+        let composer = Composer {
+            languages: &self.config.languages,
+            reference,
+            max_parts: self.config.max_parts,
+        };
+        let mut parts = composer.submit(&message.to, &message.text)?;
+        for (part, nth) in parts.iter_mut().zip(0u8..) {
+            part.message_reference = message_reference.wrapping_add(nth);
+            part.status_report = message.report;
+            part.validity = self.config.validity.map(Validity::Relative);
+        }
+        // `max_parts` is an octet.
+        let count = parts.len() as u8;
+        let entry = Entry {
+            parts,
+            only: message.modem.clone(),
+            modem: None,
+            next: 0,
+            in_flight: false,
+            doubtful: false,
+            attempts: 0,
+            not_before: now,
+        };
+        self.entries.insert((message.priority, id), entry);
+        Ok(count)
+    }
+
+    /// The next part for `modem`, if its SIM may send one now. A record of the attempt has to be
+    /// durable before the part is handed over; see [`Job::trying`].
+    pub fn take(&mut self, modem: &ModemId, now: Instant) -> Option<Job> {
+        let config = &self.config;
+        let sim = self
+            .sims
+            .entry(modem.clone())
+            .or_insert_with(|| Sim::new(config, now));
+        sim.refill(config, now);
+        let allowed = sim.allows(config, now)?;
+        let (key, entry) = self.entries.iter_mut().find(|((priority, _), entry)| {
+            *priority <= allowed
+                && !entry.in_flight
+                && entry.not_before <= now
+                && entry.only.as_ref().is_none_or(|only| only == modem)
+                // A message that has begun waits for its modem until that fails it.
+                && entry.modem.as_ref().is_none_or(|begun| begun == modem)
+        })?;
+        sim.spend();
+        entry.in_flight = true;
+        entry.modem = Some(modem.clone());
+        let mut submit = entry.parts.get(entry.next)?.clone();
+        if entry.doubtful {
+            submit.reject_duplicates = true;
+            self.counters.resent += 1;
+        }
+        Some(Job {
+            id: key.1,
+            part: entry.next,
+            frame: Frame::new(submit),
+            attempts: entry.attempts,
+        })
+    }
+
+    /// Notes what became of a part; gives the records of it.
+    pub fn result(
+        &mut self,
+        modem: &ModemId,
+        job: &Job,
+        outcome: &SendOutcome,
+        now: Instant,
+    ) -> Vec<Outbound> {
+        let Some(key) = self.key(job.id) else {
+            return Vec::new();
+        };
+        let record = |change| Outbound { id: job.id, change };
+        match *outcome {
+            SendOutcome::Sent { reference } => {
+                self.sent(&key, modem, job, Some(reference), now);
+                vec![record(Change::Sent {
+                    modem: modem.clone(),
+                    part: job.part,
+                    reference,
+                })]
+            }
+            SendOutcome::Unknown => {
+                self.counters.unknown += 1;
+                let unknown = record(Change::Unknown {
+                    modem: modem.clone(),
+                    part: job.part,
+                });
+                let mut records = vec![unknown];
+                match self.config.unknown {
+                    UnknownPolicy::AssumeSent => self.sent(&key, modem, job, None, now),
+                    UnknownPolicy::Resend => {
+                        if let Some(entry) = self.entries.get_mut(&key) {
+                            entry.doubtful = true;
+                        }
+                        records.extend(self.failed(&key, "outcome unknown", false, now));
+                    }
+                }
+                records
+            }
+            SendOutcome::Refused(code) => {
+                if code.is_some_and(CmsError::is_sim_refused) {
+                    self.rest(modem, now);
+                }
+                let error = code.map_or_else(|| "ERROR".to_owned(), |code| code.to_string());
+                let permanent = code.is_some_and(CmsError::is_permanent);
+                let failed = record(Change::Failed {
+                    modem: modem.clone(),
+                    error: error.clone(),
+                });
+                let dead = self.failed(&key, &error, permanent, now);
+                std::iter::once(failed).chain(dead).collect()
+            }
+            SendOutcome::NotSent(_) => {
+                // Nobody's fault but the modem's: the attempt does not count.
+                if let Some(sim) = self.sims.get_mut(modem) {
+                    sim.refund();
+                }
+                if let Some(entry) = self.entries.get_mut(&key) {
+                    entry.release();
+                }
+                Vec::new()
+            }
+        }
+    }
+
+    fn key(&self, id: MessageId) -> Option<(Priority, MessageId)> {
+        [Priority::Assignment, Priority::Normal]
+            .into_iter()
+            .map(|priority| (priority, id))
+            .find(|key| self.entries.contains_key(key))
+    }
+
+    fn sent(
+        &mut self,
+        key: &(Priority, MessageId),
+        modem: &ModemId,
+        job: &Job,
+        reference: Option<u8>,
+        now: Instant,
+    ) {
+        self.counters.parts_sent += 1;
+        let Some(entry) = self.entries.get_mut(key) else {
+            return;
+        };
+        entry.in_flight = false;
+        entry.doubtful = false;
+        entry.next = job.part + 1;
+        let part = &entry.parts[job.part];
+        if let (Some(sim), Some(reference), true) =
+            (self.sims.get_mut(modem), reference, part.status_report)
+        {
+            let number = part.destination.clone();
+            sim.await_report(&self.config, reference, number, job, now);
+        }
+        if entry.next == entry.parts.len() {
+            self.entries.remove(key);
+            self.counters.completed += 1;
+        }
+    }
+
+    /// One attempt more has failed; gives the record of the end, if it is that.
+    fn failed(
+        &mut self,
+        key: &(Priority, MessageId),
+        error: &str,
+        permanent: bool,
+        now: Instant,
+    ) -> Option<Outbound> {
+        self.counters.failed_attempts += 1;
+        let entry = self.entries.get_mut(key)?;
+        let wait = self.config.retry_min * 2u32.saturating_pow(entry.attempts.min(16));
+        entry.release();
+        entry.attempts += 1;
+        entry.not_before = now + wait.min(self.config.retry_max);
+        if !permanent && entry.attempts < self.config.max_attempts {
+            return None;
+        }
+        self.entries.remove(key);
+        self.counters.dead += 1;
+        Some(Outbound {
+            id: key.1,
+            change: Change::Dead {
+                error: error.to_owned(),
+            },
+        })
+    }
+
+    /// Finds the message that a delivery report is about, by modem, reference and number.
+    pub fn report(&mut self, modem: &ModemId, report: &StatusReport) -> Option<Outbound> {
+        let sim = self.sims.get_mut(modem)?;
+        let (id, part) = sim.reported(report)?;
+        match report.status.outcome() {
+            ReportOutcome::Completed => self.counters.delivered += 1,
+            ReportOutcome::Failed => self.counters.undelivered += 1,
+            ReportOutcome::Trying => {}
+        }
+        Some(Outbound {
+            id,
+            change: Change::Reported {
+                part,
+                status: report.status,
+            },
+        })
+    }
+
+    /// The network refuses the SIM: nothing is sent by it for a while.
+    pub fn rest(&mut self, modem: &ModemId, now: Instant) {
+        let until = now + self.config.rest;
+        if let Some(sim) = self.sims.get_mut(modem) {
+            sim.rest(until);
+        }
+    }
+
+    /// A modem is gone: what it has begun starts again by another, whole, because the parts of a
+    /// message have to come from one number.
+    pub fn modem_lost(&mut self, modem: &ModemId) {
+        let begun = self.entries.values_mut().filter(|entry| {
+            !entry.in_flight && entry.only.is_none() && entry.modem.as_ref() == Some(modem)
+        });
+        for entry in begun {
+            entry.modem = None;
+            entry.next = 0;
+        }
+    }
+
+    /// SIMs that rest from now on, because the reports they wait for do not come.
+    pub fn tick(&mut self, now: Instant) -> Vec<ModemId> {
+        let config = &self.config;
+        self.sims
+            .iter_mut()
+            .filter_map(|(modem, sim)| sim.falls_silent(config, now).then(|| modem.clone()))
+            .collect()
+    }
+
+    /// Parts that the SIM of `modem` has sent today, of its budget.
+    pub fn budget(&self, modem: &ModemId) -> (u32, u32) {
+        let used = self.sims.get(modem).map_or(0, Sim::used_today);
+        (used, self.config.daily_budget)
+    }
+}
+
+impl Entry {
+    /// Makes the message available again: to all modems when it has not begun, else to the one
+    /// that sent its first parts.
+    fn release(&mut self) {
+        self.in_flight = false;
+        if self.next == 0 {
+            self.modem = None;
+        }
+    }
+}
+
+impl Job {
+    /// The record of the attempt.
+    pub fn trying(&self, modem: &ModemId) -> Outbound {
+        Outbound {
+            id: self.id,
+            change: Change::Trying {
+                modem: modem.clone(),
+                part: self.part,
+                attempts: self.attempts,
+            },
+        }
+    }
+}
+
+/// A message as the journal knows it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Restored {
+    /// Its number.
+    pub id: MessageId,
+    /// The message.
+    pub message: Outgoing,
+    /// The reference that its parts share.
+    pub reference: Reference,
+    /// TP-MR of the first part.
+    pub message_reference: u8,
+    /// How many parts were sent, and by whom.
+    pub sent: Option<(ModemId, usize)>,
+    /// An attempt was recorded and its outcome was not.
+    pub doubtful: bool,
+}

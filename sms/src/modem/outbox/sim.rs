@@ -1,0 +1,145 @@
+//! What one SIM may still send, and the reports that it waits for.
+
+use super::{Job, MessageId, OutboxConfig, Priority};
+use crate::pdu::{Address, Outcome, StatusReport};
+use std::{
+    collections::VecDeque,
+    time::{Duration, Instant},
+};
+
+const DAY: Duration = Duration::from_hours(24);
+
+#[derive(Debug)]
+pub(super) struct Sim {
+    tokens: f64,
+    refilled: Instant,
+    used_today: u32,
+    day_began: Instant,
+    rests_until: Option<Instant>,
+    /// In the order of sending.
+    awaited: VecDeque<Awaited>,
+}
+
+#[derive(Debug)]
+struct Awaited {
+    reference: u8,
+    number: Address,
+    since: Instant,
+    id: MessageId,
+    part: usize,
+}
+
+impl Sim {
+    pub(super) fn new(config: &OutboxConfig, now: Instant) -> Self {
+        Self {
+            tokens: config.burst,
+            refilled: now,
+            used_today: 0,
+            day_began: now,
+            rests_until: None,
+            awaited: VecDeque::new(),
+        }
+    }
+
+    pub(super) fn refill(&mut self, config: &OutboxConfig, now: Instant) {
+        let elapsed = now.saturating_duration_since(self.refilled);
+        let earned = elapsed.as_secs_f64() * config.per_minute / 60.0;
+        self.tokens = (self.tokens + earned).min(config.burst);
+        self.refilled = now;
+        if now.saturating_duration_since(self.day_began) >= DAY {
+            self.day_began = now;
+            self.used_today = 0;
+        }
+    }
+
+    /// The least urgent priority that may be sent now; `None` when nothing may.
+    pub(super) fn allows(&self, config: &OutboxConfig, now: Instant) -> Option<Priority> {
+        if self.tokens < 1.0 || self.rests_until.is_some_and(|until| now < until) {
+            return None;
+        }
+        let reserved = config.daily_budget * config.reserved_percent.min(100) / 100;
+        if self.used_today + reserved < config.daily_budget {
+            Some(Priority::Normal)
+        } else if self.used_today < config.daily_budget {
+            Some(Priority::Assignment)
+        } else {
+            None
+        }
+    }
+
+    pub(super) fn spend(&mut self) {
+        self.tokens -= 1.0;
+        self.used_today += 1;
+    }
+
+    pub(super) fn refund(&mut self) {
+        self.tokens += 1.0;
+        self.used_today = self.used_today.saturating_sub(1);
+    }
+
+    pub(super) fn used_today(&self) -> u32 {
+        self.used_today
+    }
+
+    pub(super) fn rest(&mut self, until: Instant) {
+        self.rests_until = Some(until);
+    }
+
+    pub(super) fn await_report(
+        &mut self,
+        config: &OutboxConfig,
+        reference: u8,
+        number: Address,
+        job: &Job,
+        now: Instant,
+    ) {
+        if self.awaited.len() >= config.awaited {
+            self.awaited.pop_front();
+        }
+        self.awaited.push_back(Awaited {
+            reference,
+            number,
+            since: now,
+            id: job.id,
+            part: job.part,
+        });
+    }
+
+    /// The part that `report` is about. It stays awaited while the service centre keeps trying.
+    pub(super) fn reported(&mut self, report: &StatusReport) -> Option<(MessageId, usize)> {
+        // Centres normalise numbers: the last digits have to do.
+        let matches = |awaited: &Awaited| {
+            awaited.reference == report.message_reference
+                && same_number(awaited.number.value(), report.recipient.value())
+        };
+        // The newest, where a reference has come round.
+        let at = self.awaited.iter().rposition(matches)?;
+        let found = (self.awaited[at].id, self.awaited[at].part);
+        if report.status.outcome() != Outcome::Trying {
+            self.awaited.remove(at);
+        }
+        Some(found)
+    }
+
+    /// Whether the SIM begins to rest because reports do not come. What was awaited is given up.
+    pub(super) fn falls_silent(&mut self, config: &OutboxConfig, now: Instant) -> bool {
+        let overdue = self
+            .awaited
+            .front()
+            .is_some_and(|oldest| oldest.since + config.silent_after <= now);
+        if overdue {
+            self.awaited.clear();
+            self.rest(now + config.rest);
+        }
+        overdue
+    }
+}
+
+/// Whether two numbers agree in their last nine digits, or in all where they have fewer.
+fn same_number(one: &str, other: &str) -> bool {
+    const SIGNIFICANT: usize = 9;
+    let tail = |number: &str| -> Vec<u8> { number.bytes().rev().take(SIGNIFICANT).collect() };
+    let (one, other) = (tail(one), tail(other));
+    let shared = one.len().min(other.len());
+    shared > 0 && one[..shared] == other[..shared]
+}
