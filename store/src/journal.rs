@@ -1,0 +1,249 @@
+//! The journal: an append-only, fenced, synchronous log with the rows and the queue that follow from it.
+//!
+//! Only the writer calls it. [`Sqlite`] is the one in service, [`Memory`] keeps everything in the process (for
+//! simulations and tests), [`Faulty`] makes either of them fail on demand.
+
+mod faulty;
+mod memory;
+mod owner;
+pub(crate) mod schema;
+mod sqlite;
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use megamind_domain::{EntityKey, Time};
+
+pub use faulty::{Fault, Faults, Faulty};
+pub use memory::Memory;
+pub use sqlite::Sqlite;
+
+use crate::error::ReadError;
+
+/// Where records go.
+///
+/// An implementation makes `append` atomic and durable, and refuses it to everybody but the newest owner.
+pub trait Journal: Send {
+    /// The number of this ownership: greater than that of every owner before.
+    fn epoch(&self) -> u64;
+
+    /// What is there for certain now. After an ambiguous append this reads from what would survive a crash, and
+    /// whatever it does not report can never appear later.
+    fn tail(&mut self) -> Result<Tail, JournalError>;
+
+    /// Appends a batch, whole or not at all, and returns the number of its last record.
+    fn append(&mut self, batch: &Batch) -> Result<u64, AppendError>;
+
+    /// Records from `from` on, in order, until their size passes `max_bytes`; at least one if there is one.
+    fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Record>, ReadError>;
+
+    /// Deletes about `limit` records older than `before`, the oldest first and in whole batches: none of a batch with
+    /// a queued entry, and never the newest batch. Returns how many went.
+    fn trim(&mut self, before: Time, limit: usize) -> Result<u64, JournalError>;
+
+    /// Reads all state, in ascending order of its keys.
+    fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError>;
+
+    /// For readers on other threads.
+    fn reader(&self) -> Arc<dyn Reader>;
+
+    /// Bytes on disk.
+    fn bytes(&self) -> u64;
+}
+
+/// Reads single things beside the writer. Calls block: not for a thread that serves connections.
+pub trait Reader: Send + Sync {
+    /// One record, its checksum verified.
+    fn record(&self, seq: u64) -> Result<Option<Record>, ReadError>;
+
+    /// The upstream's id for a local id.
+    fn upstream_of(&self, local: &str) -> Result<Option<String>, JournalError>;
+
+    /// The local id for an upstream's id.
+    fn local_of(&self, upstream: &str) -> Result<Option<String>, JournalError>;
+
+    /// Up to `limit` records after `after` that are requests and are not queued: (seq, at).
+    fn done(&self, after: u64, limit: usize) -> Result<Vec<(u64, Time)>, JournalError>;
+
+    /// The last row of an entity that left the city.
+    fn archived(&self, key: EntityKey) -> Result<Option<Vec<u8>>, ReadError>;
+}
+
+/// One record: who, what, and the answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Record {
+    /// Its number: 1 for the first, without gaps.
+    pub seq: u64,
+    /// When it was decided; never before the record that precedes it.
+    pub at: Time,
+    /// The ownership in which it was written.
+    pub epoch: u64,
+    /// JSON: kind, version, and what belongs to it.
+    pub head: Vec<u8>,
+    /// The body of the request, unchanged.
+    pub body: Bytes,
+    /// JSON: a list of the domain's events.
+    pub events: Vec<u8>,
+    /// The body of the answer.
+    pub answer: Bytes,
+}
+
+impl Record {
+    /// Bytes of its content.
+    pub fn size(&self) -> usize {
+        self.head.len() + self.body.len() + self.events.len() + self.answer.len()
+    }
+}
+
+/// What one commit writes.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    /// The writer's ownership.
+    pub epoch: u64,
+    /// The record that must be the last one before.
+    pub expected_last: u64,
+    /// The records, numbered from `expected_last + 1`.
+    pub records: Vec<Record>,
+    /// The rows of the entities touched, each once, with the record that touched it last; without a value for an
+    /// entity that left the city.
+    pub rows: Vec<Row>,
+    /// Entries of the queue that came or changed (their row), or left.
+    pub queue: Vec<(u64, Option<Vec<u8>>)>,
+    /// Ids that the upstream gave.
+    pub aliases: Vec<Alias>,
+    /// Idempotency keys of the records, packed.
+    pub keys: Vec<u8>,
+    /// The mode, if it changed.
+    pub mode: Option<String>,
+    /// The newest id given by the domain's generator so far.
+    pub newest_id: u128,
+}
+
+impl Batch {
+    /// What tells this batch from every other.
+    pub fn id(&self) -> BatchId {
+        let mut sum = crate::checksum::Sum::new();
+        sum.number(self.epoch).number(self.expected_last);
+        for record in &self.records {
+            sum.number(crate::checksum::of_record(record) as u64);
+        }
+        sum.bytes(&self.keys).bytes(&self.newest_id.to_le_bytes());
+        BatchId(sum.long())
+    }
+
+    /// The number of its last record.
+    pub fn last(&self) -> u64 {
+        self.records
+            .last()
+            .map_or(self.expected_last, |record| record.seq)
+    }
+}
+
+/// The checksum of a batch: over its epoch, its place, its records and its keys.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct BatchId(pub u128);
+
+/// The row of one entity.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Row {
+    /// Which entity.
+    pub key: EntityKey,
+    /// The record that touched it last.
+    pub seq: u64,
+    /// What the domain made of it.
+    pub value: Option<Vec<u8>>,
+}
+
+/// A local id and the upstream's for the same thing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alias {
+    /// The id given here.
+    pub local: Box<str>,
+    /// The id given there.
+    pub upstream: Box<str>,
+    /// The record that told.
+    pub seq: u64,
+}
+
+/// The end of the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tail {
+    /// The last record; 0 in an empty journal.
+    pub seq: u64,
+    /// The last batch.
+    pub batch: BatchId,
+}
+
+/// What stands beside rows and entries.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Opening {
+    /// The end of the journal.
+    pub tail: Tail,
+    /// The time of the last record.
+    pub last_at: Time,
+    /// The newest id ever given.
+    pub newest_id: u128,
+    /// The mode at the end of the last run.
+    pub mode: Option<String>,
+}
+
+/// Takes the state at open.
+pub trait Visit {
+    /// The row of an entity.
+    fn row(&mut self, key: EntityKey, seq: u64, value: &[u8]) -> Result<(), LoadError>;
+    /// An entry of the queue.
+    fn queued(&mut self, seq: u64, row: &[u8]) -> Result<(), LoadError>;
+    /// The packed keys of a batch, and its time.
+    fn keys(&mut self, at: Time, packed: &[u8]) -> Result<(), LoadError>;
+}
+
+/// Why an append did not succeed, as far as is known.
+#[derive(Debug, thiserror::Error)]
+pub enum AppendError {
+    /// Somebody else owns the journal now, or has appended: this owner must never write again.
+    #[error("fenced: {0}")]
+    Fenced(String),
+    /// It may be there or not: only [`Journal::tail`] tells.
+    #[error(transparent)]
+    Ambiguous(#[from] JournalError),
+}
+
+/// The journal or the disk below it failed.
+#[derive(Debug, thiserror::Error)]
+pub enum JournalError {
+    /// No room.
+    #[error("no space left on the device")]
+    Full,
+    /// The database failed.
+    #[error("{0}")]
+    Database(#[from] rusqlite::Error),
+    /// What was read is not what was written.
+    #[error("corrupt: {0}")]
+    Corrupt(String),
+    /// A reader holds the write-ahead log; it is tried again.
+    #[error("the write-ahead log is in use")]
+    LogInUse,
+    /// A fault made by a test.
+    #[error("{0}")]
+    Injected(&'static str),
+}
+
+/// Why the state could not be read.
+#[derive(Debug, thiserror::Error)]
+pub enum LoadError {
+    /// Something is not what was written.
+    #[error("{0}")]
+    Corrupt(String),
+    /// The domain panicked on the row that this record wrote.
+    #[error("the handlers panicked on what record {0} wrote")]
+    Panicked(u64),
+    /// The journal failed.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+impl From<rusqlite::Error> for LoadError {
+    fn from(error: rusqlite::Error) -> Self {
+        Self::Journal(error.into())
+    }
+}

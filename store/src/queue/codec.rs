@@ -1,0 +1,107 @@
+//! The row of an entry: fixed fields first, little-endian, then its touches, then the JSON of why it is parked.
+
+use megamind_domain::{Endpoint, EntityKey, Role, Time, Touch, Touches};
+
+use super::{Progress, Queued};
+
+/// The version of this layout, the first byte of every row.
+const VERSION: u8 = 1;
+
+const UNKNOWN: u8 = 1;
+const SLOT: u8 = 2;
+const SENT: u8 = 4;
+
+/// The row of an entry.
+pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
+    let mut row = Vec::with_capacity(40 + 9 * entry.touches.len());
+    let sent = match entry.progress {
+        Progress::NeverSent => None,
+        Progress::Attempting { since } | Progress::PossiblyApplied { since } => Some(since),
+    };
+    let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+    row.push(VERSION);
+    row.push(
+        flag(entry.unknown, UNKNOWN)
+            | flag(entry.slot.is_some(), SLOT)
+            | flag(sent.is_some(), SENT),
+    );
+    row.push(entry.rekeyed);
+    row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
+    row.extend_from_slice(&entry.attempts.to_le_bytes());
+    row.extend_from_slice(&entry.at.0.to_le_bytes());
+    if let Some(EntityKey(slot)) = entry.slot {
+        row.extend_from_slice(&slot.to_le_bytes());
+    }
+    if let Some(Time(since)) = sent {
+        row.extend_from_slice(&since.to_le_bytes());
+    }
+    row.extend_from_slice(&(entry.touches.len() as u16).to_le_bytes());
+    for touch in entry.touches.iter().take(usize::from(u16::MAX)) {
+        row.push(match touch.role {
+            Role::Subject => 0,
+            Role::Actor => 1,
+            Role::Row => 2,
+        });
+        row.extend_from_slice(&touch.key.0.to_le_bytes());
+    }
+    if let Some(parked) = &entry.parked {
+        // Writing to memory cannot fail, and all keys are strings.
+        let written = serde_json::to_writer(&mut row, parked);
+        debug_assert!(written.is_ok(), "{written:?}");
+    }
+    row
+}
+
+/// The inverse of [`pack`], except that an attempt that was under way may have been applied.
+pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
+    let mut rest = row;
+    let [version, flags, rekeyed] = take(&mut rest)?;
+    if version != VERSION {
+        return None;
+    }
+    let endpoint = Endpoint(u16::from_le_bytes(take(&mut rest)?));
+    let attempts = u32::from_le_bytes(take(&mut rest)?);
+    let at = Time(i64::from_le_bytes(take(&mut rest)?));
+    let slot = match flags & SLOT {
+        0 => None,
+        _ => Some(EntityKey(u64::from_le_bytes(take(&mut rest)?))),
+    };
+    let progress = match flags & SENT {
+        0 => Progress::NeverSent,
+        _ => Progress::PossiblyApplied {
+            since: Time(i64::from_le_bytes(take(&mut rest)?)),
+        },
+    };
+    let mut touches = Touches::new();
+    for _ in 0..u16::from_le_bytes(take(&mut rest)?) {
+        let role = match take(&mut rest)? {
+            [0] => Role::Subject,
+            [1] => Role::Actor,
+            [2] => Role::Row,
+            _ => return None,
+        };
+        let key = EntityKey(u64::from_le_bytes(take(&mut rest)?));
+        touches.push(Touch { key, role });
+    }
+    let parked = match rest {
+        [] => None,
+        json => Some(serde_json::from_slice(json).ok()?),
+    };
+    Some(Queued {
+        at,
+        touches,
+        slot,
+        parked,
+        progress,
+        attempts,
+        endpoint,
+        rekeyed,
+        unknown: flags & UNKNOWN != 0,
+    })
+}
+
+fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {
+    let (taken, left) = rest.split_first_chunk::<N>()?;
+    *rest = left;
+    Some(*taken)
+}

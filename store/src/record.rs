@@ -1,0 +1,260 @@
+//! What a record says about itself: its head, JSON with a kind and a version.
+//!
+//! The body of the request, the events and the body of the answer stand beside the head, unchanged. A kind whose
+//! meaning changes gets a new version; the old one stays readable for ever (`tests/golden.rs`).
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use megamind_domain::{Endpoint, Request, Response};
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    entry::Parked,
+    journal::Record,
+    write::{Key, Prior},
+};
+
+/// The head of a record.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(tag = "kind")]
+pub(crate) enum Head<'a> {
+    /// A write that was decided here.
+    #[serde(rename = "decided/1", borrow)]
+    Decided(Decided<'a>),
+    /// A command that followed from another record.
+    #[serde(rename = "followed/1", borrow)]
+    Followed(Followed<'a>),
+    /// A refusal, kept for the repetition of its request.
+    #[serde(rename = "refused/1", borrow)]
+    Refused(Decided<'a>),
+    /// A write that was refused here and that the upstream may have applied.
+    #[serde(rename = "unknown/1", borrow)]
+    Unknown(Decided<'a>),
+    /// What an exchange with the upstream told.
+    #[serde(rename = "observed/1")]
+    Observed {
+        /// The endpoint of the exchange.
+        endpoint: u16,
+        /// The upstream's status.
+        status: u16,
+    },
+    /// An attempt to replay an entry begins.
+    #[serde(rename = "sent/1")]
+    Sent { of: u64 },
+    /// The attempt had no effect.
+    #[serde(rename = "not_sent/1")]
+    NotSent { of: u64 },
+    /// The upstream took an entry; the events are what its answer told.
+    #[serde(rename = "acknowledged/1")]
+    Acknowledged {
+        of: u64,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        status: Option<u16>,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        upstream_id: Option<Cow<'a, str>>,
+    },
+    /// An entry was put aside.
+    #[serde(rename = "parked/1")]
+    Parked { of: u64, parked: Parked },
+    /// An entry was taken back.
+    #[serde(rename = "retry/1")]
+    Retry { of: u64 },
+    /// An entry will never be sent.
+    #[serde(rename = "discarded/1")]
+    Discarded {
+        of: u64,
+        who: Cow<'a, str>,
+        why: Cow<'a, str>,
+    },
+    /// The gateway's mode changed.
+    #[serde(rename = "mode/1")]
+    Mode {
+        mode: Cow<'a, str>,
+        why: Cow<'a, str>,
+    },
+    /// The journal takes writes again.
+    #[serde(rename = "recovered/1")]
+    Recovered { since: i64, why: Cow<'a, str> },
+}
+
+/// The head of what came from outside.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Decided<'a> {
+    pub(crate) endpoint: u16,
+    /// The request that the upstream is to see, or the client's where there is nothing to tell.
+    #[serde(borrow)]
+    pub(crate) request: RequestHead<'a>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) key: Option<KeyHead<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<Cow<'a, str>>,
+    /// Since when the upstream may have applied it, in ms of 1970.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) sent_at: Option<i64>,
+    /// Whether the request is of the gateway's own making.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) own: bool,
+    #[serde(borrow)]
+    pub(crate) answer: AnswerHead<'a>,
+}
+
+/// The head of a follow-up.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Followed<'a> {
+    /// The record it follows.
+    pub(crate) of: u64,
+    pub(crate) endpoint: u16,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) request: Option<RequestHead<'a>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) created: Option<Cow<'a, str>>,
+}
+
+/// A request without its body.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct RequestHead<'a> {
+    #[serde(borrow)]
+    pub(crate) method: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) path: Cow<'a, str>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) query: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_type: Option<Cow<'a, str>>,
+    #[serde(borrow, skip_serializing_if = "Option::is_none")]
+    pub(crate) content_encoding: Option<Cow<'a, str>>,
+}
+
+impl<'a> From<&'a Request> for RequestHead<'a> {
+    fn from(request: &'a Request) -> Self {
+        Self {
+            method: Cow::Borrowed(&request.method),
+            path: Cow::Borrowed(&request.path),
+            query: request.query.as_deref().map(Cow::Borrowed),
+            content_type: request.content_type.as_deref().map(Cow::Borrowed),
+            content_encoding: request.content_encoding.as_deref().map(Cow::Borrowed),
+        }
+    }
+}
+
+/// An idempotency key.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct KeyHead<'a> {
+    #[serde(borrow)]
+    pub(crate) text: Cow<'a, str>,
+    pub(crate) from_client: bool,
+}
+
+impl<'a> From<&'a Key> for KeyHead<'a> {
+    fn from(key: &'a Key) -> Self {
+        Self {
+            text: Cow::Borrowed(&key.text),
+            from_client: key.from_client,
+        }
+    }
+}
+
+/// An answer without its body.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct AnswerHead<'a> {
+    pub(crate) status: u16,
+    #[serde(borrow)]
+    pub(crate) content_type: Cow<'a, str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) retry_after: Option<u32>,
+}
+
+impl<'a> From<&'a Response> for AnswerHead<'a> {
+    fn from(response: &'a Response) -> Self {
+        Self {
+            status: response.status,
+            content_type: Cow::Borrowed(&response.content_type),
+            retry_after: response.retry_after,
+        }
+    }
+}
+
+impl Prior {
+    pub(crate) fn sent_at(self) -> Option<i64> {
+        match self {
+            Prior::NeverSent => None,
+            Prior::PossiblyApplied { at } => Some(at.0),
+        }
+    }
+}
+
+impl Head<'_> {
+    /// As it is written.
+    pub(crate) fn encode(&self) -> Vec<u8> {
+        let mut json = Vec::with_capacity(384);
+        // Writing to memory cannot fail, and every map of a head has strings for keys.
+        let written = serde_json::to_writer(&mut json, self);
+        debug_assert!(written.is_ok(), "{written:?}");
+        json
+    }
+}
+
+impl Record {
+    pub(crate) fn read_head(&self) -> Result<Head<'_>, serde_json::Error> {
+        serde_json::from_slice(&self.head)
+    }
+
+    /// The stored answer of a decided or refused write.
+    pub(crate) fn stored_answer(&self) -> Option<Response> {
+        let (Head::Decided(head) | Head::Refused(head)) = self.read_head().ok()? else {
+            return None;
+        };
+        Some(Response {
+            status: head.answer.status,
+            content_type: Cow::Owned(head.answer.content_type.into_owned()),
+            retry_after: head.answer.retry_after,
+            body: self.answer.clone(),
+        })
+    }
+
+    /// The request to replay, the parts that an entry needs; `None` for a record that has none.
+    pub(crate) fn replay(&self) -> Option<ReplayHead<'_>> {
+        match self.read_head().ok()? {
+            Head::Decided(head) | Head::Unknown(head) => Some(ReplayHead {
+                endpoint: Endpoint(head.endpoint),
+                request: head.request,
+                key: head.key.map(|key| key.text),
+                created: head.created,
+                own: head.own,
+            }),
+            Head::Followed(head) => Some(ReplayHead {
+                endpoint: Endpoint(head.endpoint),
+                request: head.request?,
+                key: None,
+                created: head.created,
+                own: true,
+            }),
+            _ => None,
+        }
+    }
+}
+
+/// What a replay needs of a head.
+pub(crate) struct ReplayHead<'a> {
+    pub(crate) endpoint: Endpoint,
+    pub(crate) request: RequestHead<'a>,
+    pub(crate) key: Option<Cow<'a, str>>,
+    pub(crate) created: Option<Cow<'a, str>>,
+    pub(crate) own: bool,
+}
+
+impl Record {
+    /// A record of a head alone.
+    pub(crate) fn bare(seq: u64, at: megamind_domain::Time, epoch: u64, head: &Head<'_>) -> Self {
+        Self {
+            seq,
+            at,
+            epoch,
+            head: head.encode(),
+            body: Bytes::new(),
+            events: Vec::new(),
+            answer: Bytes::new(),
+        }
+    }
+}

@@ -1,0 +1,401 @@
+//! The store as its users hold it.
+
+use std::{
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
+    time::Duration,
+};
+
+use arc_swap::{ArcSwap, ArcSwapOption, Guard};
+use megamind_domain::{Domain, Exchange};
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::{
+    Aliases, Entry, EntryState, EntrySummary, Health, Metrics, OpenError, Options, Outcome,
+    Published, ReadError, Settle, Span, SubmitError, Work, Write, WriterHandle,
+    entry::SendState,
+    journal::{Journal, Reader, Record, Sqlite},
+    open,
+    queue::{Queue, Queued},
+    record::ReplayHead,
+    writer::Message,
+};
+
+/// A city and its journal. Clones are handles to the same.
+pub struct Store<D: Domain>(Arc<Shared<D>>);
+
+impl<D: Domain> Clone for Store<D> {
+    fn clone(&self) -> Self {
+        Self(Arc::clone(&self.0))
+    }
+}
+
+/// What the writer and its users share.
+pub(crate) struct Shared<D: Domain> {
+    pub(crate) options: Options,
+    pub(crate) published: ArcSwap<Published<D>>,
+    /// Entries that are durable; changed by the writer after each commit.
+    pub(crate) queue: Mutex<Queue>,
+    pub(crate) health: ArcSwap<Health>,
+    pub(crate) mode: ArcSwapOption<String>,
+    pub(crate) aliases: Aliases,
+    pub(crate) metrics: Metrics,
+    pub(crate) reader: Arc<dyn Reader>,
+    pub(crate) inbox: Inbox<D>,
+    pub(crate) ticks: AtomicU64,
+}
+
+impl<D: Domain> Shared<D> {
+    pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
+        self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The newest tick given: a local decision is as late as that.
+    pub(crate) fn last_tick(&self) -> u64 {
+        self.ticks.load(Relaxed)
+    }
+}
+
+/// Bytes that one permit of [`Inbox::bytes`] stands for.
+const BYTES_UNIT: usize = 256;
+
+/// The bounded way to the writer.
+pub(crate) struct Inbox<D: Domain> {
+    sender: mpsc::Sender<Message<D>>,
+    /// Messages that still fit.
+    room: Semaphore,
+    /// Bytes that still fit, in units.
+    bytes: Semaphore,
+    capacity: usize,
+    byte_capacity: usize,
+    closed: AtomicBool,
+}
+
+/// The room that a message takes, given back when the writer takes the message.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Cost {
+    pub(crate) messages: usize,
+    pub(crate) units: usize,
+}
+
+impl<D: Domain> Inbox<D> {
+    pub(crate) fn new(options: &Options, sender: mpsc::Sender<Message<D>>) -> Self {
+        let capacity = options.max_queue.clamp(1, u32::MAX as usize);
+        let byte_capacity = (options.max_queue_bytes / BYTES_UNIT).clamp(1, u32::MAX as usize);
+        Self {
+            sender,
+            room: Semaphore::new(capacity),
+            bytes: Semaphore::new(byte_capacity),
+            capacity,
+            byte_capacity,
+            closed: AtomicBool::new(false),
+        }
+    }
+
+    /// A body larger than the whole queue takes all of it.
+    fn cost(&self, bytes: usize) -> Cost {
+        Cost {
+            messages: 1,
+            units: (bytes / BYTES_UNIT + 1).min(self.byte_capacity),
+        }
+    }
+
+    /// Takes room without waiting.
+    fn try_reserve(&self, cost: Cost) -> bool {
+        let Ok(room) = self.room.try_acquire() else {
+            return false;
+        };
+        let Ok(bytes) = self.bytes.try_acquire_many(cost.units as u32) else {
+            return false;
+        };
+        room.forget();
+        bytes.forget();
+        true
+    }
+
+    /// Takes room, waiting for it as long as it takes.
+    async fn reserve(&self, cost: Cost) {
+        // These semaphores are never closed, so acquiring cannot fail.
+        if let Ok(room) = self.room.acquire().await
+            && let Ok(bytes) = self.bytes.acquire_many(cost.units as u32).await
+        {
+            room.forget();
+            bytes.forget();
+        }
+    }
+
+    async fn reserve_within(&self, cost: Cost, limit: Duration) -> Result<(), SubmitError> {
+        if self.closed.load(Relaxed) {
+            return Err(SubmitError::Closed);
+        }
+        if self.try_reserve(cost) {
+            return Ok(());
+        }
+        tokio::time::timeout(limit, self.reserve(cost))
+            .await
+            .map_err(|_| SubmitError::Overloaded)
+    }
+
+    /// Gives room back.
+    pub(crate) fn release(&self, cost: Cost) {
+        self.room.add_permits(cost.messages);
+        self.bytes.add_permits(cost.units);
+    }
+
+    fn send(&self, message: Message<D>) -> Result<(), SubmitError> {
+        self.sender.send(message).map_err(|_| SubmitError::Closed)
+    }
+
+    /// Nothing is taken any more. Whoever waits for room is let through, to be told.
+    pub(crate) fn close(&self) {
+        self.closed.store(true, Relaxed);
+        self.release(Cost {
+            messages: self.capacity,
+            units: self.byte_capacity,
+        });
+    }
+
+    fn over_half_full(&self) -> bool {
+        self.room.available_permits() * 2 < self.capacity
+            || self.bytes.available_permits() * 2 < self.byte_capacity
+    }
+
+    pub(crate) fn depth(&self) -> u64 {
+        self.capacity.saturating_sub(self.room.available_permits()) as u64
+    }
+}
+
+impl<D: Domain> Store<D> {
+    /// Takes the lock, migrates, verifies, and puts the city back together. Blocks.
+    pub fn open(domain: Arc<D>, options: Options) -> Result<(Self, WriterHandle), OpenError> {
+        let journal = Sqlite::open(&options.path)?;
+        Self::open_on(domain, options, Box::new(journal))
+    }
+
+    /// The same on any journal. Blocks.
+    pub fn open_on(
+        domain: Arc<D>,
+        options: Options,
+        journal: Box<dyn Journal>,
+    ) -> Result<(Self, WriterHandle), OpenError> {
+        let (shared, handle) = open::open(domain, options, journal)?;
+        Ok((Self(shared), handle))
+    }
+
+    /// The city now. Never waits.
+    pub fn published(&self) -> Guard<Arc<Published<D>>> {
+        self.0.published.load()
+    }
+
+    /// Decides a write, makes it durable, and only then answers.
+    pub async fn submit(&self, write: Write<D>) -> Result<Outcome, SubmitError> {
+        let inbox = &self.0.inbox;
+        let cost = inbox.cost(write.request.body.len());
+        inbox
+            .reserve_within(cost, self.0.options.queue_timeout)
+            .await?;
+        let (reply, answer) = oneshot::channel();
+        inbox.send(Message::Write {
+            write: Box::new(write),
+            reply,
+            cost,
+        })?;
+        answer.await.map_err(|_| SubmitError::Closed)?
+    }
+
+    /// The outcome of a forwarded write. Waits for room; it is in the queue when this returns.
+    pub async fn observe_write(&self, exchange: Exchange<D::Command>, span: Span) {
+        let inbox = &self.0.inbox;
+        let cost = inbox.cost(exchange_size(&exchange));
+        inbox.reserve(cost).await;
+        // After the end of the writer there is nobody left who could use it.
+        let _ = inbox.send(Message::Observe {
+            exchange: Box::new(exchange),
+            span,
+            cost,
+        });
+    }
+
+    /// A watched read. False if it was dropped, because more than half of the queue is full.
+    pub fn observe_read(&self, exchange: Exchange<D::Command>, span: Span) -> bool {
+        let inbox = &self.0.inbox;
+        let cost = inbox.cost(exchange_size(&exchange));
+        let taken = !inbox.over_half_full()
+            && inbox.try_reserve(cost)
+            && inbox
+                .send(Message::Observe {
+                    exchange: Box::new(exchange),
+                    span,
+                    cost,
+                })
+                .is_ok();
+        if !taken {
+            self.0.metrics.dropped_reads.fetch_add(1, Relaxed);
+        }
+        taken
+    }
+
+    /// Returns when everything that entered before is in the published city. Not necessarily on disk.
+    pub async fn barrier(&self) {
+        let (reply, passed) = oneshot::channel();
+        if self.0.inbox.send(Message::Barrier { reply }).is_ok() {
+            // An error means that the writer has ended: nothing more will be applied.
+            let _ = passed.await;
+        }
+    }
+
+    /// What became of an entry. Durable when this returns.
+    pub async fn settle(&self, settle: Settle<D>) -> Result<(), SubmitError> {
+        let inbox = &self.0.inbox;
+        let size = match &settle {
+            Settle::Acknowledged {
+                exchange: Some(exchange),
+                ..
+            } => exchange_size(exchange),
+            _ => 0,
+        };
+        let cost = inbox.cost(size);
+        inbox
+            .reserve_within(cost, self.0.options.queue_timeout)
+            .await?;
+        let (reply, done) = oneshot::channel();
+        inbox.send(Message::Settle {
+            settle: Box::new(settle),
+            reply,
+            cost,
+        })?;
+        done.await.map_err(|_| SubmitError::Closed)?
+    }
+
+    /// Journals a change of the mode.
+    pub async fn set_mode(&self, mode: &str, why: &str) -> Result<(), SubmitError> {
+        let inbox = &self.0.inbox;
+        let cost = inbox.cost(0);
+        inbox
+            .reserve_within(cost, self.0.options.queue_timeout)
+            .await?;
+        let (reply, done) = oneshot::channel();
+        inbox.send(Message::Mode {
+            mode: mode.into(),
+            why: why.into(),
+            reply,
+            cost,
+        })?;
+        done.await.map_err(|_| SubmitError::Closed)?
+    }
+
+    /// The mode last journaled, of an earlier run too.
+    pub fn last_mode(&self) -> Option<String> {
+        self.0.mode.load().as_deref().cloned()
+    }
+
+    /// What may be sent now without breaking the order per subject and actor, oldest first, looking at the `window`
+    /// oldest entries. `in_flight` tells which are being sent: they keep their place and are not offered.
+    pub fn work(&self, window: usize, in_flight: impl Fn(u64) -> bool) -> Vec<Work> {
+        self.0.queue().work(window, in_flight)
+    }
+
+    /// One entry with its body. Blocks: for a thread that may.
+    pub fn entry(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
+        let Some(record) = self.0.reader.record(seq)? else {
+            return Ok(None);
+        };
+        let Some(replay) = record.replay() else {
+            return Ok(None);
+        };
+        Ok(Some(self.entry_of(&record, replay)))
+    }
+
+    fn entry_of(&self, record: &Record, replay: ReplayHead<'_>) -> Entry {
+        let queued = self.0.queue().get(record.seq).cloned();
+        let rekeyed = queued.as_ref().map_or(0, |queued| queued.rekeyed);
+        let key = replay.key.map_or_else(
+            || format!("{}-{}-{}", self.0.options.city, record.epoch, record.seq),
+            String::from,
+        );
+        let key = match rekeyed {
+            0 => key,
+            n => format!("{key}-r{n}"),
+        };
+        let text = |text: Option<std::borrow::Cow<'_, str>>| text.map(|text| Box::from(&*text));
+        let request = replay.request;
+        Entry {
+            seq: record.seq,
+            at: record.at,
+            epoch: record.epoch,
+            endpoint: replay.endpoint,
+            method: Box::from(&*request.method),
+            path: Box::from(&*request.path),
+            query: text(request.query),
+            content_type: text(request.content_type),
+            content_encoding: text(request.content_encoding),
+            body: record.body.clone(),
+            key: Some(key.into()),
+            created: text(replay.created),
+            state: queued
+                .as_ref()
+                .map_or(SendState::NeverSent, Queued::send_state),
+            attempts: queued.as_ref().map_or(0, |queued| queued.attempts),
+            own: replay.own,
+            unknown: queued.as_ref().is_some_and(|queued| queued.unknown),
+            place: queued.as_ref().map_or(EntryState::Done, Queued::place),
+            parked: queued
+                .and_then(|queued| queued.parked)
+                .map(|parked| *parked),
+        }
+    }
+
+    /// Up to `limit` entries after the number `after`. Those that are done are read from disk, which blocks.
+    pub fn entries(&self, state: EntryState, after: u64, limit: usize) -> Vec<EntrySummary> {
+        if state != EntryState::Done {
+            return self.0.queue().list(state, after, limit);
+        }
+        let done = self.0.reader.done(after, limit).unwrap_or_else(|error| {
+            tracing::error!(%error, "the journal cannot be read");
+            Vec::new()
+        });
+        done.into_iter()
+            .map(|(seq, at)| EntrySummary {
+                seq,
+                at,
+                state,
+                attempts: 0,
+                parked: None,
+            })
+            .collect()
+    }
+
+    /// The last row of an entity that has left the city. Blocks.
+    pub fn archived(&self, key: megamind_domain::EntityKey) -> Result<Option<Vec<u8>>, ReadError> {
+        self.0.reader.archived(key)
+    }
+
+    /// Whether the journal takes writes.
+    pub fn health(&self) -> Health {
+        Health::clone(&self.0.health.load())
+    }
+
+    /// What the store counts.
+    pub fn metrics(&self) -> &Metrics {
+        let metrics = &self.0.metrics;
+        metrics.queue_depth.store(self.0.inbox.depth(), Relaxed);
+        metrics
+    }
+
+    /// Local ids and the upstream's.
+    pub fn aliases(&self) -> &Aliases {
+        &self.0.aliases
+    }
+
+    /// The next tick: one for the start and one for the end of every watched exchange.
+    pub fn tick(&self) -> u64 {
+        self.0.ticks.fetch_add(1, Relaxed) + 1
+    }
+}
+
+fn exchange_size<C>(exchange: &Exchange<C>) -> usize {
+    exchange.request.body.len() + exchange.body.len()
+}

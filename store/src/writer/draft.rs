@@ -1,0 +1,271 @@
+//! A batch as it is being decided: a city that nobody sees yet, and what the journal is to hold of it.
+
+use std::collections::{BTreeMap, HashMap};
+
+use bytes::Bytes;
+use megamind_domain::{
+    Ctx, Decision, Domain, EntityKey, Rejection, Stance, Time, Touches, Touching,
+};
+
+use super::{Base, Message, Pending, Routes, Verdict, Writer};
+use crate::{
+    SubmitError,
+    journal::{Alias, Record, Row},
+    keys::{KeyRow, Keys, Scope, Seen, compare},
+    queue::{self, Changes, Queued},
+    record::Head,
+    store::Shared,
+    ticks::Ticks,
+};
+
+/// Everything that a batch changes.
+pub(super) struct Draft<D: Domain> {
+    pub(super) base: Base<D>,
+    pub(super) records: Vec<Record>,
+    /// Changes to the queue, those of [`Pending`] included.
+    pub(super) queue: Changes,
+    pub(super) keys: Vec<KeyRow>,
+    pub(super) aliases: Vec<Alias>,
+    pub(super) mode: Option<String>,
+    /// Whether it holds more than observations: then it is committed before anybody sees it.
+    pub(super) durable: bool,
+    /// Rows to write, and the record that touched each last.
+    touched: BTreeMap<EntityKey, u64>,
+    slots: HashMap<EntityKey, u64>,
+    scopes: HashMap<Scope, (u64, u64)>,
+}
+
+impl<D: Domain> Draft<D> {
+    pub(super) fn new(base: Base<D>, pending: &Pending) -> Self {
+        Self {
+            base,
+            records: Vec::new(),
+            queue: pending.queue.clone(),
+            keys: Vec::new(),
+            aliases: Vec::new(),
+            mode: None,
+            durable: false,
+            touched: BTreeMap::new(),
+            slots: HashMap::new(),
+            scopes: HashMap::new(),
+        }
+    }
+
+    /// The rows of all entities touched, each once.
+    pub(super) fn rows(&self, domain: &D) -> BTreeMap<EntityKey, Row> {
+        let row = |(key, seq): (&EntityKey, &u64)| {
+            let value = domain.encode(&self.base.city, *key);
+            let row = Row {
+                key: *key,
+                seq: *seq,
+                value,
+            };
+            (*key, row)
+        };
+        self.touched.iter().map(row).collect()
+    }
+
+    /// Adds a record of a head alone.
+    pub(super) fn note(&mut self, at: Time, epoch: u64, head: &Head<'_>) {
+        let seq = self.next_seq(at);
+        self.records.push(Record::bare(seq, at, epoch, head));
+        self.durable = true;
+    }
+
+    pub(super) fn next_seq(&mut self, at: Time) -> u64 {
+        self.base.last_seq += 1;
+        self.base.last_at = at;
+        self.base.last_seq
+    }
+}
+
+/// A draft and what deciding needs.
+pub(super) struct Trial<'w, D: Domain> {
+    pub(super) draft: Draft<D>,
+    pub(super) domain: &'w D,
+    pub(super) shared: &'w Shared<D>,
+    pub(super) routes: &'w Routes,
+    pub(super) ticks: &'w mut Ticks,
+    pub(super) epoch: u64,
+    keys: &'w Keys,
+}
+
+impl<'w, D: Domain> Trial<'w, D> {
+    pub(super) fn new(writer: &'w mut Writer<D>) -> Self {
+        Self {
+            draft: Draft::new(writer.base.clone(), &writer.pending),
+            domain: &writer.domain,
+            shared: &writer.shared,
+            routes: &writer.routes,
+            ticks: &mut writer.ticks,
+            epoch: writer.journal.epoch(),
+            keys: &writer.keys,
+        }
+    }
+
+    pub(super) fn into_draft(self) -> Draft<D> {
+        self.draft
+    }
+
+    pub(super) fn decide(&mut self, message: &Message<D>) -> Verdict {
+        match message {
+            Message::Write { write, .. } => match self.write(write) {
+                Ok(outcome) => Verdict::Outcome(outcome),
+                Err(error) => Verdict::Failed(error),
+            },
+            Message::Observe { exchange, span, .. } => {
+                self.observe(exchange, *span);
+                Verdict::Done
+            }
+            Message::Settle { settle, .. } => match self.settle(settle) {
+                Ok(()) => Verdict::Done,
+                Err(error) => Verdict::Failed(error),
+            },
+            Message::Mode { mode, why, .. } => {
+                let head = Head::Mode {
+                    mode: mode.into(),
+                    why: why.into(),
+                };
+                self.draft.note(self.now(), self.epoch, &head);
+                self.draft.mode = Some(mode.clone());
+                Verdict::Done
+            }
+            Message::Barrier { .. } | Message::Stop => Verdict::Done,
+        }
+    }
+
+    /// Never earlier than the last record.
+    pub(super) fn now(&self) -> Time {
+        (self.shared.options.clock)().max(self.draft.base.last_at)
+    }
+
+    pub(super) fn ask(
+        &mut self,
+        command: &D::Command,
+        stance: Stance,
+        now: Time,
+    ) -> Result<Decision<D>, Rejection> {
+        let base = &mut self.draft.base;
+        let mut ctx = Ctx::new(now, stance, &mut base.ids);
+        self.domain.decide(&base.city, command, &mut ctx)
+    }
+
+    pub(super) fn named_by(&self, command: &D::Command) -> Touches {
+        self.domain
+            .touches(&self.draft.base.city, Touching::Command(command))
+    }
+
+    /// Applies events and marks the rows that they change.
+    pub(super) fn apply(&mut self, events: &[D::Event], seq: u64) -> Touches {
+        let mut touches = Touches::new();
+        for event in events {
+            self.domain.evolve(&mut self.draft.base.city, event);
+            let more = self
+                .domain
+                .touches(&self.draft.base.city, Touching::Event(event));
+            for touch in &more {
+                self.draft.touched.insert(touch.key, seq);
+            }
+            queue::merge(&mut touches, &more);
+        }
+        touches
+    }
+
+    /// Adds a record; its head and answer may be filled in later.
+    pub(super) fn record(&mut self, at: Time, events: &[D::Event], body: Bytes) -> u64 {
+        let seq = self.draft.next_seq(at);
+        let mut json = Vec::with_capacity(256);
+        // An event that cannot be serialized is a fault of the domain's, and treated as a panic of it: nothing of the
+        // batch is committed.
+        if let Err(error) = serde_json::to_writer(&mut json, events) {
+            panic!("an event cannot be serialized: {error}");
+        }
+        self.draft.records.push(Record {
+            seq,
+            at,
+            epoch: self.epoch,
+            head: Vec::new(),
+            body,
+            events: json,
+            answer: Bytes::new(),
+        });
+        seq
+    }
+
+    /// A record of this batch.
+    pub(super) fn recorded(&mut self, seq: u64) -> Option<&mut Record> {
+        let first = self.draft.records.first()?.seq;
+        let index = usize::try_from(seq.checked_sub(first)?).ok()?;
+        self.draft.records.get_mut(index)
+    }
+
+    /// An entry of the queue, with the changes of this batch.
+    pub(super) fn queued(&self, seq: u64) -> Option<Queued> {
+        match self.draft.queue.get(&seq) {
+            Some(change) => change.clone(),
+            None => self.shared.queue().get(seq).cloned(),
+        }
+    }
+
+    /// Adds, changes or removes an entry; the fences follow.
+    pub(super) fn change(&mut self, seq: u64, entry: Option<Queued>) {
+        let before = self.queued(seq);
+        let draft = &mut self.draft;
+        if let Some(entry) = &entry {
+            queue::raise(&mut draft.base.fences, entry.keys());
+            if let Some(slot) = entry.slot {
+                draft.slots.insert(slot, seq);
+            }
+        }
+        if let Some(before) = before {
+            queue::lower(&mut draft.base.fences, before.keys());
+        }
+        draft.queue.insert(seq, entry);
+    }
+
+    /// Drops the waiting entry of a slot, unless the upstream may have it already.
+    pub(super) fn supersede(&mut self, slot: EntityKey) {
+        let known = self.draft.slots.get(&slot).copied();
+        let Some(seq) = known.or_else(|| self.shared.queue().slot(slot)) else {
+            return;
+        };
+        let waits = self.queued(seq).is_some_and(|entry| {
+            entry.parked.is_none() && entry.progress == queue::Progress::NeverSent
+        });
+        if waits {
+            self.change(seq, None);
+        }
+    }
+
+    pub(super) fn seen(&self, key: &KeyRow, now: Time) -> Seen {
+        match self.draft.scopes.get(&key.scope) {
+            Some((fingerprint, seq)) => compare(key, *fingerprint, *seq),
+            None => self.keys.look(key, now),
+        }
+    }
+
+    pub(super) fn remember(&mut self, key: Option<KeyRow>, seq: u64) {
+        if let Some(key) = key {
+            let key = KeyRow { seq, ..key };
+            self.draft.scopes.insert(key.scope, (key.fingerprint, seq));
+            self.draft.keys.push(key);
+        }
+    }
+
+    /// The stored answer of a record, of this batch or an earlier one. `None` if it has none any more.
+    pub(super) fn stored(
+        &mut self,
+        seq: u64,
+    ) -> Result<Option<megamind_domain::Response>, SubmitError> {
+        if let Some(record) = self.recorded(seq) {
+            return Ok(record.stored_answer());
+        }
+        match self.shared.reader.record(seq) {
+            Ok(record) => Ok(record.and_then(|record| record.stored_answer())),
+            Err(error) => {
+                tracing::error!(seq, %error, "a stored answer cannot be read");
+                Err(SubmitError::JournalUnavailable)
+            }
+        }
+    }
+}

@@ -1,0 +1,56 @@
+//! What exchanges with the upstream tell.
+
+use bytes::Bytes;
+use megamind_domain::{Domain, Exchange, Replay, Stance};
+
+use super::draft::Trial;
+use crate::{Span, published::fenced, record::Head};
+
+impl<D: Domain> Trial<'_, D> {
+    /// A watched exchange. Fenced entities ignore it; a read is ignored too where a write overlapped or followed it.
+    pub(super) fn observe(&mut self, exchange: &Exchange<D::Command>, span: Span) {
+        let read = self.routes.is_read(exchange.endpoint);
+        if !read && let Some(parsed) = &exchange.parsed {
+            let named = self.named_by(&parsed.command);
+            self.ticks.written(&named, span.finished);
+        }
+        let observed = self.domain.observe(&self.draft.base.city, exchange);
+        let Some(command) = observed.command else {
+            return;
+        };
+        let named = self.named_by(&command);
+        if !read {
+            self.ticks.written(&named, span.finished);
+        }
+        let overtaken = read && !self.ticks.allow_read(&named, span.started);
+        if overtaken || fenced(&self.draft.base.fences, &named) {
+            self.shared.metrics.observation_ignored();
+            return;
+        }
+        let now = self.now();
+        let Ok(decision) = self.ask(&command, Stance::Standby, now) else {
+            self.shared.metrics.observation_ignored();
+            return;
+        };
+        if decision.events.is_empty() && decision.then.is_empty() {
+            return;
+        }
+        let seq = self.record(now, &decision.events, Bytes::new());
+        if let Some(record) = self.recorded(seq) {
+            let head = Head::Observed {
+                endpoint: exchange.endpoint.0,
+                status: exchange.status,
+            };
+            record.head = head.encode();
+        }
+        let touches = self.apply(&decision.events, seq);
+        if !read {
+            self.ticks.written(&touches, span.finished);
+            // The upstream has a newer value than the one that waits for it.
+            if let Replay::Newest { slot } = decision.replay {
+                self.supersede(slot);
+            }
+        }
+        self.follow(seq, exchange.endpoint, decision.then, Stance::Standby);
+    }
+}
