@@ -218,6 +218,69 @@ fn an_order_lives_from_placing_to_delivery() {
 }
 
 #[test]
+fn other_routes_echo_list_and_allow() {
+    let cloud = Oblivion::start(&[]);
+    let told = cloud
+        .call(
+            "DELETE",
+            "/echo?a=1",
+            "X-Odd: yes\r\nX-MegaMind-Replay: 3\r\n",
+            "b",
+        )
+        .expect("an answer")
+        .value();
+    assert_eq!(
+        (&told["method"], &told["query"], &told["body"]),
+        (&json!("DELETE"), &json!("a=1"), &json!("b"))
+    );
+    assert!(
+        told["headers"]
+            .as_array()
+            .expect("a list")
+            .contains(&json!(["x-odd", "yes"])),
+        "{told}"
+    );
+    assert_eq!(
+        cloud
+            .call("GET", "/echo", "", "")
+            .expect("an answer")
+            .status,
+        200
+    );
+    let page = |method: &str, body: &str| {
+        cloud
+            .call(method, "/catalogue/menu", "", body)
+            .expect("an answer")
+    };
+    assert_eq!(page("GET", "").value()["version"], 1);
+    assert_eq!(page("POST", "{\"version\":2}").status, 200);
+    assert_eq!(page("GET", "").value()["version"], 2);
+    let effects: Vec<_> = cloud
+        .log()
+        .iter()
+        .map(|entry| entry["effect"].clone())
+        .collect();
+    assert_eq!(effects, [json!("echoed"), json!("catalogue")]);
+    assert_eq!(cloud.log()[0]["headers"], json!({"x-megamind-replay": "3"}));
+    let allowed = cloud
+        .call("OPTIONS", "/placeOrder", "Origin: http://app\r\n", "")
+        .expect("an answer");
+    assert!(
+        allowed.status == 204
+            && allowed
+                .head
+                .contains("access-control-allow-methods: get, post")
+    );
+    assert_eq!(
+        cloud
+            .call("GET", "/nowhere", "", "")
+            .expect("an answer")
+            .value()["code"],
+        "not_found"
+    );
+}
+
+#[test]
 fn a_key_takes_effect_once() {
     let cloud = Oblivion::start(&[]);
     let key = "Idempotency-Key: k1\r\nX-MegaMind-Replay: 7\r\n";
