@@ -1,0 +1,200 @@
+//! The command line: every command is defined here, and does its work in a module of its name.
+
+mod check;
+mod deliveries;
+mod import;
+mod logging;
+mod remote;
+mod run;
+
+use std::{
+    io::{stderr, stdout},
+    path::{Path, PathBuf},
+    process::ExitCode,
+};
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use megamind_conf::{Config, Diagnostic};
+
+/// Where the configuration is looked for when no file is named.
+const PLACES: [&str; 2] = ["conf/megamind.toml", "/etc/megamind/megamind.toml"];
+
+/// Keeps a city's deliveries running when its cloud is gone.
+///
+/// Exit codes: 0 done, 1 failed, 2 wrong usage.
+#[derive(Debug, Parser)]
+#[command(name = "megamind", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// Run the gateway.
+    #[command(after_help = "Example: megamind run --config /etc/megamind/megamind.toml")]
+    Run(ConfigFile),
+    /// Check a configuration file and name every mistake in it.
+    #[command(after_help = "Example: megamind check --config conf/megamind.toml --json")]
+    Check {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// One JSON object a mistake, one a line.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show what a running gateway is doing.
+    #[command(after_help = "Example: megamind status --json")]
+    Status {
+        #[command(flatten)]
+        config: ConfigFile,
+        /// The whole status as JSON.
+        #[arg(long)]
+        json: bool,
+    },
+    /// Show the mode of a running gateway, or force one for planned maintenance.
+    #[command(after_help = "Example: megamind mode act    # and later: megamind mode auto")]
+    Mode {
+        /// `auto`: the checks decide. `act`: stand in. `forward`: send everything on.
+        order: Option<ModeOrder>,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// The queue of a running gateway, and what is parked in it.
+    #[command(after_help = "Example: megamind queue list --state parked")]
+    Queue {
+        #[command(subcommand)]
+        action: QueueAction,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Tell a running gateway what it should know: pilots or orders from a CSV file.
+    #[command(after_help = "Example: megamind import pilots pilots.csv")]
+    Import {
+        /// What the file holds.
+        kind: ImportKind,
+        /// A CSV file whose first line names the fields.
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Run a stand-in for the cloud, which can be broken on purpose.
+    #[command(after_help = "Example: megamind oblivion --listen 127.0.0.1:8081\n\
+        then:    curl -X POST 127.0.0.1:8081/__fault -d '{\"kind\":\"hang\"}'")]
+    Oblivion(megamind_sim::oblivion::Options),
+    /// Short messages: take PDUs apart and put them together, look at a modem.
+    Sms {
+        #[command(subcommand)]
+        command: megamind_sms::cli::Command,
+    },
+}
+
+/// Which configuration.
+#[derive(Debug, Args)]
+struct ConfigFile {
+    /// The configuration file; without it conf/megamind.toml, else /etc/megamind/megamind.toml.
+    #[arg(long = "config", value_name = "FILE", global = true)]
+    path: Option<PathBuf>,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ModeOrder {
+    Auto,
+    Act,
+    Forward,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum ImportKind {
+    Pilots,
+    Orders,
+}
+
+#[derive(Debug, Subcommand)]
+enum QueueAction {
+    /// List entries.
+    List {
+        /// Which ones.
+        #[arg(long, default_value = "pending")]
+        state: QueueState,
+    },
+    /// Show one entry whole.
+    Show {
+        /// Its id.
+        id: u64,
+    },
+    /// Send a parked entry again.
+    Retry {
+        /// Its id.
+        id: u64,
+    },
+    /// Never send an entry.
+    Discard {
+        /// Its id.
+        id: u64,
+        /// Who says so; journaled.
+        #[arg(long)]
+        who: String,
+        /// Why; journaled.
+        #[arg(long)]
+        why: String,
+    },
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum QueueState {
+    Pending,
+    Parked,
+    Done,
+}
+
+impl Cli {
+    /// Does what was asked.
+    pub(crate) fn run(self) -> ExitCode {
+        let done = match self.command {
+            Command::Run(config) => run::run(&config.path()),
+            Command::Check { config, json } => return check::check(&config.path(), json),
+            Command::Status { config, json } => remote::status(&config.path(), json),
+            Command::Mode { order, config } => remote::mode(&config.path(), order),
+            Command::Queue { action, config } => remote::queue(&config.path(), &action),
+            Command::Import { kind, file, config } => import::import(&config.path(), kind, &file),
+            Command::Oblivion(options) => {
+                logging::start(&logging::plain());
+                megamind_sim::oblivion::run(&options)
+            }
+            Command::Sms { command } => {
+                return command
+                    .run(&mut stdout().lock(), &mut stderr().lock())
+                    .unwrap_or(ExitCode::FAILURE);
+            }
+        };
+        match done {
+            Ok(()) => ExitCode::SUCCESS,
+            Err(error) => {
+                eprintln!("megamind: {error:#}");
+                ExitCode::FAILURE
+            }
+        }
+    }
+}
+
+impl ConfigFile {
+    /// The file named, or the first of [`PLACES`] that is there, or the first of them.
+    fn path(&self) -> PathBuf {
+        let found = || PLACES.iter().map(Path::new).find(|path| path.exists());
+        match &self.path {
+            Some(path) => path.clone(),
+            None => found().unwrap_or(Path::new(PLACES[0])).to_owned(),
+        }
+    }
+}
+
+/// The configuration, or all its mistakes as one error.
+fn load(path: &Path) -> anyhow::Result<Config> {
+    megamind_conf::load(path).map_err(|mistakes| told(&mistakes))
+}
+
+fn told(mistakes: &[Diagnostic]) -> anyhow::Error {
+    let lines: Vec<_> = mistakes.iter().map(ToString::to_string).collect();
+    anyhow::anyhow!("the configuration has mistakes\n{}", lines.join("\n"))
+}

@@ -1,0 +1,112 @@
+//! What proxy, drain, checks and administration share.
+
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::AtomicUsize},
+    time::{SystemTime, UNIX_EPOCH},
+};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use megamind_conf::Config;
+use megamind_domain::{Domain, Endpoint, Rejection, Request, Response, Time};
+use megamind_store::Store;
+use tokio::sync::Notify;
+
+use crate::{
+    ids::LocalIds,
+    keys::Keys,
+    metrics::Metrics,
+    modes::Modes,
+    proxy::Routes,
+    upstream::{Failure, Servers},
+};
+
+/// One gateway.
+pub(crate) struct Core<D: Domain> {
+    pub(crate) config: Arc<Config>,
+    pub(crate) domain: Arc<D>,
+    pub(crate) store: Store<D>,
+    pub(crate) modes: Modes,
+    pub(crate) servers: Servers,
+    pub(crate) routes: Routes,
+    pub(crate) metrics: Metrics,
+    pub(crate) ids: LocalIds,
+    pub(crate) keys: Keys,
+    /// Requests that have been read and not yet answered.
+    pub(crate) in_flight: Arc<AtomicUsize>,
+    /// The last read of a handled route that failed.
+    pub(crate) probe: ArcSwapOption<Request>,
+    /// Work for the drain, or a mode that lets it go on.
+    pub(crate) drain_wake: Notify,
+}
+
+impl<D: Domain> Core<D> {
+    /// The wall clock, for status and logs. Decisions get theirs from the journal's writer.
+    pub(crate) fn now(&self) -> Time {
+        wall_clock()
+    }
+
+    /// A refusal of the gateway's own, in the dialect.
+    pub(crate) fn render(&self, endpoint: Option<Endpoint>, rejection: &Rejection) -> Response {
+        let published = self.store.published();
+        self.guarded(|| {
+            self.domain
+                .render(&published.city, endpoint, Err(rejection))
+        })
+        .unwrap_or_else(|_| Response {
+            status: rejection.status,
+            content_type: "application/problem+json".into(),
+            retry_after: rejection.retry_after,
+            body: Bytes::new(),
+        })
+    }
+
+    /// Runs the domain's code; a panic in it is counted and becomes a refusal.
+    ///
+    /// # Errors
+    /// 500 `internal_error` after a panic.
+    pub(crate) fn guarded<T>(&self, run: impl FnOnce() -> T) -> Result<T, Rejection> {
+        // The domain is pure: what a panic leaves behind is dropped with the value it was making.
+        catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
+            self.metrics.panics.inc();
+            Rejection::new(
+                500,
+                "internal_error",
+                "The request could not be answered. Nothing was changed.",
+            )
+        })
+    }
+
+    /// A failed exchange goes to the passive check and the metrics.
+    pub(crate) fn note_failure(&self, failure: &Failure) {
+        self.count_failure(failure.server, failure.reason.label());
+        tracing::debug!(reason = %failure.reason, "exchange with the upstream failed");
+    }
+
+    /// Counts a failure of a server.
+    pub(crate) fn count_failure(&self, server: Option<usize>, reason: &str) {
+        let name = server
+            .and_then(|index| self.servers.get(index))
+            .map_or("none", |server| &server.name);
+        self.metrics
+            .upstream_failures
+            .with_label_values(&[name, reason])
+            .inc();
+        self.modes.failed();
+    }
+
+    /// Keeps a read that failed: asked again in the background, it proves that the upstream is back.
+    pub(crate) fn remember_probe(&self, request: &Arc<Request>) {
+        self.probe.store(Some(request.clone()));
+    }
+}
+
+/// The wall clock. A clock before 1970 counts back from there.
+pub(crate) fn wall_clock() -> Time {
+    let millis = match SystemTime::now().duration_since(UNIX_EPOCH) {
+        Ok(since) => i64::try_from(since.as_millis()).unwrap_or(i64::MAX),
+        Err(before) => -i64::try_from(before.duration().as_millis()).unwrap_or(i64::MAX),
+    };
+    Time(millis)
+}

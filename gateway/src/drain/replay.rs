@@ -1,0 +1,305 @@
+//! One attempt at one entry.
+
+use std::{sync::Arc, time::Duration};
+
+use bytes::Bytes;
+use http::HeaderMap;
+use megamind_conf::Settlement;
+use megamind_domain::{Domain, Exchange, Parsed, Request, Time};
+use megamind_store::{Entry, SendState, Settle, Span, SubmitError};
+use pingora::http::{RequestHeader, ResponseHeader};
+
+use super::verdict::{About, Verdict, judge};
+use crate::{
+    core::Core,
+    proxy::head,
+    upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, decoded, media_type},
+};
+
+/// The longest answer to a replay that is read.
+const COLLECT: usize = 256 * 1024;
+
+/// How an attempt ended.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ended {
+    /// The entry left the queue, or was parked: the outcome's label.
+    Settled(&'static str),
+    /// It stays; the upstream is there. Why.
+    Again {
+        /// For the log.
+        why: String,
+        /// Seconds of a `Retry-After`.
+        after: Option<u32>,
+    },
+    /// It stays; the upstream failed by the test of failure.
+    Failed {
+        /// For the log.
+        why: String,
+        /// Seconds of a `Retry-After`.
+        after: Option<u32>,
+    },
+    /// It could not be read or settled here; the queue is as it was.
+    Local(String),
+}
+
+/// Sends one entry and settles what came of it.
+pub(super) async fn attempt<D: Domain>(
+    core: &Arc<Core<D>>,
+    exchanger: &Exchanger,
+    seq: u64,
+) -> Ended {
+    let entry = match read(core, seq).await {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Ended::Local("the entry is gone".into()),
+        Err(error) => return Ended::Local(error),
+    };
+    if let Some(reason) = must_not_be_sent(core, &entry) {
+        let parked = Settle::Parked {
+            seq,
+            status: None,
+            reason: reason.into(),
+        };
+        return settled(core, parked, "parked").await;
+    }
+    if core.config.upstream.idempotency == Settlement::Hold
+        && let Err(error) = core.store.settle(Settle::Sent { seq }).await
+    {
+        return Ended::Local(error.to_string());
+    }
+    let started = core.store.tick();
+    match exchange(core, exchanger, &entry).await {
+        Ok((head, body)) => answered(core, &entry, &head, body, started).await,
+        Err(failure) => failed(core, &entry, failure).await,
+    }
+}
+
+/// The journal's files are read off the runtime's threads.
+async fn read<D: Domain>(core: &Arc<Core<D>>, seq: u64) -> Result<Option<Entry>, String> {
+    let store = core.store.clone();
+    match tokio::task::spawn_blocking(move || store.entry(seq)).await {
+        Ok(read) => read.map_err(|error| error.to_string()),
+        Err(error) => Err(error.to_string()),
+    }
+}
+
+/// A write that may have been applied is repeated only where a repetition is known to have no second effect.
+fn must_not_be_sent<D: Domain>(core: &Core<D>, entry: &Entry) -> Option<&'static str> {
+    let SendState::PossiblyApplied { since } = entry.state else {
+        return None;
+    };
+    let settings = &core.config.upstream;
+    match settings.idempotency {
+        Settlement::Key => {
+            let retention = u64::try_from(settings.key_retention.as_millis()).unwrap_or(u64::MAX);
+            (core.now().millis_since(since) > retention)
+                .then_some("it may have been applied, and the upstream no longer remembers its key")
+        }
+        Settlement::Hold | Settlement::Lookup => {
+            Some("it may have been applied, and a repetition might have a second effect")
+        }
+    }
+}
+
+async fn exchange<D: Domain>(
+    core: &Core<D>,
+    exchanger: &Exchanger,
+    entry: &Entry,
+) -> Result<(ResponseHeader, Bytes), Failure> {
+    let request = request(entry);
+    let lookup = |local: &str| core.store.aliases().upstream_of(local);
+    let target = core
+        .ids
+        .replace(&head::target(&request), &mut Vec::new(), lookup);
+    let body = core.ids.replace(&request.body, &mut Vec::new(), lookup);
+    let head = replay_head(core, entry, &request, &target, &body)
+        .map_err(|_| Failure::unsent(Reason::Malformed))?;
+    let call = Call {
+        head,
+        body,
+        deadline: core.config.upstream.response_timeout,
+        collect: COLLECT,
+        repeatable: core.config.upstream.idempotency == Settlement::Key && entry.key.is_some(),
+        subject: Subject::Traffic,
+    };
+    match exchanger.exchange(&core.servers, call).await? {
+        Answer::Whole { head, body } => Ok((head, body)),
+        Answer::Long(stream) => Ok((stream.head, Bytes::new())),
+    }
+}
+
+fn replay_head<D: Domain>(
+    core: &Core<D>,
+    entry: &Entry,
+    request: &Request,
+    target: &Bytes,
+    body: &Bytes,
+) -> pingora::Result<RequestHeader> {
+    let authority = core.servers.authority();
+    let mut head = head::replayed(request, target, body, authority, entry.key.as_deref())?;
+    head.insert_header("X-MegaMind-Replay", entry.seq.to_string())?;
+    head.insert_header("X-MegaMind-Decided-At", rfc3339(entry.at))?;
+    if let Some(created) = &entry.created {
+        let published = core.store.published();
+        for (name, value) in core.domain.annotate(&published.city, created) {
+            head.insert_header(name, value)?;
+        }
+    }
+    Ok(head)
+}
+
+/// RFC 3339 in UTC, with milliseconds.
+fn rfc3339(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.0)
+        .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}
+
+fn request(entry: &Entry) -> Request {
+    Request {
+        method: entry.method.clone(),
+        path: entry.path.clone(),
+        query: entry.query.clone(),
+        content_type: entry.content_type.clone(),
+        content_encoding: entry.content_encoding.clone(),
+        body: entry.body.clone(),
+    }
+}
+
+async fn answered<D: Domain>(
+    core: &Arc<Core<D>>,
+    entry: &Entry,
+    head: &ResponseHeader,
+    body: Bytes,
+    started: u64,
+) -> Ended {
+    let status = head.status.as_u16();
+    let seen = seen(core, entry, head, body);
+    let about = about(core, entry, seen.as_ref(), &head.headers);
+    let seq = entry.seq;
+    match judge(status, about, core.config.drain.on_conflict) {
+        Verdict::Acknowledged => {
+            let span = Span {
+                started,
+                finished: core.store.tick(),
+            };
+            let acknowledged = Settle::Acknowledged {
+                seq,
+                exchange: seen.filter(|_| !entry.own),
+                span,
+            };
+            settled(core, acknowledged, "acknowledged").await
+        }
+        Verdict::Yielded(why) => {
+            let discarded = Settle::Discarded {
+                seq,
+                who: "drain".into(),
+                why: format!("{why} ({status})"),
+            };
+            settled(core, discarded, "yielded").await
+        }
+        Verdict::Parked(reason) => {
+            let parked = Settle::Parked {
+                seq,
+                status: Some(status),
+                reason,
+            };
+            settled(core, parked, "parked").await
+        }
+        Verdict::Again(why) => Ended::Again {
+            why: format!("{why} ({status})"),
+            after: crate::upstream::retry_after(head),
+        },
+    }
+}
+
+/// The exchange as the domain sees it.
+fn seen<D: Domain>(
+    core: &Core<D>,
+    entry: &Entry,
+    head: &ResponseHeader,
+    body: Bytes,
+) -> Option<Exchange<D::Command>> {
+    let request = Arc::new(request(entry));
+    let parsed: Option<Arc<Parsed<D::Command>>> = core
+        .guarded(|| core.domain.parse(entry.endpoint, &request))
+        .ok()
+        .and_then(Result::ok)
+        .map(Arc::new);
+    Some(Exchange {
+        endpoint: entry.endpoint,
+        parsed,
+        request,
+        status: head.status.as_u16(),
+        content_type: head
+            .headers
+            .get(http::header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(Box::from),
+        body: decoded(&head.headers, &body)?,
+        at: core.now(),
+        created: entry.created.clone(),
+    })
+}
+
+fn about<D: Domain>(
+    core: &Core<D>,
+    entry: &Entry,
+    seen: Option<&Exchange<D::Command>>,
+    headers: &HeaderMap,
+) -> About {
+    let named = || {
+        let published = core.store.published();
+        seen.is_some_and(|exchange| {
+            core.guarded(|| core.domain.observe(&published.city, exchange))
+                .is_ok_and(|observed| observed.upstream_id.is_some())
+        })
+    };
+    let unsettled = match entry.state {
+        SendState::NeverSent => false,
+        SendState::PossiblyApplied { since } => {
+            Duration::from_millis(core.now().millis_since(since))
+                < core.config.upstream.settle_after
+        }
+    };
+    let kind = media_type(headers);
+    About {
+        own: entry.own,
+        fact: seen
+            .and_then(|exchange| exchange.parsed.as_ref())
+            .is_some_and(|parsed| parsed.fact),
+        unnamed: entry.created.is_some() && !named(),
+        unsettled,
+        unknown: entry.unknown,
+        in_form: kind.contains("json"),
+    }
+}
+
+async fn settled<D: Domain>(core: &Core<D>, settle: Settle<D>, outcome: &'static str) -> Ended {
+    match core.store.settle(settle).await {
+        // Somebody else has settled it meanwhile, an operator for example.
+        Ok(()) | Err(SubmitError::NotQueued) => Ended::Settled(outcome),
+        Err(error) => Ended::Local(error.to_string()),
+    }
+}
+
+async fn failed<D: Domain>(core: &Core<D>, entry: &Entry, failure: Failure) -> Ended {
+    core.note_failure(&failure);
+    let seq = entry.seq;
+    let noted = match (failure.applied, core.config.upstream.idempotency) {
+        (Applied::No, Settlement::Hold) if entry.state == SendState::NeverSent => {
+            core.store.settle(Settle::NotSent { seq }).await
+        }
+        (Applied::Possibly, Settlement::Key | Settlement::Lookup)
+            if entry.state == SendState::NeverSent =>
+        {
+            core.store.settle(Settle::Sent { seq }).await
+        }
+        _ => Ok(()),
+    };
+    match noted {
+        Ok(()) | Err(SubmitError::NotQueued) => Ended::Failed {
+            why: failure.reason.to_string(),
+            after: failure.retry_after,
+        },
+        Err(error) => Ended::Local(error.to_string()),
+    }
+}

@@ -1,0 +1,331 @@
+//! Putting a gateway together, and adding it to a Pingora server.
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering},
+    },
+    time::{Duration, Instant},
+};
+
+use arc_swap::ArcSwapOption;
+use megamind_conf::Config;
+use megamind_domain::Domain;
+use megamind_store::{OpenError, Options, Store, WriterHandle};
+use pingora::{
+    connectors::ConnectorOptions,
+    listeners::{TcpSocketOptions, tls::TlsSettings},
+    proxy::http_proxy_service_with_name,
+    server::Server,
+    services::{background::background_service, listening::Service},
+};
+use tokio::sync::Notify;
+
+use crate::{
+    admin::Admin,
+    core::{Core, wall_clock},
+    health,
+    ids::LocalIds,
+    keys::Keys,
+    listen::{Listen, Listeners},
+    metrics::Metrics,
+    modes::{Limits, Mode, Modes},
+    proxy::{Proxy, Routes},
+    tasks::{Periodic, Tasks},
+    upstream::{Exchanger, FailureTest, Servers},
+};
+
+/// Why a gateway cannot start.
+#[derive(Debug, thiserror::Error)]
+pub enum StartError {
+    /// The journal.
+    #[error(transparent)]
+    Journal(#[from] OpenError),
+    /// The operating system.
+    #[error("the system gives no {0}")]
+    System(&'static str),
+    /// A file that was there when the configuration was checked.
+    #[error("{0}")]
+    File(String),
+    /// Metrics of one name.
+    #[error(transparent)]
+    Metrics(#[from] prometheus::Error),
+}
+
+/// How many there are of each kind and status, for the metrics.
+#[derive(Clone, Debug, Default)]
+pub struct Census {
+    /// Orders by status.
+    pub orders: Vec<(&'static str, u64)>,
+    /// Pilots by status.
+    pub pilots: Vec<(&'static str, u64)>,
+}
+
+/// Reads a file that an operator hands in: commands, or what is wrong with which line.
+pub(crate) type Import<D> =
+    Arc<dyn Fn(&D, &str) -> Result<Vec<<D as Domain>::Command>, Vec<String>> + Send + Sync>;
+
+/// Counts a city.
+pub(crate) type Count<D> = Arc<dyn Fn(&<D as Domain>::City) -> Census + Send + Sync>;
+
+/// What a gateway is made of.
+pub struct Builder<D: Domain> {
+    config: Arc<Config>,
+    domain: Arc<D>,
+    periodic: Vec<Periodic<D>>,
+    desk: Desk<D>,
+}
+
+/// What the domain adds to the administration.
+pub(crate) struct Desk<D: Domain> {
+    pub(crate) census: Option<Count<D>>,
+    pub(crate) imports: Vec<(&'static str, Import<D>)>,
+}
+
+impl<D: Domain> Clone for Desk<D> {
+    fn clone(&self) -> Self {
+        Self {
+            census: self.census.clone(),
+            imports: self.imports.clone(),
+        }
+    }
+}
+
+impl<D: Domain> Builder<D> {
+    /// A gateway for `domain`.
+    pub fn new(domain: D, config: Config) -> Self {
+        Self {
+            config: Arc::new(config),
+            domain: Arc::new(domain),
+            periodic: Vec::new(),
+            desk: Desk {
+                census: None,
+                imports: Vec::new(),
+            },
+        }
+    }
+
+    /// Gives the domain a command every so often while the gateway acts.
+    pub fn every(
+        mut self,
+        interval: Duration,
+        command: impl Fn() -> D::Command + Send + Sync + 'static,
+    ) -> Self {
+        self.periodic.push(Periodic {
+            every: interval,
+            command: Arc::new(command),
+        });
+        self
+    }
+
+    /// Counts the city for the metrics.
+    pub fn census(mut self, count: impl Fn(&D::City) -> Census + Send + Sync + 'static) -> Self {
+        self.desk.census = Some(Arc::new(count));
+        self
+    }
+
+    /// Takes files of a kind at `POST /admin/import/NAME`.
+    pub fn import(
+        mut self,
+        name: &'static str,
+        read: impl Fn(&D, &str) -> Result<Vec<D::Command>, Vec<String>> + Send + Sync + 'static,
+    ) -> Self {
+        self.desk.imports.push((name, Arc::new(read)));
+        self
+    }
+
+    /// Opens the journal and asks the upstream once how it is. Takes `health.timeout` at most, besides the time that
+    /// the journal needs.
+    ///
+    /// # Errors
+    /// A [`StartError`] whose text names the file and what to do.
+    pub fn open(self) -> Result<Gateway<D>, StartError> {
+        let config = self.config;
+        let options = store_options(&config);
+        let (store, writer) = Store::open(self.domain.clone(), options)?;
+        let last_mode = store.last_mode();
+        let core = Arc::new(Core {
+            modes: Modes::new(limits(&config), Mode::Forwarding, wall_clock()),
+            servers: Servers::new(&config.upstream),
+            routes: Routes::new(self.domain.routes(), &config.routes),
+            metrics: Metrics::new()?,
+            ids: LocalIds::new(config.city.as_str()),
+            keys: Keys::new().map_err(|_| StartError::System("randomness"))?,
+            in_flight: Arc::new(AtomicUsize::new(0)),
+            probe: ArcSwapOption::empty(),
+            drain_wake: Notify::new(),
+            domain: self.domain,
+            store,
+            config,
+        });
+        let unclean = last_mode.is_some_and(|mode| mode != Mode::Forwarding.name());
+        if !reachable(&core)? || unclean {
+            core.modes.begin_acting(core.now());
+        }
+        Ok(Gateway {
+            core,
+            writer: Some(writer),
+            periodic: self.periodic,
+            desk: self.desk,
+        })
+    }
+}
+
+/// A gateway, ready to be added to a server.
+pub struct Gateway<D: Domain> {
+    core: Arc<Core<D>>,
+    writer: Option<WriterHandle>,
+    periodic: Vec<Periodic<D>>,
+    desk: Desk<D>,
+}
+
+impl<D: Domain> Gateway<D> {
+    /// The proxy alone, for a service of the server's own.
+    pub fn proxy(&self) -> Proxy<D> {
+        Proxy {
+            core: self.core.clone(),
+            exchanger: exchanger(&self.core.config),
+        }
+    }
+
+    /// The administration alone, for a service of the server's own.
+    ///
+    /// # Errors
+    /// The token file cannot be read.
+    pub fn admin(&self) -> Result<Admin<D>, StartError> {
+        Admin::new(self.core.clone(), self.desk.clone())
+    }
+
+    /// Adds proxy, administration and background tasks to a server.
+    ///
+    /// # Errors
+    /// A certificate or token file that cannot be read (any more).
+    pub fn add_to(&self, server: &mut Server, listeners: &Listeners) -> Result<(), StartError> {
+        let config = &self.core.config;
+        let mut proxy = http_proxy_service_with_name(&server.configuration, self.proxy(), "proxy");
+        for listen in &listeners.plain {
+            add_listener(&mut proxy, listen, None)?;
+        }
+        for listen in &listeners.tls {
+            let tls = config.gateway.tls.as_ref();
+            let paths = tls.map(|tls| {
+                (
+                    tls.cert.display().to_string(),
+                    tls.key.display().to_string(),
+                )
+            });
+            add_listener(&mut proxy, listen, paths)?;
+        }
+        server.add_service(proxy);
+        let mut admin = Service::new("admin".into(), self.admin()?);
+        admin.threads = Some(1);
+        add_listener(&mut admin, &listeners.admin, None)?;
+        server.add_service(admin);
+        server.add_service(background_service("tasks", self.tasks()));
+        Ok(())
+    }
+
+    /// Waits until no request is being answered, `grace` at most.
+    pub fn wait_until_idle(&self, grace: Duration) {
+        let until = Instant::now() + grace;
+        while self.core.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < until {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+    }
+
+    /// Flushes and closes the journal.
+    pub fn close(mut self) {
+        if let Some(writer) = self.writer.take() {
+            writer.stop();
+        }
+    }
+
+    fn tasks(&self) -> Tasks<D> {
+        Tasks {
+            core: self.core.clone(),
+            exchanger: Arc::new(exchanger(&self.core.config)),
+            periodic: self.periodic.clone(),
+        }
+    }
+}
+
+fn add_listener<A>(
+    service: &mut Service<A>,
+    listen: &Listen,
+    tls: Option<(String, String)>,
+) -> Result<(), StartError> {
+    let address = listen.address.to_string();
+    let mut options = TcpSocketOptions::default();
+    options.so_reuseport = listen.is_reserved().then_some(true);
+    match tls {
+        None => service.add_tcp_with_settings(&address, options),
+        Some((cert, key)) => {
+            let mut settings = TlsSettings::intermediate(&cert, &key)
+                .map_err(|error| StartError::File(format!("gateway.tls: {error}")))?;
+            settings.enable_h2();
+            service.add_tls_with_settings(&address, Some(options), settings);
+        }
+    }
+    Ok(())
+}
+
+fn limits(config: &Config) -> Limits {
+    let health = &config.health;
+    Limits {
+        fall: health.fall.get(),
+        rise: health.rise.get(),
+        flap_window: health.flap_window,
+        window: health.passive.window,
+        failure_ratio: health.passive.failure_ratio.get(),
+        min_requests: health.passive.min_requests.get().into(),
+    }
+}
+
+fn store_options(config: &Config) -> Options {
+    let store = &config.store;
+    Options {
+        queue_timeout: store.queue_timeout,
+        max_queue: store.max_queue.get(),
+        max_queue_bytes: usize::try_from(store.max_queue_bytes).unwrap_or(usize::MAX),
+        max_batch: store.batch.get(),
+        shadow_flush: config.shadow.flush,
+        keep_keys_for: config.idempotency.keep_for,
+        max_keys: config.idempotency.max_keys.get(),
+        natural_window: config.idempotency.natural_window,
+        clock: Arc::new(wall_clock),
+        ..Options::new(&store.path, config.city.as_str())
+    }
+}
+
+fn exchanger(config: &Config) -> Exchanger {
+    let upstream = &config.upstream;
+    let mut options = ConnectorOptions::new(upstream.pool_size.get());
+    if let Some(tls) = &upstream.tls {
+        options.ca_file = tls.ca.as_ref().map(|path| path.display().to_string());
+        options.cert_key_file = tls
+            .cert
+            .as_ref()
+            .zip(tls.key.as_ref())
+            .map(|(cert, key)| (cert.display().to_string(), key.display().to_string()));
+    }
+    let test = FailureTest::new(&upstream.failure_status, upstream.success.as_ref());
+    Exchanger::new(options, test)
+}
+
+/// Whether the upstream is well now: the first round of checks, before the first request.
+fn reachable<D: Domain>(core: &Arc<Core<D>>) -> Result<bool, StartError> {
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|_| StartError::System("threads"))?;
+    let exchanger = Arc::new(exchanger(&core.config));
+    Ok(runtime.block_on(async {
+        let check = async {
+            core.servers.resolve_unknown().await;
+            health::check_all(core, &exchanger).await
+        };
+        tokio::time::timeout(core.config.health.timeout * 2, check)
+            .await
+            .unwrap_or(false)
+    }))
+}

@@ -1,0 +1,131 @@
+//! Writing answers to clients.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, Method, header};
+use megamind_domain::Response;
+use pingora::{Result, http::ResponseHeader, proxy::Session};
+
+use super::{RequestCtx, route::Route};
+use crate::metrics::ServedBy;
+
+/// Our name on the way of an answer (RFC 9110, section 7.6.3).
+const VIA: HeaderValue = HeaderValue::from_static("1.1 megamind");
+const MEGAMIND: HeaderValue = HeaderValue::from_static("megamind");
+
+/// Headers that belong to one connection, not to the message (RFC 9110, section 7.6.1).
+const HOP_BY_HOP: [HeaderName; 7] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+];
+
+/// What a local answer carries besides the domain's response.
+#[derive(Default)]
+pub(crate) struct Extra {
+    /// Headers by name.
+    pub(crate) headers: Vec<(HeaderName, HeaderValue)>,
+    /// The route whose `Access-Control-*` headers are added.
+    pub(crate) route: Option<Arc<Route>>,
+}
+
+impl Extra {
+    /// One more header.
+    pub(crate) fn with(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.headers.push((name, value));
+        self
+    }
+}
+
+/// Writes an answer of the gateway's own.
+pub(crate) async fn own(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    response: &Response,
+    extra: Extra,
+) -> Result<()> {
+    let mut head = ResponseHeader::build(response.status, Some(8))?;
+    if !response.body.is_empty() {
+        head.insert_header(header::CONTENT_TYPE, response.content_type.as_ref())?;
+    }
+    if let Some(seconds) = response.retry_after {
+        head.insert_header(header::RETRY_AFTER, seconds)?;
+    }
+    head.insert_header("X-Served-By", MEGAMIND)?;
+    for (name, value) in extra.headers {
+        head.insert_header(name, value)?;
+    }
+    if let Some(cors) = extra.route.and_then(|route| route.cors()) {
+        for (name, value) in cors.iter() {
+            head.insert_header(name.clone(), value.clone())?;
+        }
+    }
+    ctx.served_by = ServedBy::Megamind;
+    whole(session, ctx, head, response.body.clone()).await
+}
+
+/// Writes a whole answer; `head` is free of headers of another connection.
+pub(crate) async fn whole(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    mut head: ResponseHeader,
+    body: Bytes,
+) -> Result<()> {
+    let status = head.status.as_u16();
+    ctx.status = status;
+    head.append_header(header::VIA, VIA)?;
+    let without_body = status == 204 || status == 304;
+    let is_head = session.req_header().method == Method::HEAD;
+    if !without_body && !is_head {
+        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    let silent = without_body || is_head || body.is_empty();
+    let session = session.as_downstream_mut();
+    session.write_response_header(Box::new(head)).await?;
+    if !silent {
+        session.write_response_body(body, true).await?;
+    }
+    Ok(())
+}
+
+/// Begins an answer whose body follows in pieces.
+pub(crate) async fn begin(
+    session: &mut Session,
+    ctx: &mut RequestCtx,
+    mut head: ResponseHeader,
+) -> Result<()> {
+    ctx.status = head.status.as_u16();
+    head.append_header(header::VIA, VIA)?;
+    if !head.headers.contains_key(header::CONTENT_LENGTH) {
+        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+    }
+    session
+        .as_downstream_mut()
+        .write_response_header(Box::new(head))
+        .await
+}
+
+/// Takes off what belongs to the connection that an answer came by.
+pub(crate) fn strip_hop_by_hop(head: &mut ResponseHeader) {
+    let named: Vec<HeaderName> = head
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        head.remove_header(name);
+    }
+}
+
+/// Our name, for answers that pass through Pingora's own path.
+pub(crate) fn add_via(head: &mut ResponseHeader) -> Result<()> {
+    head.append_header(header::VIA, VIA).map(|_| ())
+}

@@ -1,0 +1,225 @@
+//! Requests that the handlers can answer.
+
+use std::sync::Arc;
+
+use http::{HeaderValue, Method, header};
+use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touching};
+use megamind_store::{Key, Prior};
+use pingora::{Result, http::RequestHeader, proxy::Session};
+
+use super::{
+    Proxy, RequestCtx, Route,
+    answer::{self, Extra},
+    body::{self, Body},
+    head,
+};
+use crate::{keys, modes::Mode};
+
+/// A request of a handled route, read.
+pub(super) struct Handled<D: Domain> {
+    pub(super) route: Arc<Route>,
+    pub(super) request: Arc<Request>,
+    pub(super) parsed: Result<Arc<Parsed<D::Command>>, Rejection>,
+    /// The key of a write; the error where the client's own is no key.
+    pub(super) key: Result<Option<Key>, Rejection>,
+}
+
+impl<D: Domain> Proxy<D> {
+    pub(super) async fn serve_handled(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        route: &Arc<Route>,
+    ) -> Result<bool> {
+        let ours = route.policy == Policy::Local || self.core.modes.current().stands_in();
+        if session.req_header().method == Method::OPTIONS {
+            return self.options(session, ctx, route, ours).await;
+        }
+        let body = match body::read(session.as_downstream_mut()).await? {
+            Body::Whole(body) => body,
+            Body::Longer { prefix, done } if ours => {
+                return self
+                    .too_large(session, ctx, route, prefix.len(), done)
+                    .await;
+            }
+            Body::Longer { prefix, done: true } => {
+                let request = head::request(session.req_header(), prefix);
+                self.forward_mapped(session, ctx, &request).await?;
+                return Ok(true);
+            }
+            Body::Longer { prefix, .. } => {
+                // It streams past: what it names is not read, so neither watched nor fenced.
+                ctx.prefix = (!prefix.is_empty()).then_some(prefix);
+                ctx.handled = Some(route.clone());
+                return Ok(false);
+            }
+        };
+        let handled = self.read(route, session.req_header(), body);
+        if ours || self.fenced(&handled) {
+            self.answer_here(session, ctx, handled, Prior::NeverSent)
+                .await?;
+        } else {
+            self.forward(session, ctx, handled).await?;
+        }
+        Ok(true)
+    }
+
+    fn read(&self, route: &Arc<Route>, head: &RequestHeader, body: bytes::Bytes) -> Handled<D> {
+        let request = Arc::new(head::request(head, body));
+        let parsed = self
+            .core
+            .guarded(|| self.core.domain.parse(route.endpoint, &request))
+            .and_then(|parsed| parsed)
+            .map(Arc::new);
+        let key = match route.access {
+            Access::Read => Ok(None),
+            Access::Write => self
+                .core
+                .keys
+                .of(head, &request.path, parsed.as_deref().ok())
+                .map(Some)
+                .ok_or_else(|| {
+                    Rejection::new(
+                        400,
+                        "bad_idempotency_key",
+                        format!(
+                            "An Idempotency-Key has 1 to {} visible ASCII characters.",
+                            keys::MAX
+                        ),
+                    )
+                    .at(keys::HEADER)
+                }),
+        };
+        Handled {
+            route: route.clone(),
+            request,
+            parsed,
+            key,
+        }
+    }
+
+    /// Whether something that the request names waits in the queue: you read what you wrote.
+    fn fenced(&self, handled: &Handled<D>) -> bool {
+        let published = self.core.store.published();
+        let Ok(parsed) = &handled.parsed else {
+            return false;
+        };
+        published.entries > 0 && {
+            let touches = self
+                .core
+                .domain
+                .touches(&published.city, Touching::Command(&parsed.command));
+            published.fenced(&touches)
+        }
+    }
+
+    /// `OPTIONS`: the upstream's own answer while it is there, else the headers last seen from it.
+    async fn options(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        route: &Arc<Route>,
+        ours: bool,
+    ) -> Result<bool> {
+        if !ours {
+            ctx.handled = Some(route.clone());
+            return Ok(false);
+        }
+        session.as_downstream_mut().drain_request_body().await?;
+        let response = megamind_domain::Response {
+            status: 204,
+            content_type: "".into(),
+            retry_after: None,
+            body: bytes::Bytes::new(),
+        };
+        let extra = Extra {
+            headers: vec![(header::ALLOW, allowed(route.access))],
+            route: Some(route.clone()),
+        };
+        answer::own(session, ctx, &response, extra).await?;
+        Ok(true)
+    }
+
+    /// A body over the limit, while nobody else could take it.
+    async fn too_large(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        route: &Arc<Route>,
+        read: usize,
+        done: bool,
+    ) -> Result<bool> {
+        // The rest of the body stands in the connection. It is read and dropped where it is announced and not
+        // much more than the limit, so that the connection stays usable; otherwise the connection closes.
+        let rest = body::declared_length(session.req_header())
+            .map(|length| length.saturating_sub(read as u64));
+        if done {
+            // Nothing is left.
+        } else if rest.is_none_or(|rest| rest > 16 * body::LIMIT as u64) {
+            session.set_keepalive(None);
+        } else {
+            session.as_downstream_mut().drain_request_body().await?;
+        }
+        let rejection = Rejection::new(
+            413,
+            "body_too_large",
+            format!(
+                "A request to this path has a body of {} bytes at most.",
+                body::LIMIT
+            ),
+        );
+        self.refuse(session, ctx, route, &rejection).await?;
+        Ok(true)
+    }
+
+    /// Writes a refusal of the gateway's own.
+    pub(super) async fn refuse(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        route: &Arc<Route>,
+        rejection: &Rejection,
+    ) -> Result<()> {
+        if rejection.status < 500 {
+            self.core
+                .metrics
+                .bad_input
+                .with_label_values(&[rejection.code])
+                .inc();
+        }
+        let response = self.core.render(Some(route.endpoint), rejection);
+        let mut extra = Extra {
+            headers: Vec::new(),
+            route: Some(route.clone()),
+        };
+        if rejection.status == 405 {
+            extra = extra.with(header::ALLOW, allowed(route.access));
+        }
+        answer::own(session, ctx, &response, extra).await
+    }
+
+    /// The key of a write that is too long to be read.
+    pub(super) fn add_key(&self, route: &Route, request: &mut RequestHeader) -> Result<()> {
+        if route.access == Access::Write
+            && !request.headers.contains_key(keys::HEADER)
+            && let Some(key) = self.core.keys.of::<D::Command>(request, "", None)
+        {
+            request.insert_header(keys::HEADER, &*key.text)?;
+        }
+        Ok(())
+    }
+
+    /// Whether plain routes can be sent on at all.
+    pub(super) fn upstream_is_down(&self) -> bool {
+        self.core.modes.current() == Mode::Acting
+    }
+}
+
+/// The methods that the handlers take. The path makes a write, so GET works everywhere; HEAD must not change
+/// anything, so it works on reads alone.
+pub(super) fn allowed(access: Access) -> HeaderValue {
+    HeaderValue::from_static(match access {
+        Access::Read => "GET, HEAD, POST, OPTIONS",
+        Access::Write => "GET, POST, OPTIONS",
+    })
+}

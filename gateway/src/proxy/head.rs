@@ -1,0 +1,139 @@
+//! The head of a request on its way to the upstream.
+
+use std::fmt::Write as _;
+
+use bytes::Bytes;
+use http::{HeaderName, HeaderValue, header};
+use megamind_domain::Request;
+use pingora::{
+    Result,
+    http::RequestHeader,
+    protocols::{http::ServerSession, l4::socket::SocketAddr},
+};
+
+use crate::keys;
+
+/// Headers that belong to the client's connection (RFC 9110, section 7.6.1), and `Expect`, which is answered here.
+const HOP_BY_HOP: [HeaderName; 9] = [
+    header::CONNECTION,
+    HeaderName::from_static("keep-alive"),
+    HeaderName::from_static("proxy-connection"),
+    header::TRANSFER_ENCODING,
+    header::TE,
+    header::TRAILER,
+    header::UPGRADE,
+    header::EXPECT,
+    header::CONTENT_LENGTH,
+];
+
+/// The client's head, ready for the upstream: its own headers, and where it came from.
+pub(crate) fn forwarded(
+    session: &ServerSession,
+    target: &Bytes,
+    body: &Bytes,
+) -> Result<RequestHeader> {
+    let mut head = session.req_header().clone();
+    let framed = head.headers.contains_key(header::CONTENT_LENGTH)
+        || head.headers.contains_key(header::TRANSFER_ENCODING);
+    let named: Vec<HeaderName> = head
+        .headers
+        .get_all(header::CONNECTION)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .flat_map(|value| value.split(','))
+        .filter_map(|name| name.trim().parse().ok())
+        .filter(|name| *name != header::HOST)
+        .collect();
+    for name in HOP_BY_HOP.iter().chain(&named) {
+        head.remove_header(name);
+    }
+    head.set_version(http::Version::HTTP_11);
+    head.set_raw_path(target)?;
+    if framed || !body.is_empty() {
+        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    add_origin(session, &mut head)?;
+    Ok(head)
+}
+
+/// Adds `X-Forwarded-For`, `-Proto` and `-Host`, as nginx and HAProxy do.
+pub(crate) fn add_origin(session: &ServerSession, head: &mut RequestHeader) -> Result<()> {
+    if let Some(SocketAddr::Inet(client)) = session.client_addr() {
+        let mut chain = String::new();
+        for earlier in head.headers.get_all("x-forwarded-for") {
+            if let Ok(earlier) = earlier.to_str() {
+                let _ = write!(chain, "{earlier}, ");
+            }
+        }
+        let _ = write!(chain, "{}", client.ip());
+        head.insert_header("X-Forwarded-For", chain)?;
+    }
+    if !head.headers.contains_key("x-forwarded-proto") {
+        let tls = session
+            .digest()
+            .is_some_and(|digest| digest.ssl_digest.is_some());
+        head.insert_header("X-Forwarded-Proto", if tls { "https" } else { "http" })?;
+    }
+    if !head.headers.contains_key("x-forwarded-host") {
+        let host = head.headers.get(header::HOST).cloned().or_else(|| {
+            let authority = head.uri.authority()?;
+            HeaderValue::from_str(authority.as_str()).ok()
+        });
+        if let Some(host) = host {
+            head.insert_header("X-Forwarded-Host", host)?;
+        }
+    }
+    Ok(())
+}
+
+/// The head of a replay: what the client sent, as far as the journal keeps it.
+pub(crate) fn replayed(
+    request: &Request,
+    target: &Bytes,
+    body: &Bytes,
+    authority: &str,
+    key: Option<&str>,
+) -> Result<RequestHeader> {
+    let mut head = RequestHeader::build(request.method.as_bytes(), target, Some(12))?;
+    head.insert_header(header::HOST, authority)?;
+    if let Some(content_type) = &request.content_type {
+        head.insert_header(header::CONTENT_TYPE, &**content_type)?;
+    }
+    if let Some(coding) = &request.content_encoding {
+        head.insert_header(header::CONTENT_ENCODING, &**coding)?;
+    }
+    if !body.is_empty() || matches!(&*request.method, "POST" | "PUT" | "PATCH") {
+        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+    }
+    if let Some(key) = key {
+        head.insert_header(keys::HEADER, key)?;
+    }
+    head.insert_header(header::ACCEPT, "*/*")?;
+    Ok(head)
+}
+
+/// A request as plain values.
+pub(crate) fn request(head: &RequestHeader, body: Bytes) -> Request {
+    let text = |name: &HeaderName| {
+        head.headers
+            .get(name)
+            .and_then(|value| value.to_str().ok())
+            .map(Box::from)
+    };
+    Request {
+        method: head.method.as_str().into(),
+        path: head.uri.path().into(),
+        query: head.uri.query().map(Box::from),
+        content_type: text(&header::CONTENT_TYPE),
+        content_encoding: text(&header::CONTENT_ENCODING),
+        body,
+    }
+}
+
+/// Path and query of a request, as in its request line.
+pub(crate) fn target(request: &Request) -> Bytes {
+    match &request.query {
+        Some(query) => format!("{}?{query}", request.path).into(),
+        None => request.path.to_string().into(),
+    }
+}

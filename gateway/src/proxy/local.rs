@@ -1,0 +1,237 @@
+//! The handlers' answer.
+
+use std::{sync::Arc, time::Duration};
+
+use http::{HeaderName, HeaderValue, Method};
+use megamind_domain::{Access, Ctx, Domain, IdSource, Parsed, Rejection, Response, Stance};
+use megamind_store::{Outcome, Prior, SubmitError, Write};
+use pingora::{Result, proxy::Session};
+
+use super::{
+    Proxy, RequestCtx, Route,
+    answer::{self, Extra},
+    handled::Handled,
+};
+use crate::keys;
+
+/// How long a reader about to say that it does not know waits for what is being watched.
+const CATCH_UP: Duration = Duration::from_millis(200);
+
+/// What the handlers say.
+struct Said {
+    response: Response,
+    /// A stored answer to a repeated request.
+    repeated: bool,
+    /// The rejection behind the response, if it is one.
+    rejection: Option<Rejection>,
+}
+
+impl<D: Domain> Proxy<D> {
+    /// Answers a request from the city. `prior` says what may have become of it at the upstream already.
+    pub(super) async fn answer_here(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        handled: Handled<D>,
+        prior: Prior,
+    ) -> Result<()> {
+        let route = handled.route.clone();
+        let key = handled.key.as_ref().ok().cloned().flatten();
+        let possibly_applied = matches!(prior, Prior::PossiblyApplied { .. });
+        let said = match self.admit(session, &handled) {
+            Err(rejection) => Err(rejection),
+            Ok(parsed) => match route.access {
+                Access::Read => self.query(&route, &parsed).await,
+                Access::Write => self.decide(handled, parsed, prior).await,
+            },
+        };
+        let rejection = match &said {
+            Ok(said) => said.rejection.as_ref(),
+            Err(rejection) => Some(rejection),
+        };
+        if let Some(rejection) = rejection
+            && possibly_applied
+            && route.access == Access::Write
+        {
+            return self
+                .outcome_unknown(session, ctx, &route, key.as_ref(), rejection)
+                .await;
+        }
+        match said {
+            Err(rejection) => self.refuse(session, ctx, &route, &rejection).await,
+            Ok(said) => {
+                let mut extra = Extra {
+                    headers: Vec::new(),
+                    route: Some(route),
+                };
+                if said.repeated {
+                    extra = extra.with(
+                        HeaderName::from_static("idempotency-replayed"),
+                        HeaderValue::from_static("true"),
+                    );
+                }
+                answer::own(session, ctx, &said.response, extra).await
+            }
+        }
+    }
+
+    /// Whether the handlers take the request at all.
+    fn admit(
+        &self,
+        session: &Session,
+        handled: &Handled<D>,
+    ) -> Result<Arc<Parsed<D::Command>>, Rejection> {
+        let method = &session.req_header().method;
+        let fits = match handled.route.access {
+            Access::Read => matches!(*method, Method::GET | Method::HEAD | Method::POST),
+            Access::Write => matches!(*method, Method::GET | Method::POST),
+        };
+        if !fits {
+            return Err(Rejection::new(
+                405,
+                "method_not_allowed",
+                format!("{method} does not work on this path."),
+            ));
+        }
+        if let Err(rejection) = &handled.key {
+            return Err(rejection.clone());
+        }
+        handled.parsed.clone()
+    }
+
+    /// Answers from the published city.
+    async fn query(&self, route: &Route, parsed: &Parsed<D::Command>) -> Result<Said, Rejection> {
+        let first = self.ask(route, parsed)?;
+        let unknown = first
+            .rejection
+            .as_ref()
+            .is_some_and(|rejection| rejection.code == "not_known_here");
+        if !unknown {
+            return Ok(first);
+        }
+        // What makes it known may have passed a moment ago and still be on its way to the city.
+        let caught_up = tokio::time::timeout(CATCH_UP, self.core.store.barrier()).await;
+        if caught_up.is_err() {
+            return Ok(first);
+        }
+        self.ask(route, parsed)
+    }
+
+    fn ask(&self, route: &Route, parsed: &Parsed<D::Command>) -> Result<Said, Rejection> {
+        let published = self.core.store.published();
+        let city = &published.city;
+        self.core.guarded(|| {
+            // A query makes no ids.
+            let mut ids = IdSource::new(0, 0);
+            let stance = self.core.modes.stance();
+            let mut ctx = Ctx::new(self.core.now(), stance, &mut ids);
+            let decided = self.core.domain.decide(city, &parsed.command, &mut ctx);
+            let answer = decided.map(|decision| decision.answer);
+            Said {
+                response: self
+                    .core
+                    .domain
+                    .render(city, Some(route.endpoint), answer.as_ref()),
+                repeated: false,
+                rejection: answer.err(),
+            }
+        })
+    }
+
+    /// Has the journal's writer decide.
+    async fn decide(
+        &self,
+        handled: Handled<D>,
+        parsed: Arc<Parsed<D::Command>>,
+        prior: Prior,
+    ) -> Result<Said, Rejection> {
+        let write = Write {
+            endpoint: handled.route.endpoint,
+            parsed,
+            request: handled.request,
+            key: handled.key.ok().flatten(),
+            prior,
+            stance: self.core.modes.stance(),
+        };
+        let standby = write.stance == Stance::Standby;
+        let outcome = self.core.store.submit(write).await.map_err(journal_said)?;
+        if standby {
+            // While acting the drain stands; it need not be woken.
+            self.core.drain_wake.notify_one();
+        }
+        let (response, repeated, rejection) = match outcome {
+            Outcome::Decided { response, .. } => (response, false, None),
+            Outcome::Repeated { response } => (response, true, None),
+            Outcome::Rejected {
+                rejection,
+                response,
+            } => (response, false, Some(rejection)),
+            Outcome::KeyReused => {
+                return Err(Rejection::new(
+                    422,
+                    "idempotency_key_reused",
+                    "This Idempotency-Key was used with other content.",
+                )
+                .at(keys::HEADER));
+            }
+        };
+        Ok(Said {
+            response,
+            repeated,
+            rejection,
+        })
+    }
+
+    /// A write that may have been applied is never denied.
+    async fn outcome_unknown(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        route: &Arc<Route>,
+        key: Option<&megamind_store::Key>,
+        because: &Rejection,
+    ) -> Result<()> {
+        let rejection = Rejection::new(
+            504,
+            "outcome_unknown",
+            format!(
+                "The request was sent on and may have taken effect; it cannot be decided here ({}). Repeat it with the same Idempotency-Key.",
+                because.code
+            ),
+        );
+        let response = self.core.render(Some(route.endpoint), &rejection);
+        let mut extra = Extra {
+            headers: Vec::new(),
+            route: Some(route.clone()),
+        };
+        if let Some(key) = key
+            && let Ok(value) = HeaderValue::from_str(&key.text)
+        {
+            extra = extra.with(HeaderName::from_static("idempotency-key"), value);
+        }
+        answer::own(session, ctx, &response, extra).await
+    }
+}
+
+/// The journal's refusals, as clients see them.
+fn journal_said(error: SubmitError) -> Rejection {
+    match error {
+        SubmitError::Overloaded => Rejection::new(
+            503,
+            "overloaded",
+            "More requests are waiting than can be taken in time. Nothing was changed.",
+        )
+        .retry_after(1),
+        SubmitError::JournalUnavailable | SubmitError::Closed => Rejection::new(
+            503,
+            "journal_unavailable",
+            "The request could not be stored. Nothing was changed.",
+        )
+        .retry_after(5),
+        SubmitError::Panicked | SubmitError::NotQueued => Rejection::new(
+            500,
+            "internal_error",
+            "The request could not be decided. Nothing was changed.",
+        ),
+    }
+}
