@@ -58,7 +58,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let after = Metrics::scrape(acting.admin)?;
     let commits = after.since(&before, "megamind_journal_commit_seconds_count");
     let spent = after.since(&before, "megamind_journal_commit_seconds_sum");
-    let writes_per_fsync = commits.map(|commits| orders as f64 / commits.max(1.0));
+    let records = after.since(&before, "megamind_journal_records_total");
+    let writes_per_fsync = records
+        .zip(commits)
+        .map(|(records, commits)| records / commits.max(1.0));
     let fsync_millis = commits
         .zip(spent)
         .map(|(commits, spent)| spent * 1e3 / commits.max(1.0));
