@@ -1,1 +1,150 @@
-//! Placeholder.
+//! Deliveries: what a city does while the cloud is away, as a pure core.
+//!
+//! | module | holds |
+//! | --- | --- |
+//! | [`order`], [`pilot`], [`id`] | what there is |
+//! | [`city`] | everything that is known now, and the indexes that follow from it |
+//! | [`command`], `decide` | what somebody wants, and what comes of it |
+//! | [`event`], `evolve` | what was decided, and what that changes |
+//! | [`dialect`], `endpoints` | how it is said over HTTP |
+//! | `observe` | what an exchange with the upstream tells |
+//! | [`nearest`] | who carries what |
+//! | `entity`, `touch` | rows of the journal, and which of them something concerns |
+//!
+//! Nothing here does IO, reads a clock or has randomness: see [`Domain`].
+
+pub mod city;
+pub mod command;
+mod decide;
+pub mod dialect;
+pub mod dispatch;
+mod endpoints;
+mod entity;
+pub mod event;
+mod evolve;
+mod geo;
+mod grid;
+pub mod id;
+mod money;
+pub mod nearest;
+mod observe;
+pub mod order;
+pub mod pilot;
+pub mod settings;
+mod touch;
+
+use megamind_domain::{
+    Ctx, Decision, Domain, Endpoint, EntityKey, Exchange, Observed, Parsed, Rejection, Request,
+    Response, RouteSpec, Touches, Touching,
+};
+
+pub use city::City;
+pub use command::{Answer, Command};
+pub use event::Event;
+pub use geo::{Fix, Position};
+pub use money::{Money, NotMoney};
+pub use settings::Settings;
+
+use endpoints::Route;
+use id::LocalId;
+use nearest::{Assigner, Nearest};
+
+/// The deliveries of one city.
+pub struct Deliveries {
+    settings: Settings,
+    assigner: Box<dyn Assigner>,
+}
+
+impl Deliveries {
+    /// Deliveries that go to the nearest pilot.
+    pub fn new(settings: Settings) -> Self {
+        Self::with_assigner(settings, Nearest)
+    }
+
+    /// Deliveries that go to whom `assigner` chooses.
+    pub fn with_assigner(settings: Settings, assigner: impl Assigner) -> Self {
+        Self {
+            settings,
+            assigner: Box::new(assigner),
+        }
+    }
+
+    /// What it was told at start.
+    pub fn settings(&self) -> &Settings {
+        &self.settings
+    }
+
+    /// A member's name on the wire.
+    fn wire(&self, field: dialect::Field) -> &str {
+        self.settings.dialect.field(field)
+    }
+}
+
+impl Domain for Deliveries {
+    type City = City;
+    type Command = Command;
+    type Event = Event;
+    type Answer = Answer;
+
+    fn routes(&self) -> Vec<RouteSpec> {
+        endpoints::table(&self.settings.dialect)
+    }
+
+    fn parse(&self, endpoint: Endpoint, request: &Request) -> Result<Parsed<Command>, Rejection> {
+        let route = Route::of(endpoint)
+            .ok_or_else(|| Rejection::new(404, "not_found", "There is nothing at this path."))?;
+        dialect::parse::parse(&self.settings.dialect, &self.settings.city, route, request)
+    }
+
+    fn decide(
+        &self,
+        city: &City,
+        command: &Command,
+        ctx: &mut Ctx<'_>,
+    ) -> Result<Decision<Self>, Rejection> {
+        decide::decide(self, city, command, ctx)
+    }
+
+    fn evolve(&self, city: &mut City, event: &Event) {
+        evolve::evolve(city, event);
+    }
+
+    fn touches(&self, city: &City, what: Touching<'_, Self>) -> Touches {
+        match what {
+            Touching::Event(event) => touch::changed(event),
+            Touching::Command(command) => touch::named(city, command),
+        }
+    }
+
+    fn render(
+        &self,
+        city: &City,
+        _endpoint: Option<Endpoint>,
+        outcome: Result<&Answer, &Rejection>,
+    ) -> Response {
+        dialect::render::render(city, &self.settings, outcome)
+    }
+
+    fn annotate(&self, city: &City, created: &str) -> Vec<(&'static str, String)> {
+        let mut headers = vec![("X-MegaMind-Local-Id", created.to_owned())];
+        let order = LocalId::parse(&self.settings.city, created).and_then(|id| city.find_local(id));
+        let Some(order) = order else { return headers };
+        let status = self.settings.dialect.word(order.status().into());
+        headers.push(("X-MegaMind-Status", status.to_owned()));
+        let pilot = order.pilot().and_then(|pilot| city.pilot(pilot));
+        headers.extend(pilot.map(|pilot| ("X-MegaMind-Minion", pilot.id().text().into_owned())));
+        headers
+    }
+
+    fn observe(&self, city: &City, exchange: &Exchange<Command>) -> Observed<Command> {
+        observe::observe(self, city, exchange)
+    }
+
+    fn encode(&self, city: &City, key: EntityKey) -> Option<Vec<u8>> {
+        entity::encode(city, key)
+    }
+
+    fn decode(&self, city: &mut City, key: EntityKey, row: &[u8]) -> Result<(), String> {
+        entity::decode(city, key, row)
+    }
+}

@@ -1,0 +1,315 @@
+//! What somebody wants, and what comes back.
+
+use megamind_domain::{Rejection, Time};
+
+use crate::{
+    Money, Position,
+    id::{LocalId, Name},
+    order::{Details, Fact, OrderKey, Status},
+    pilot::{Availability, PilotKey, Profile},
+};
+
+/// What somebody wants: a write, a query, an observation, or something of our own.
+#[derive(Clone, Debug)]
+pub enum Command {
+    /// Take a new order.
+    PlaceOrder(Box<Details>),
+    /// Tell where an order is.
+    TrackOrder(Name),
+    /// Change an order.
+    UpdateOrder {
+        /// Which.
+        order: Name,
+        /// What is new.
+        details: Box<Details>,
+    },
+    /// Call an order off.
+    CancelOrder {
+        /// Which.
+        order: Name,
+        /// Why.
+        reason: Option<Box<str>>,
+    },
+    /// A pilot's score.
+    ScorePilot(Name),
+    /// Who could carry an order, best first.
+    RankPilots(Name),
+    /// Pilots tell of themselves.
+    ReportPilots(Many<PilotReport>),
+    /// Pilots tell of their orders.
+    ReportDeliveries(Many<DeliveryReport>),
+    /// Register or change pilots.
+    SetPilots(Many<PilotReport>),
+    /// Give an order to a pilot.
+    Assign(Assignment),
+    /// Give orders to pilots; `None`, every order that waits.
+    AssignMany(Option<Many<Assignment>>),
+    /// Tell of pilots.
+    ShowPilots(PilotQuery),
+    /// Tell what pilots carry.
+    ShowDeliveries(PilotQuery),
+    /// Give an order to the nearest pilot who can take it.
+    AssignNearest(OrderKey),
+    /// Give a waiting order to whom it should go, as time passes.
+    DispatchDue,
+    /// What the upstream was seen to say.
+    Watched(Box<Watched>),
+    /// The upstream gave its own id to an order placed here.
+    Alias {
+        /// Our id.
+        local: LocalId,
+        /// The upstream's.
+        upstream: Name,
+    },
+}
+
+/// One item, or a list of them, each of which may be refused by itself.
+#[derive(Clone, Debug)]
+pub struct Many<T> {
+    /// The items, as far as they could be read.
+    pub items: Vec<Result<T, Rejection>>,
+    /// Whether they came as a list, and are answered as one.
+    pub bulk: bool,
+}
+
+impl<T> Many<T> {
+    /// One item.
+    pub fn one(item: T) -> Self {
+        Self {
+            items: vec![Ok(item)],
+            bulk: false,
+        }
+    }
+
+    /// The items that could be read.
+    pub fn read(&self) -> impl Iterator<Item = &T> {
+        self.items.iter().flatten()
+    }
+}
+
+/// What a pilot, or somebody about a pilot, says.
+#[derive(Clone, Debug)]
+pub struct PilotReport {
+    /// Who.
+    pub pilot: Name,
+    /// Where.
+    pub position: Option<Position>,
+    /// Whether the pilot takes orders.
+    pub availability: Option<Availability>,
+    /// When, as the pilot's clock says.
+    pub at: Option<Time>,
+    /// What rarely changes.
+    pub profile: Profile,
+}
+
+/// What a pilot says about an order.
+#[derive(Clone, Debug)]
+pub struct DeliveryReport {
+    /// Which order.
+    pub order: Name,
+    /// Who.
+    pub pilot: Name,
+    /// What.
+    pub news: News,
+    /// When, as the pilot's clock says.
+    pub at: Option<Time>,
+    /// Where.
+    pub position: Option<Position>,
+    /// A proof in the app's own form (JSON).
+    pub proof: Option<Box<str>>,
+    /// Cash that was taken.
+    pub cod_collected: Option<Money>,
+}
+
+/// What a pilot can say about an order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum News {
+    /// It was given to the pilot; another gateway or the upstream says so.
+    Assigned,
+    /// Yes.
+    Accepted,
+    /// No.
+    Rejected,
+    /// Something happened.
+    Fact(Fact),
+}
+
+/// Who is to carry what.
+#[derive(Clone, Debug)]
+pub struct Assignment {
+    /// Which order.
+    pub order: Name,
+    /// Who; the nearest who can, where nobody is named.
+    pub pilot: Option<Name>,
+}
+
+/// Which pilots somebody asks about.
+#[derive(Clone, Debug, Default)]
+pub struct PilotQuery {
+    /// One pilot, who must be known.
+    pub one: Option<Name>,
+    /// These pilots.
+    pub pilots: Option<Vec<Name>>,
+    /// Pilots of this availability.
+    pub availability: Option<Availability>,
+    /// Nearest to here first.
+    pub near: Option<Position>,
+    /// So many at most.
+    pub limit: Option<u32>,
+    /// Those after this one.
+    pub after: Option<PilotKey>,
+}
+
+/// What the upstream was seen to say.
+#[derive(Clone, Debug)]
+pub enum Watched {
+    /// About an order.
+    Order(WatchedOrder),
+    /// It took what pilots say of themselves.
+    Pilots(Vec<PilotReport>),
+    /// It took what pilots say of their orders.
+    Deliveries(Vec<DeliveryReport>),
+    /// It cancelled an order, whatever it answered about it.
+    Cancelled(Name),
+}
+
+/// What the upstream was seen to say about an order.
+#[derive(Clone, Debug)]
+pub struct WatchedOrder {
+    /// Which.
+    pub order: Name,
+    /// What the merchant had said.
+    pub details: Details,
+    /// Where it is.
+    pub status: Option<Status>,
+    /// Who carries it.
+    pub pilot: Option<Name>,
+    /// Where it is now.
+    pub position: Option<Position>,
+    /// When it should be there.
+    pub eta: Option<Time>,
+    /// Whether it is the answer to a read, which never takes an order out of a final status.
+    pub read: bool,
+}
+
+/// The answer to a command, before it is rendered.
+#[derive(Clone, Debug)]
+pub enum Answer {
+    /// An order as it is then.
+    Order {
+        /// Which.
+        key: OrderKey,
+        /// The id under which it was asked for.
+        asked: Option<Name>,
+        /// Whether the answer is to a new order.
+        new: bool,
+    },
+    /// What became of pilots' reports of themselves.
+    Pilots(Items<PilotAnswer>),
+    /// What became of pilots' reports of their orders.
+    Deliveries(Items<DeliveryAnswer>),
+    /// What became of assignments.
+    Assignments(Items<AssignmentAnswer>),
+    /// Pilots' general information.
+    PilotInfos(Page),
+    /// What pilots carry.
+    PilotDeliveries(Page),
+    /// A pilot's score.
+    Score(PilotKey, Score),
+    /// Who could carry an order.
+    Candidates {
+        /// Which.
+        key: OrderKey,
+        /// The id under which it was asked for.
+        asked: Name,
+        /// Best first.
+        ranked: Vec<Candidate>,
+    },
+    /// Nothing to say: nobody asked.
+    Done,
+}
+
+/// What became of one item, or of a list of them.
+#[derive(Clone, Debug)]
+pub struct Items<T> {
+    /// In the order of the request.
+    pub items: Vec<Result<T, Rejection>>,
+    /// Whether they are answered as a list.
+    pub bulk: bool,
+}
+
+/// What became of a pilot's report.
+#[derive(Clone, Copy, Debug)]
+pub struct PilotAnswer {
+    /// Who.
+    pub pilot: PilotKey,
+    /// Whether the pilot was known before.
+    pub known: bool,
+}
+
+/// What became of a delivery report.
+#[derive(Clone, Debug)]
+pub struct DeliveryAnswer {
+    /// Which order.
+    pub order: OrderKey,
+    /// The id under which it was named.
+    pub asked: Name,
+    /// Whether order and pilot were known before.
+    pub known: bool,
+}
+
+/// What became of an assignment.
+#[derive(Clone, Debug)]
+pub struct AssignmentAnswer {
+    /// Which order.
+    pub order: OrderKey,
+    /// The id under which it was named.
+    pub asked: Option<Name>,
+    /// To whom it was to go; anybody, where `None`.
+    pub pilot: Option<PilotKey>,
+}
+
+/// A part of a list of pilots.
+#[derive(Clone, Debug)]
+pub struct Page {
+    /// Who.
+    pub pilots: Vec<PilotKey>,
+    /// Whether a list was asked for.
+    pub bulk: bool,
+    /// Where the next page starts.
+    pub next: Option<PilotKey>,
+}
+
+/// A pilot's score and its parts, each 0 to 100.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Score {
+    /// The whole.
+    pub total: u8,
+    /// Offers accepted.
+    pub acceptance: u8,
+    /// Orders handed over.
+    pub completion: u8,
+    /// In time.
+    pub punctuality: u8,
+    /// How new the position is.
+    pub freshness: u8,
+}
+
+/// Somebody who could carry an order.
+#[derive(Clone, Debug)]
+pub struct Candidate {
+    /// Who.
+    pub pilot: PilotKey,
+    /// 0 to 100.
+    pub score: u8,
+    /// Why not, or why less.
+    pub reasons: Vec<&'static str>,
+    /// Whether the order could go there.
+    pub feasible: bool,
+    /// At the pickup.
+    pub eta_pickup: Time,
+    /// At the door.
+    pub eta_dropoff: Option<Time>,
+    /// What the order adds to the pilot's way.
+    pub added_seconds: u64,
+}

@@ -1,0 +1,126 @@
+//! What is decided about a command. Reads the city and changes nothing.
+
+mod amend;
+mod assign;
+mod delivery;
+mod draft;
+mod pilot;
+mod place;
+mod score;
+mod show;
+mod watch;
+
+use megamind_domain::{Ctx, Decision, Rejection, Stance, Time};
+
+use crate::{
+    City, Deliveries,
+    command::{Answer, Command},
+    id::Name,
+    order::Order,
+    settings::Decides,
+};
+
+/// A decision in the making.
+pub(crate) struct Desk<'a> {
+    pub(crate) domain: &'a Deliveries,
+    pub(crate) city: &'a City,
+    pub(crate) now: Time,
+    pub(crate) stance: Stance,
+}
+
+type Decided = Result<Decision<Deliveries>, Rejection>;
+
+/// Decides a command.
+pub(crate) fn decide(
+    domain: &Deliveries,
+    city: &City,
+    command: &Command,
+    ctx: &mut Ctx<'_>,
+) -> Decided {
+    let desk = Desk {
+        domain,
+        city,
+        now: ctx.now,
+        stance: ctx.stance,
+    };
+    match command {
+        Command::PlaceOrder(details) => desk.place(details, ctx),
+        Command::TrackOrder(order) => desk.track(order),
+        Command::UpdateOrder { order, details } => desk.update(order, details),
+        Command::CancelOrder { order, reason } => desk.cancel(order, reason.as_deref()),
+        Command::ScorePilot(pilot) => desk.score(pilot),
+        Command::RankPilots(order) => desk.rank(order),
+        Command::ReportPilots(many) => Ok(desk.report_pilots(many)),
+        Command::ReportDeliveries(many) => desk.report_deliveries(many),
+        Command::SetPilots(many) => desk.set_pilots(many),
+        Command::Assign(assignment) => desk.assign(assignment),
+        Command::AssignMany(many) => Ok(desk.assign_many(many.as_ref())),
+        Command::ShowPilots(query) => desk
+            .show(query)
+            .map(Answer::PilotInfos)
+            .map(Decision::answer),
+        Command::ShowDeliveries(query) => desk
+            .show(query)
+            .map(Answer::PilotDeliveries)
+            .map(Decision::answer),
+        Command::AssignNearest(order) => Ok(desk.assign_nearest(*order)),
+        Command::DispatchDue => Ok(desk.dispatch_due()),
+        Command::Watched(watched) => Ok(desk.watch(watched)),
+        Command::Alias { local, upstream } => Ok(desk.alias(*local, upstream)),
+    }
+}
+
+impl<'a> Desk<'a> {
+    /// Whether the gateway is the server now.
+    fn acting(&self) -> bool {
+        self.stance == Stance::Acting
+    }
+
+    /// Whether orders are given to pilots unasked.
+    fn dispatches(&self) -> bool {
+        let settings = &self.domain.settings;
+        self.acting() && settings.dispatch.auto && settings.acting.allow.contains(Decides::Assign)
+    }
+
+    /// Refuses what may not be decided while the upstream is down.
+    fn within_limits(&self, kind: Decides) -> Result<(), Rejection> {
+        if !self.acting() || self.domain.settings.acting.allow.contains(kind) {
+            return Ok(());
+        }
+        Err(beyond(
+            "This cannot be decided while the main service is unreachable.",
+        ))
+    }
+
+    /// The order that somebody names.
+    fn order(&self, name: &Name) -> Result<&'a Order, Rejection> {
+        self.city
+            .find_order(name)
+            .ok_or_else(|| self.order_not_found(name))
+    }
+
+    fn order_not_found(&self, name: &Name) -> Rejection {
+        let field = self.domain.wire(crate::dialect::Field::OrderId);
+        if name.local().is_some() {
+            return Rejection::new(404, "order_not_found", "There is no order with this id.")
+                .at(field);
+        }
+        not_known_here("This order is not known here while the main service is unreachable.")
+            .at(field)
+    }
+
+    fn pilot_not_found(&self) -> Rejection {
+        not_known_here("This pilot is not known here.")
+            .at(self.domain.wire(crate::dialect::Field::MinionId))
+    }
+}
+
+/// What is not known is not denied: the upstream may know it.
+fn not_known_here(detail: &str) -> Rejection {
+    Rejection::new(503, "not_known_here", detail).retry_after(30)
+}
+
+/// Beyond what is decided while the upstream is down.
+fn beyond(detail: &str) -> Rejection {
+    Rejection::new(503, "beyond_stand_in", detail).retry_after(60)
+}

@@ -1,0 +1,74 @@
+//! Taking a new order.
+
+use megamind_domain::{Ctx, Decision, Rejection, Replay};
+
+use super::{Decided, Desk, beyond};
+use crate::{
+    Money,
+    command::{Answer, Command},
+    dialect::Field,
+    event::{Event, OrderPlaced, V},
+    id::LocalId,
+    order::{Details, OrderKey},
+    settings::Decides,
+};
+
+impl Desk<'_> {
+    pub(super) fn place(&self, details: &Details, ctx: &mut Ctx<'_>) -> Decided {
+        self.within_limits(Decides::PlaceOrder)?;
+        self.within_cash(details.cod_amount)?;
+        self.within_open_orders(details)?;
+        let id = LocalId(ctx.next_id());
+        let key = OrderKey(self.city.next_key(0));
+        let then = if self.dispatches() {
+            vec![Command::AssignNearest(key)]
+        } else {
+            Vec::new()
+        };
+        Ok(Decision {
+            events: vec![Event::OrderPlaced(Box::new(OrderPlaced {
+                v: V,
+                order: key,
+                id,
+                at: self.now,
+                details: details.clone(),
+            }))],
+            answer: Answer::Order {
+                key,
+                asked: None,
+                new: true,
+            },
+            created: Some(id.name(&self.domain.settings.city).into()),
+            replay: Replay::AsSent,
+            then,
+        })
+    }
+
+    /// Refuses more cash than may be decided about while the upstream is down.
+    pub(super) fn within_cash(&self, amount: Option<Money>) -> Result<(), Rejection> {
+        let limit = self.domain.settings.acting.max_cod_amount;
+        match (amount, limit) {
+            (Some(amount), Some(limit)) if self.acting() && amount.exceeds(limit) => {
+                let detail = format!(
+                    "Cash of more than {limit} cannot be taken while the main service is unreachable."
+                );
+                Err(beyond(&detail).at(self.domain.wire(Field::CodAmount)))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn within_open_orders(&self, details: &Details) -> Result<(), Rejection> {
+        let limit = self.domain.settings.acting.max_open_orders_per_merchant;
+        let Some(merchant) = &details.merchant else {
+            return Ok(());
+        };
+        if !self.acting() || self.city.open_orders(&merchant.text()) < limit {
+            return Ok(());
+        }
+        let detail = format!(
+            "More than {limit} open orders cannot be taken while the main service is unreachable."
+        );
+        Err(beyond(&detail).at(self.domain.wire(Field::MerchantId)))
+    }
+}

@@ -1,0 +1,137 @@
+//! What the upstream was seen to decide. It happened: nothing of it is refused.
+
+use megamind_domain::{Decision, Replay};
+
+use super::{Desk, delivery::Voice, delivery::is_full, draft::Draft};
+use crate::{
+    Deliveries, Fix,
+    command::{Answer, Watched, WatchedOrder},
+    event::{Event, OrderAliased, OrderCancelled, OrderJoined, OrderSeen, PilotChanged, V},
+    id::{KeptName, LocalId, Name},
+    order::{Details, Oddities, Status},
+    pilot::{Profile, is_newer},
+};
+
+impl Desk<'_> {
+    pub(super) fn watch(&self, watched: &Watched) -> Decision<Deliveries> {
+        let mut draft = Draft::new(self.city, self.now);
+        match watched {
+            Watched::Order(seen) => self.watch_order(&mut draft, seen),
+            Watched::Pilots(reports) => {
+                for report in reports {
+                    self.note_pilot(&mut draft, report);
+                }
+            }
+            Watched::Deliveries(reports) => {
+                for report in reports {
+                    // What the upstream said is never refused.
+                    let _ = self.take(&mut draft, report, Voice::Upstream);
+                }
+            }
+            Watched::Cancelled(name) => self.watch_cancelled(&mut draft, name),
+        }
+        Decision {
+            events: draft.finish().0,
+            replay: Replay::Nothing,
+            ..Decision::answer(Answer::Done)
+        }
+    }
+
+    fn watch_cancelled(&self, draft: &mut Draft<'_>, name: &Name) {
+        let (order, _) = draft.order(name);
+        let open = draft
+            .city()
+            .order(order)
+            .is_some_and(|order| !order.status().is_final());
+        if open {
+            draft.push(Event::OrderCancelled(OrderCancelled {
+                v: V,
+                order,
+                at: self.now,
+                reason: None,
+            }));
+        }
+    }
+
+    fn watch_order(&self, draft: &mut Draft<'_>, seen: &WatchedOrder) {
+        let (key, known) = draft.order(&seen.order);
+        let pilot = seen.pilot.as_ref().map(|pilot| draft.pilot(pilot).0);
+        let Some(order) = draft.city().order(key) else {
+            return;
+        };
+        let status = seen.status.filter(|&status| {
+            let ends = order.status().is_final()
+                && (seen.read || status.progress() < order.status().progress());
+            !ends && status != order.status() && status != Status::Unknown
+        });
+        // A read tells nothing about an order that has ended.
+        let ended = order.status().is_final() && status.is_none();
+        let pilot_news = pilot.filter(|_| !ended && order.pilot() != pilot);
+        let eta = seen.eta.filter(|_| !ended && order.eta != seen.eta);
+        let details = if known && seen.read {
+            Details::default()
+        } else {
+            seen.details.clone()
+        };
+        if status.is_some() || pilot_news.is_some() || eta.is_some() || !details.is_empty() {
+            let odd = Oddities::OVER_CAPACITY
+                .when(pilot_news.is_some_and(|pilot| is_full(draft.city(), pilot)));
+            draft.push(Event::OrderSeen(Box::new(OrderSeen {
+                v: V,
+                order: key,
+                at: self.now,
+                local: None,
+                id: None,
+                details,
+                status,
+                pilot: pilot_news,
+                eta,
+                odd,
+            })));
+        }
+        if let (Some(pilot), Some(position)) = (pilot, seen.position) {
+            let fix = Fix {
+                position,
+                at: self.now,
+            };
+            let old = draft.city().pilot(pilot).and_then(crate::pilot::Pilot::fix);
+            if is_newer(old, fix.at) && old.is_none_or(|old| old.position != position) {
+                draft.push(Event::PilotChanged(Box::new(PilotChanged {
+                    v: V,
+                    pilot,
+                    at: self.now,
+                    fix: Some(fix),
+                    availability: None,
+                    profile: Profile::default(),
+                })));
+            }
+        }
+    }
+
+    /// The upstream's id for an order placed here. Where the upstream's order is known already, the two are one.
+    pub(super) fn alias(&self, local: LocalId, upstream: &Name) -> Decision<Deliveries> {
+        let mut decision = Decision::answer(Answer::Done);
+        let Some(order) = self.city.find_local(local) else {
+            return decision;
+        };
+        let id = KeptName::from(upstream);
+        let (key, at) = (order.key(), self.now);
+        match self.city.find_order(upstream).map(crate::order::Order::key) {
+            Some(same) if same == key => {}
+            Some(other) => decision.events.push(Event::OrderJoined(OrderJoined {
+                v: V,
+                order: key,
+                other,
+                id,
+                at,
+            })),
+            None => decision.events.push(Event::OrderAliased(OrderAliased {
+                v: V,
+                order: key,
+                id,
+                at,
+            })),
+        }
+        decision
+    }
+}

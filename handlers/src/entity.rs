@@ -1,0 +1,68 @@
+//! The rows of the journal's entity table: one for each order and pilot, and one for the counter of keys.
+
+use std::num::NonZeroU64;
+
+use megamind_domain::EntityKey;
+use serde::{Deserialize, Serialize};
+
+use crate::{
+    City,
+    city::COUNTER,
+    order::{Order, OrderKey, row::Row},
+    pilot::{Pilot, PilotKey},
+};
+
+/// A row as it is written. The first letter of the JSON says what it is.
+#[derive(Serialize)]
+enum Written<'a> {
+    #[serde(rename = "o")]
+    Order(Row<'a>),
+    #[serde(rename = "p")]
+    Pilot(&'a Pilot),
+    #[serde(rename = "n")]
+    Counter(u64),
+}
+
+#[derive(Deserialize)]
+enum Read<'a> {
+    #[serde(rename = "o", borrow)]
+    Order(Row<'a>),
+    #[serde(rename = "p")]
+    Pilot(Pilot),
+    #[serde(rename = "n")]
+    Counter(u64),
+}
+
+/// The row of an entity.
+pub(crate) fn encode(city: &City, key: EntityKey) -> Option<Vec<u8>> {
+    let written = match NonZeroU64::new(key.0) {
+        None => Written::Counter(city.last_key()),
+        Some(key) => match city.order(OrderKey(key)) {
+            Some(order) => Written::Order(Row::from(order)),
+            None => Written::Pilot(city.pilot(PilotKey(key))?),
+        },
+    };
+    // Every key is a text, so this does not fail.
+    serde_json::to_vec(&written).ok()
+}
+
+/// Puts a row back.
+pub(crate) fn decode(city: &mut City, key: EntityKey, row: &[u8]) -> Result<(), String> {
+    let read: Read<'_> = serde_json::from_slice(row).map_err(|error| error.to_string())?;
+    match (read, NonZeroU64::new(key.0)) {
+        (Read::Counter(last), None) => city.take_key(last),
+        (Read::Order(row), Some(key)) => {
+            let order: Order = row.into_order(OrderKey(key));
+            city.put_order(order);
+        }
+        (Read::Pilot(mut pilot), Some(key)) => {
+            pilot.key = PilotKey(key);
+            city.put_pilot(pilot);
+        }
+        (Read::Counter(_), Some(_)) => return Err("the counter under an entity's key".into()),
+        (_, None) => {
+            return Err(format!("an entity under the counter's key, {}", COUNTER.0));
+        }
+    }
+    Ok(())
+}

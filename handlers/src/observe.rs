@@ -1,0 +1,202 @@
+//! What an exchange with the upstream tells.
+//!
+//! The upstream said yes to what the request asks for, so that is taken; and where the answer can be read, it tells
+//! ids and statuses. An answer of an unknown shape tells nothing more, and does no harm.
+
+use std::sync::Arc;
+
+use megamind_domain::{Exchange, Observed, Parsed};
+
+use crate::{
+    City, Deliveries,
+    command::{Command, DeliveryReport, Many, Watched, WatchedOrder},
+    dialect::{Field, node::Node, parse::details, read::Reader, request},
+    endpoints::Route,
+    id::{LocalId, Name},
+    order::{Details, Status},
+};
+
+/// Reads an exchange.
+pub(crate) fn observe(
+    domain: &Deliveries,
+    _city: &City,
+    exchange: &Exchange<Command>,
+) -> Observed<Command> {
+    let watcher = Watcher { domain, exchange };
+    if !(200..300).contains(&exchange.status) {
+        return Observed::nothing();
+    }
+    let Some(route) = Route::of(exchange.endpoint) else {
+        return Observed::nothing();
+    };
+    let content = request::json(&exchange.body).ok();
+    let answer = content.as_ref().and_then(|node| watcher.unwrap(node));
+    if let Some(local) = &exchange.created {
+        return watcher.replayed(local, answer);
+    }
+    let Some(parsed) = &exchange.parsed else {
+        return Observed::nothing();
+    };
+    watcher.watched(route, parsed, answer)
+}
+
+struct Watcher<'w> {
+    domain: &'w Deliveries,
+    exchange: &'w Exchange<Command>,
+}
+
+impl Watcher<'_> {
+    /// The answer within its envelope.
+    fn unwrap<'n>(&self, node: &'n Node<'n>) -> Option<&'n Node<'n>> {
+        match self.domain.settings.dialect.envelope_data() {
+            Some(data) => node.get(data),
+            None => Some(node),
+        }
+    }
+
+    fn reader<'n>(&'n self, node: &'n Node<'n>) -> Reader<'n> {
+        Reader::new(node, &self.domain.settings.dialect)
+    }
+
+    /// The id of an order in an answer; one of another kind of value is none.
+    fn order_in(&self, answer: Option<&Node<'_>>) -> Option<Name> {
+        let node = answer?;
+        self.reader(node)
+            .order(&self.domain.settings.city)
+            .ok()
+            .flatten()
+    }
+
+    /// The answer to the replay of what was placed here.
+    fn replayed(&self, local: &str, answer: Option<&Node<'_>>) -> Observed<Command> {
+        let Some(id) = self.order_in(answer).filter(|id| id.local().is_none()) else {
+            return Observed::nothing();
+        };
+        let local = LocalId::parse(&self.domain.settings.city, local);
+        Observed {
+            upstream_id: Some(id.text().into()),
+            command: local.map(|local| Command::Alias {
+                local,
+                upstream: id,
+            }),
+        }
+    }
+
+    fn watched(
+        &self,
+        route: Route,
+        parsed: &Arc<Parsed<Command>>,
+        answer: Option<&Node<'_>>,
+    ) -> Observed<Command> {
+        let watched = match &parsed.command {
+            Command::PlaceOrder(placed) => {
+                let Some(id) = self.order_in(answer) else {
+                    return Observed::nothing();
+                };
+                let status = Some(Status::Placed);
+                let mut order = self.about(id.clone(), (**placed).clone(), answer);
+                order.status = order.status.or(status);
+                return Observed {
+                    upstream_id: Some(id.text().into()),
+                    command: watched(Watched::Order(order)),
+                };
+            }
+            Command::TrackOrder(order) => {
+                let mut order = self.about(order.clone(), Details::default(), answer);
+                order.read = true;
+                // A read whose answer says nothing tells nothing.
+                if order.status.is_none() && order.pilot.is_none() {
+                    return Observed::nothing();
+                }
+                Watched::Order(order)
+            }
+            Command::UpdateOrder { order, details } => {
+                Watched::Order(self.about(order.clone(), (**details).clone(), answer))
+            }
+            Command::CancelOrder { order, .. } => Watched::Cancelled(order.clone()),
+            Command::ReportPilots(many) => {
+                Watched::Pilots(self.taken(many, answer, route == Route::GeneralInfos))
+            }
+            Command::ReportDeliveries(many) => {
+                let reports: Vec<DeliveryReport> =
+                    self.taken(many, answer, route == Route::DeliveryInfos);
+                Watched::Deliveries(reports)
+            }
+            _ => return Observed::nothing(),
+        };
+        Observed {
+            command: watched_command(watched),
+            upstream_id: None,
+        }
+    }
+
+    /// What an answer says about an order that was asked for under `order`.
+    fn about(&self, order: Name, said: Details, answer: Option<&Node<'_>>) -> WatchedOrder {
+        let mut seen = WatchedOrder {
+            order,
+            details: said,
+            status: None,
+            pilot: None,
+            position: None,
+            eta: None,
+            read: false,
+        };
+        let Some(node) = answer else { return seen };
+        let reader = self.reader(node);
+        let word = reader.text(Field::Status).ok().flatten();
+        seen.status = word
+            .and_then(|word| reader.dialect.read_word(&word))
+            .and_then(crate::dialect::Word::status);
+        seen.pilot = reader.name(Field::MinionId).ok().flatten();
+        seen.eta = reader.time(Field::Eta).ok().flatten();
+        if let Ok(Some(location)) = reader.object(Field::Location) {
+            seen.position = location.position().ok().flatten();
+        }
+        // A cloud that answers with the whole order tells what a watcher who came late has missed.
+        if seen.details.is_empty()
+            && let Ok(details) = details(&reader)
+        {
+            seen.details = details;
+        }
+        seen
+    }
+
+    /// The items of a request that the upstream took: all, unless the answer tells them apart.
+    fn taken<T: Clone>(&self, many: &Many<T>, answer: Option<&Node<'_>>, bulk: bool) -> Vec<T> {
+        let statuses = answer
+            .filter(|_| bulk)
+            .and_then(|node| self.statuses(node))
+            .filter(|statuses| statuses.len() == many.items.len());
+        let refused = |index: usize| {
+            statuses
+                .as_ref()
+                .is_some_and(|statuses| statuses[index].is_some_and(|status| status >= 300))
+        };
+        (many.items.iter().enumerate())
+            .filter(|(index, _)| !refused(*index))
+            .filter_map(|(_, item)| item.as_ref().ok().cloned())
+            .collect()
+    }
+
+    /// The status of each item of a bulk answer, where it is a number.
+    fn statuses(&self, node: &Node<'_>) -> Option<Vec<Option<u16>>> {
+        let reader = self.reader(node);
+        let items = reader.items(Field::Results).ok()??;
+        let statuses = items.map(|item| item.parsed(Field::Status, "a number").ok().flatten());
+        Some(statuses.collect())
+    }
+}
+
+fn watched(watched: Watched) -> Option<Command> {
+    Some(Command::Watched(Box::new(watched)))
+}
+
+/// A list without items tells nothing.
+fn watched_command(what: Watched) -> Option<Command> {
+    let empty = match &what {
+        Watched::Pilots(reports) => reports.is_empty(),
+        Watched::Deliveries(reports) => reports.is_empty(),
+        Watched::Order(_) | Watched::Cancelled(_) => false,
+    };
+    if empty { None } else { watched(what) }
+}

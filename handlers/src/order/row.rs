@@ -1,0 +1,121 @@
+//! An order as a row of the journal's entity table.
+
+use std::borrow::Cow;
+
+use megamind_domain::Time;
+use serde::{Deserialize, Serialize};
+use smallvec::SmallVec;
+
+use super::{Currency, Order, OrderKey, Part, Status, Step, Text};
+use crate::{Money, Position, id::LocalId, pilot::PilotKey};
+
+/// What is written. Short names: there are millions.
+#[derive(Serialize, Deserialize)]
+pub(crate) struct Row<'a> {
+    #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
+    local: Option<LocalId>,
+    #[serde(rename = "at")]
+    placed_at: Time,
+    #[serde(rename = "s")]
+    status: Status,
+    #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
+    pilot: Option<PilotKey>,
+    #[serde(rename = "ah", default, skip_serializing_if = "is_false")]
+    assigned_here: bool,
+    #[serde(rename = "un", default, skip_serializing_if = "is_false")]
+    upstream_is_number: bool,
+    #[serde(rename = "mn", default, skip_serializing_if = "is_false")]
+    merchant_is_number: bool,
+    #[serde(rename = "from", default, skip_serializing_if = "Option::is_none")]
+    pickup: Option<Position>,
+    #[serde(rename = "to", default, skip_serializing_if = "Option::is_none")]
+    dropoff: Option<Position>,
+    #[serde(rename = "r", default, skip_serializing_if = "Option::is_none")]
+    ready_at: Option<Time>,
+    #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
+    eta: Option<Time>,
+    #[serde(rename = "cod", default, skip_serializing_if = "Option::is_none")]
+    cod_amount: Option<Money>,
+    #[serde(rename = "got", default, skip_serializing_if = "Option::is_none")]
+    cod_collected: Option<Money>,
+    #[serde(rename = "cur", default, skip_serializing_if = "Option::is_none")]
+    currency: Option<Currency>,
+    #[serde(rename = "x", default, skip_serializing_if = "SmallVec::is_empty")]
+    excluded: SmallVec<[PilotKey; 2]>,
+    #[serde(rename = "h", default)]
+    history: Cow<'a, [Step]>,
+    /// The texts in the order of [`PARTS`].
+    #[serde(rename = "w", borrow)]
+    words: [Cow<'a, str>; 8],
+}
+
+const PARTS: [Part; 8] = [
+    Part::Merchant,
+    Part::Upstream,
+    Part::ClientRef,
+    Part::PickupAddress,
+    Part::PickupContact,
+    Part::DropoffAddress,
+    Part::DropoffContact,
+    Part::Items,
+];
+
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
+}
+
+impl<'a> From<&'a Order> for Row<'a> {
+    fn from(order: &'a Order) -> Self {
+        Self {
+            local: order.local,
+            placed_at: order.placed_at,
+            status: order.status,
+            pilot: order.pilot,
+            assigned_here: order.assigned_here,
+            upstream_is_number: order.upstream_is_number,
+            merchant_is_number: order.merchant_is_number,
+            pickup: order.pickup,
+            dropoff: order.dropoff,
+            ready_at: order.ready_at,
+            eta: order.eta,
+            cod_amount: order.cod_amount,
+            cod_collected: order.cod_collected,
+            currency: order.currency,
+            excluded: order.excluded.clone(),
+            history: Cow::Borrowed(&order.history),
+            words: PARTS.map(|part| Cow::Borrowed(order.text.get(part).unwrap_or_default())),
+        }
+    }
+}
+
+impl Row<'_> {
+    /// The order under its key.
+    pub(crate) fn into_order(self, key: OrderKey) -> Order {
+        let mut text = Text::default();
+        let mut parts: SmallVec<[(Part, &str); 8]> = SmallVec::new();
+        parts.extend(PARTS.into_iter().zip(self.words.iter().map(|word| &**word)));
+        text.set(&parts);
+        Order {
+            key,
+            local: self.local,
+            placed_at: self.placed_at,
+            status: self.status,
+            pilot: self.pilot,
+            assigned_here: self.assigned_here,
+            upstream_is_number: self.upstream_is_number,
+            merchant_is_number: self.merchant_is_number,
+            pickup: self.pickup,
+            dropoff: self.dropoff,
+            ready_at: self.ready_at,
+            eta: self.eta,
+            cod_amount: self.cod_amount,
+            cod_collected: self.cod_collected,
+            currency: self.currency,
+            excluded: self.excluded,
+            history: self.history.into_owned(),
+            text,
+        }
+    }
+}

@@ -1,0 +1,118 @@
+//! What the deliveries of one city are told at start.
+
+use crate::{Money, dialect::Dialect};
+
+/// The settings of one city.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// The city's short name, the prefix of its local ids.
+    pub city: Box<str>,
+    /// What may be decided while the upstream is down.
+    pub acting: Acting,
+    /// Who carries what.
+    pub dispatch: Dispatch,
+    /// How clients and the upstream speak.
+    pub dialect: Dialect,
+}
+
+impl Settings {
+    /// The defaults for a city.
+    pub fn new(city: impl Into<Box<str>>) -> Self {
+        Self {
+            city: city.into(),
+            acting: Acting::default(),
+            dispatch: Dispatch::default(),
+            dialect: Dialect::default(),
+        }
+    }
+}
+
+/// The limits of what is decided here while the upstream is down. Facts know no limits.
+#[derive(Clone, Copy, Debug)]
+pub struct Acting {
+    /// The most cash to collect on one order, in the order's own currency.
+    pub max_cod_amount: Option<Money>,
+    /// Open orders of one merchant at most.
+    pub max_open_orders_per_merchant: u32,
+    /// The decisions that may be made.
+    pub allow: Allow,
+}
+
+impl Default for Acting {
+    fn default() -> Self {
+        Self {
+            max_cod_amount: "5000".parse().ok(),
+            max_open_orders_per_merchant: 200,
+            allow: Allow::ALL,
+        }
+    }
+}
+
+/// A kind of decision that can be allowed or not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decides {
+    /// Taking a new order.
+    PlaceOrder,
+    /// Changing an order.
+    UpdateOrder,
+    /// Cancelling an order.
+    CancelOrder,
+    /// Giving an order to a pilot.
+    Assign,
+    /// Registering or changing a pilot.
+    SetPilot,
+}
+
+/// A set of [`Decides`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Allow(u8);
+
+impl Allow {
+    /// Nothing.
+    pub const NONE: Self = Self(0);
+    /// Everything.
+    pub const ALL: Self = Self(0b1_1111);
+
+    /// This and `kind` as well.
+    pub fn and(self, kind: Decides) -> Self {
+        Self(self.0 | 1 << kind as u8)
+    }
+
+    /// Whether `kind` is in it.
+    pub fn contains(self, kind: Decides) -> bool {
+        self.0 & 1 << kind as u8 != 0
+    }
+}
+
+impl FromIterator<Decides> for Allow {
+    fn from_iter<I: IntoIterator<Item = Decides>>(kinds: I) -> Self {
+        kinds.into_iter().fold(Self::NONE, Self::and)
+    }
+}
+
+/// Who carries what.
+#[derive(Clone, Copy, Debug)]
+pub struct Dispatch {
+    /// Whether orders are assigned unasked while the upstream is down.
+    pub auto: bool,
+    /// Whether the upstream is told of assignments.
+    pub assigned: Assigned,
+}
+
+impl Default for Dispatch {
+    fn default() -> Self {
+        Self {
+            auto: true,
+            assigned: Assigned::Send,
+        }
+    }
+}
+
+/// Whether the upstream is told of assignments made here.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Assigned {
+    /// As a delivery event with the status `assigned`.
+    Send,
+    /// It does not know them.
+    Skip,
+}

@@ -1,0 +1,152 @@
+//! Which entities something concerns, and in what role.
+
+use megamind_domain::{EntityKey, Role, Touch, Touches};
+
+use crate::{
+    City,
+    city::COUNTER,
+    command::{Command, DeliveryReport, Watched},
+    event::Event,
+    id::Name,
+    order::OrderKey,
+    pilot::PilotKey,
+};
+
+fn subject(order: OrderKey) -> Touch {
+    Touch {
+        key: order.into(),
+        role: Role::Subject,
+    }
+}
+
+fn actor(pilot: PilotKey) -> Touch {
+    Touch {
+        key: pilot.into(),
+        role: Role::Actor,
+    }
+}
+
+fn row(key: EntityKey) -> Touch {
+    Touch {
+        key,
+        role: Role::Row,
+    }
+}
+
+/// The entities that an event changed, in the city after it.
+pub(crate) fn changed(event: &Event) -> Touches {
+    let mut touches = Touches::new();
+    match event {
+        Event::OrderPlaced(event) => touches.extend([subject(event.order), row(COUNTER)]),
+        Event::OrderSeen(event) => {
+            touches.extend([subject(event.order), row(COUNTER)]);
+            touches.extend(event.pilot.map(actor));
+        }
+        Event::OrderAssigned(event) => touches.extend([subject(event.order), actor(event.pilot)]),
+        Event::OrderAccepted(event) | Event::OrderRejected(event) => {
+            touches.extend([subject(event.order), actor(event.pilot)]);
+        }
+        Event::OrderProgressed(event) => {
+            touches.push(subject(event.order));
+            touches.extend(event.pilot.map(actor));
+        }
+        Event::OrderUpdated(event) => touches.push(subject(event.order)),
+        Event::OrderCancelled(event) => touches.push(subject(event.order)),
+        Event::OrderAliased(event) => touches.push(subject(event.order)),
+        Event::OrderJoined(event) => touches.extend([subject(event.order), subject(event.other)]),
+        Event::PilotSeen(event) => touches.extend([row(event.pilot.into()), row(COUNTER)]),
+        // A position alone is overwritten by the next one: nothing has to wait for it.
+        Event::PilotChanged(event) if event.availability.is_none() && event.profile.is_empty() => {
+            touches.push(row(event.pilot.into()));
+        }
+        Event::PilotChanged(event) => touches.push(actor(event.pilot)),
+    }
+    touches
+}
+
+/// The known entities that a command names.
+pub(crate) fn named(city: &City, command: &Command) -> Touches {
+    let mut names = Names {
+        city,
+        touches: Touches::new(),
+    };
+    match command {
+        Command::PlaceOrder(_) | Command::DispatchDue | Command::AssignMany(None) => {}
+        Command::AssignNearest(order) => names.add(subject(*order)),
+        Command::TrackOrder(order)
+        | Command::UpdateOrder { order, .. }
+        | Command::CancelOrder { order, .. }
+        | Command::RankPilots(order) => names.order(order),
+        Command::ScorePilot(pilot) => names.pilot(pilot),
+        Command::ReportPilots(many) | Command::SetPilots(many) => {
+            many.read().for_each(|report| names.pilot(&report.pilot));
+        }
+        Command::ReportDeliveries(many) => many.read().for_each(|report| names.delivery(report)),
+        Command::Assign(assignment) => {
+            names.order(&assignment.order);
+            assignment.pilot.iter().for_each(|pilot| names.pilot(pilot));
+        }
+        Command::AssignMany(Some(many)) => {
+            many.read()
+                .for_each(|assignment| names.order(&assignment.order));
+        }
+        Command::ShowPilots(query) | Command::ShowDeliveries(query) => {
+            query.one.iter().for_each(|pilot| names.pilot(pilot));
+        }
+        Command::Watched(watched) => names.watched(watched),
+        Command::Alias { local, upstream } => {
+            if let Some(order) = city.find_local(*local) {
+                names.add(subject(order.key()));
+            }
+            names.order(upstream);
+        }
+    }
+    names.touches
+}
+
+/// Collects the entities behind names, each once.
+struct Names<'c> {
+    city: &'c City,
+    touches: Touches,
+}
+
+impl Names<'_> {
+    fn add(&mut self, touch: Touch) {
+        if !self.touches.contains(&touch) {
+            self.touches.push(touch);
+        }
+    }
+
+    fn order(&mut self, name: &Name) {
+        if let Some(order) = self.city.find_order(name) {
+            self.add(subject(order.key()));
+        }
+    }
+
+    fn pilot(&mut self, name: &Name) {
+        if let Some(pilot) = self.city.find_pilot(name) {
+            self.add(actor(pilot.key()));
+        }
+    }
+
+    fn delivery(&mut self, report: &DeliveryReport) {
+        self.order(&report.order);
+        self.pilot(&report.pilot);
+    }
+
+    fn watched(&mut self, watched: &Watched) {
+        match watched {
+            Watched::Order(seen) => {
+                self.order(&seen.order);
+                seen.pilot.iter().for_each(|pilot| self.pilot(pilot));
+            }
+            Watched::Pilots(reports) => {
+                reports.iter().for_each(|report| self.pilot(&report.pilot));
+            }
+            Watched::Deliveries(reports) => {
+                reports.iter().for_each(|report| self.delivery(report));
+            }
+            Watched::Cancelled(order) => self.order(order),
+        }
+    }
+}
