@@ -16,24 +16,29 @@ struct Line {
     status: String,
 }
 
-/// Every `curl` line of the README. `# 201` behind a command is the status that it gets.
+/// Every `curl` line of the README; it goes on while a quote is open. `# 201` behind a command is
+/// the status that it gets.
 fn lines() -> Vec<Line> {
     let text = fs::read_to_string(binary::root().join("README.md")).expect("a README");
-    let joined = text.replace("\\\n", " ");
-    let curls = joined
-        .lines()
-        .map(str::trim)
-        .filter(|line| line.starts_with("curl "));
-    curls
-        .map(|line| {
-            let (command, comment) = line.rsplit_once(" # ").unwrap_or((line, "200"));
-            let status = comment.split_whitespace().next().unwrap_or("200");
-            Line {
-                command: command.trim().to_owned(),
-                status: status.to_owned(),
+    let mut commands: Vec<String> = Vec::new();
+    for line in text.lines() {
+        match commands.last_mut() {
+            Some(open) if open.matches('\'').count() % 2 == 1 => {
+                open.push('\n');
+                open.push_str(line);
             }
-        })
-        .collect()
+            _ if line.starts_with("curl ") => commands.push(line.to_owned()),
+            _ => {}
+        }
+    }
+    let parse = |line: String| {
+        let (command, comment) = line.rsplit_once(" # ").unwrap_or((&line, "200"));
+        Line {
+            command: command.trim().to_owned(),
+            status: comment.trim().to_owned(),
+        }
+    };
+    commands.into_iter().map(parse).collect()
 }
 
 #[test]
@@ -52,8 +57,7 @@ fn the_curl_lines_of_the_readme_work() {
             .replace(GATEWAY, &city.gateway.addr.to_string())
             .replace(CONTROL, &city.cloud.control().to_string())
             .replace(ADMIN, &city.gateway.admin.to_string())
-            .replace("=ID", &format!("={id}"))
-            .replace("\"ID\"", &format!("\"{id}\""));
+            .replace("=ID", &format!("={id}"));
         assert!(
             !command.contains("localhost"),
             "an unknown address: {command}"
