@@ -4,4 +4,5 @@
 //! * [`chaos`]: a TCP proxy that loses, delays and cuts what passes.
 
 pub mod chaos;
+pub mod modem;
 pub mod oblivion;
