@@ -311,14 +311,13 @@ impl Solver {
         for &column in &self.settled {
             self.price[column as usize] += self.distance[column as usize] - length;
         }
-        match end {
-            Some((_, column)) => self.flip(matrix, root, column),
-            None => {
-                let row = postponed.1 as usize;
-                let held = std::mem::replace(&mut self.holds[row], Holds::Later);
-                if let Holds::Column(column, _) = held {
-                    self.flip(matrix, root, column);
-                }
+        if let Some((_, column)) = end {
+            self.flip(matrix, root, column);
+        } else {
+            let row = postponed.1 as usize;
+            let held = std::mem::replace(&mut self.holds[row], Holds::Later);
+            if let Holds::Column(column, _) = held {
+                self.flip(matrix, root, column);
             }
         }
         for &column in &self.touched {
@@ -375,3 +374,6 @@ impl Solver {
         Assignment { columns, total }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -119,10 +119,7 @@ struct Leg {
 impl Leg {
     /// Whether the pilot must be told before the next planning.
     fn is_due<T: TravelTime>(&self, problem: &Problem<'_, T>, rider: Rider) -> bool {
-        let lead = match problem.riders[rider as usize].channel {
-            Channel::Data => 0,
-            Channel::Sms => problem.settings.sms_lead,
-        };
+        let lead = problem.riders[rider as usize].lead;
         problem.settings.policy == Policy::Nearest
             || self.leave - lead < problem.settings.interval.max(1)
     }
@@ -149,7 +146,10 @@ fn first_leg<T: TravelTime>(
         if stop == Stop::Pickup && leave.is_none() {
             let travel = problem.leg(data, from.place, stopped.pickup);
             // Where the ready time is uncertain, the pilot is there when it may be ready.
-            let spread = bundle.jobs().iter().map(|&job| problem.jobs[job as usize].spread);
+            let spread = bundle
+                .jobs()
+                .iter()
+                .map(|&job| problem.jobs[job as usize].spread);
             let early = spread.max().unwrap_or(0);
             leave = Some(at - problem.settings.pickup_service / 2 - travel - early);
         }

@@ -26,14 +26,15 @@ fn rider(pilot: &Pilot, now: Seconds, settings: &Settings) -> RiderData {
         Channel::Sms => settings.sms_lead,
     };
     let overdue = pilot.position_age.saturating_sub(settings.stale_after);
-    let at = since_now(pilot.free_at).max(told) + (overdue / 2).clamp(0, MAX_DOUBT);
+    let doubt = (overdue / 2).clamp(0, MAX_DOUBT);
     RiderData {
         id: pilot.id,
         start: Position {
-            at,
+            at: since_now(pilot.free_at).max(told) + doubt,
             place: pilot.place,
         },
         free: pilot.free_at <= now,
+        lead: told + doubt,
         last_pickup,
         vehicle: pilot.vehicle,
         capacity: pilot.capacity,

@@ -40,7 +40,7 @@ impl Solution {
             if !self.spend() {
                 break;
             }
-            if let Some(found) = self.into_route(problem, job, rider, below) {
+            if let Some(found) = self.fit_into(problem, job, rider, below) {
                 below = found.added;
                 best = Some(found);
             }
@@ -49,7 +49,7 @@ impl Solution {
     }
 
     /// The cheapest way to fit a job into one rider's route that adds less than `below`.
-    pub(super) fn into_route<T: TravelTime>(
+    pub(super) fn fit_into<T: TravelTime>(
         &self,
         problem: &Problem<'_, T>,
         job: Job,

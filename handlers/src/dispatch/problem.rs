@@ -81,6 +81,8 @@ impl JobData {
 pub(super) struct RiderData {
     pub(super) id: PilotId,
     pub(super) start: Position,
+    /// How much earlier than it has to leave it must be told.
+    pub(super) lead: Seconds,
     /// Whether it has nothing to do right now.
     pub(super) free: bool,
     pub(super) last_pickup: Seconds,
@@ -146,7 +148,9 @@ impl<'a, T: TravelTime> Problem<'a, T> {
             riders,
             near: Vec::new(),
         };
-        problem.near = (sources.iter()).map(|&place| problem.soonest(place)).collect();
+        problem.near = (sources.iter())
+            .map(|&place| problem.soonest(place))
+            .collect();
         problem.weigh_places();
         problem
     }
@@ -194,7 +198,10 @@ impl<'a, T: TravelTime> Problem<'a, T> {
         let pickups: Vec<PlaceId> = (self.jobs.iter().step_by(step))
             .map(|job| job.pickup)
             .collect();
-        let (cap, percent) = (self.settings.remoteness_cap, self.settings.remoteness_percent);
+        let (cap, percent) = (
+            self.settings.remoteness_cap,
+            self.settings.remoteness_percent,
+        );
         let remoteness = |place: PlaceId| -> Cost {
             let legs = pickups.iter().map(|&pickup| {
                 let leg = self.travel.seconds(Vehicle::default(), place, pickup);
@@ -202,7 +209,9 @@ impl<'a, T: TravelTime> Problem<'a, T> {
             });
             legs.sum::<Seconds>() * COST_PER_SECOND / 100 * percent / pickups.len() as Cost
         };
-        let ends: Vec<Cost> = (self.jobs.iter()).map(|job| remoteness(job.dropoff)).collect();
+        let ends: Vec<Cost> = (self.jobs.iter())
+            .map(|job| remoteness(job.dropoff))
+            .collect();
         let starts: Vec<Cost> = (self.riders.iter())
             .map(|rider| remoteness(rider.start.place))
             .collect();

@@ -77,7 +77,7 @@ fn squeeze<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution, job
             let placed = |found: Insertion, solution: &mut Solution| {
                 solution.set(problem, found.rider, found.route)
             };
-            if let Some(found) = solution.into_route(problem, job, rider, TOO_DEAR) {
+            if let Some(found) = solution.fit_into(problem, job, rider, TOO_DEAR) {
                 placed(found, solution);
                 if let Some(found) = solution.cheapest(problem, evicted, TOO_DEAR) {
                     placed(found, solution);

@@ -86,7 +86,8 @@ pub struct Outlook {
     pub pickup_at: Seconds,
     /// When it would be handed over.
     pub dropoff_at: Seconds,
-    /// What it adds to the waiting of all customers, in weighted seconds.
+    /// What it adds to the waiting of all customers, in weighted seconds; and what it is worth
+    /// where the pilot ends up.
     pub added_seconds: Seconds,
 }
 
@@ -109,7 +110,7 @@ pub struct Explanation {
     /// What speaks for and against the pilot.
     pub reasons: Vec<Reason>,
     /// What the order adds to the waiting of all customers, its own included, in weighted
-    /// seconds.
+    /// seconds; and what it is worth where the pilot ends up.
     pub added_seconds: Seconds,
     /// The next best pilot, and what the order would have added there.
     pub runner_up: Option<(PilotId, Seconds)>,
@@ -147,7 +148,7 @@ pub(super) fn explain<T: TravelTime>(
         {
             continue;
         }
-        if let Some(found) = solution.into_route(problem, job, other, below) {
+        if let Some(found) = solution.fit_into(problem, job, other, below) {
             runner_up = Some((found.added, other));
         }
     }
@@ -174,40 +175,48 @@ pub(super) fn rank<T: TravelTime>(
     let tried = (problem.riders.iter().zip(0..)).map(|(rider_data, rider)| {
         let unsuited = unsuited(data, rider, rider_data);
         let found = match unsuited {
-            None => solution.into_route(problem, job, rider, TOO_DEAR),
+            None => solution.fit_into(problem, job, rider, TOO_DEAR),
             Some(_) => None,
         };
-        (found.map_or(Cost::MAX, |found| found.added), rider, found, unsuited)
+        (
+            found.map_or(Cost::MAX, |found| found.added),
+            rider,
+            found,
+            unsuited,
+        )
     });
     let mut tried: Vec<_> = tried.collect();
     tried.sort_unstable_by_key(|&(added, rider, ..)| (added, rider));
     let best = tried.first().map_or(0, |&(added, ..)| added);
-    let candidates = tried.into_iter().enumerate().map(|(place, (added, rider, found, not))| {
-        let mut reasons = match (not, &found) {
-            (Some(Unsuited::Vehicle), _) => vec![Reason::Vehicle],
-            (Some(Unsuited::Capacity), _) => vec![Reason::Capacity],
-            (Some(Unsuited::Cash), _) => vec![Reason::CashLimit],
-            (Some(Unsuited::Banned), _) => vec![Reason::TurnedDown],
-            (None, None) => vec![Reason::NoRoom],
-            (None, Some(found)) => reasons(problem, rider, &found.route, job),
-        };
-        if place == 0 && found.is_some() {
-            reasons.insert(0, Reason::Cheapest);
-        }
-        Candidate {
-            pilot: problem.riders[rider as usize].id,
-            score: found.map_or(0, |_| closeness((added - best) / COST_PER_SECOND)),
-            outlook: found.and_then(|found| {
-                let (pickup, dropoff) = times(problem, rider, &found.route, job)?;
-                Some(Outlook {
-                    pickup_at: problem.clock(pickup),
-                    dropoff_at: problem.clock(dropoff),
-                    added_seconds: added / COST_PER_SECOND,
-                })
-            }),
-            reasons,
-        }
-    });
+    let candidates = tried
+        .into_iter()
+        .enumerate()
+        .map(|(place, (added, rider, found, not))| {
+            let mut reasons = match (not, &found) {
+                (Some(Unsuited::Vehicle), _) => vec![Reason::Vehicle],
+                (Some(Unsuited::Capacity), _) => vec![Reason::Capacity],
+                (Some(Unsuited::Cash), _) => vec![Reason::CashLimit],
+                (Some(Unsuited::Banned), _) => vec![Reason::TurnedDown],
+                (None, None) => vec![Reason::NoRoom],
+                (None, Some(found)) => reasons(problem, rider, &found.route, job),
+            };
+            if place == 0 && found.is_some() {
+                reasons.insert(0, Reason::Cheapest);
+            }
+            Candidate {
+                pilot: problem.riders[rider as usize].id,
+                score: found.map_or(0, |_| closeness((added - best) / COST_PER_SECOND)),
+                outlook: found.and_then(|found| {
+                    let (pickup, dropoff) = times(problem, rider, &found.route, job)?;
+                    Some(Outlook {
+                        pickup_at: problem.clock(pickup),
+                        dropoff_at: problem.clock(dropoff),
+                        added_seconds: added / COST_PER_SECOND,
+                    })
+                }),
+                reasons,
+            }
+        });
     candidates.collect()
 }
 
@@ -254,11 +263,16 @@ fn reasons<T: TravelTime>(
         }
     };
     let bundles = route.bundles().iter();
-    let holding = bundles.clone().position(|bundle| bundle.jobs().contains(&job));
+    let holding = bundles
+        .clone()
+        .position(|bundle| bundle.jobs().contains(&job));
     let alone = (bundles.clone()).all(|b| b.jobs().len() == 1 || !b.jobs().contains(&job));
     let soonest = problem.near[data.source as usize].first();
     if let Some((pickup, dropoff)) = times(problem, rider, route, job) {
-        note(soonest.is_some_and(|&(_, first)| first == rider), Reason::Soonest);
+        note(
+            soonest.is_some_and(|&(_, first)| first == rider),
+            Reason::Soonest,
+        );
         note(pickup <= data.ready, Reason::InTime);
         note(!alone, Reason::Bundled);
         note(holding.is_some_and(|depth| depth > 0), Reason::AfterAnother);

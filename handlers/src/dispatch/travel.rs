@@ -94,31 +94,45 @@ impl TravelTime for Sphere {
             return UNREACHABLE;
         }
         let seconds = 2.0 * half_chord.min(1.0).asin() * self.seconds_per_radian[vehicle.index()];
-        (seconds.ceil() as Seconds).min(UNREACHABLE)
+        // Up to the next whole second. A cast saturates, so this cannot overflow.
+        let whole = (seconds as Seconds).min(UNREACHABLE);
+        whole + Seconds::from(whole < UNREACHABLE && (whole as f64) < seconds)
     }
 }
 
-/// A full table of travel times, as a routing engine's table service gives it.
+/// A table of travel times, as a routing engine's table service gives it, with another source
+/// for the pairs that it does not have.
 #[derive(Clone, Debug)]
-pub struct Matrix {
+pub struct Matrix<F> {
     places: usize,
-    seconds: Vec<u32>,
+    seconds: Vec<Option<u32>>,
+    fallback: F,
 }
 
-impl Matrix {
-    /// A table of `places` rows of `places` seconds each, row by row: from, then to. `None` if
-    /// the lengths do not agree.
-    pub fn new(places: usize, seconds: Vec<u32>) -> Option<Self> {
-        (places.checked_mul(places)? == seconds.len()).then_some(Self { places, seconds })
+impl<F> Matrix<F> {
+    /// A table of the first `places` places, row by row: seconds from one to each other. `None`
+    /// if the table is not square.
+    pub fn new(places: usize, seconds: Vec<Option<u32>>, fallback: F) -> Option<Self> {
+        let cells = places.checked_mul(places)?;
+        (cells == seconds.len()).then_some(Self {
+            places,
+            seconds,
+            fallback,
+        })
     }
 }
 
-impl TravelTime for Matrix {
-    fn seconds(&self, _: Vehicle, from: PlaceId, to: PlaceId) -> Seconds {
-        let (from, to) = (from.0 as usize, to.0 as usize);
-        if from >= self.places || to >= self.places {
-            return UNREACHABLE;
-        }
-        Seconds::from(self.seconds[from * self.places + to]).min(UNREACHABLE)
+impl<F: TravelTime> TravelTime for Matrix<F> {
+    fn seconds(&self, vehicle: Vehicle, from: PlaceId, to: PlaceId) -> Seconds {
+        let (row, column) = (from.0 as usize, to.0 as usize);
+        let known = if row < self.places && column < self.places {
+            self.seconds[row * self.places + column]
+        } else {
+            None
+        };
+        known.map_or_else(
+            || self.fallback.seconds(vehicle, from, to),
+            |seconds| Seconds::from(seconds).min(UNREACHABLE),
+        )
     }
 }
