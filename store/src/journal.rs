@@ -18,7 +18,7 @@ pub use faulty::{Fault, Faults, Faulty};
 pub use memory::Memory;
 pub use sqlite::Sqlite;
 
-use crate::error::ReadError;
+use crate::{checksum, error::ReadError};
 
 /// Where records go.
 ///
@@ -122,10 +122,20 @@ pub struct Batch {
 impl Batch {
     /// What tells this batch from every other.
     pub fn id(&self) -> BatchId {
-        let mut sum = crate::checksum::Sum::new();
+        self.id_of(&self.sums())
+    }
+
+    /// The checksum of each record.
+    pub(crate) fn sums(&self) -> Vec<i64> {
+        self.records.iter().map(checksum::of_record).collect()
+    }
+
+    /// [`Batch::id`], with the checksums of the records at hand.
+    pub(crate) fn id_of(&self, sums: &[i64]) -> BatchId {
+        let mut sum = checksum::Sum::new();
         sum.number(self.epoch).number(self.expected_last);
-        for record in &self.records {
-            sum.number(crate::checksum::of_record(record) as u64);
+        for record in sums {
+            sum.number(*record as u64);
         }
         sum.bytes(&self.keys).bytes(&self.newest_id.to_le_bytes());
         BatchId(sum.long())

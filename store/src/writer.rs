@@ -253,7 +253,8 @@ impl<D: Domain> Writer<D> {
         let first = match self.inbox.try_recv() {
             Ok(first) => Some(first),
             Err(_) if batch.is_empty() => self.inbox.recv_timeout(self.until_due()).ok(),
-            Err(_) => None,
+            // What was carried over from a failure is not tried again without a pause.
+            Err(_) => self.inbox.recv_timeout(RESOLVE_EVERY).ok(),
         };
         let Some(first) = first else {
             return (batch, false);

@@ -507,7 +507,7 @@ async fn a_panic_harms_nobody_else() {
     let (store, _writer) = open(&folder);
     let (key, _) = account(&store).await;
     let bad = |command| store.submit(write(command));
-    let (a, b, c, d, e, f) = tokio::join!(
+    let (first, boom, second, crack, spoil, third) = tokio::join!(
         add(&store, key, 1),
         bad(Command::Boom),
         add(&store, key, 2),
@@ -515,10 +515,13 @@ async fn a_panic_harms_nobody_else() {
         bad(Command::Spoil),
         add(&store, key, 4),
     );
-    for fine in [a, c, f] {
+    for fine in [first, second, third] {
         assert!(matches!(fine, Ok(Outcome::Decided { .. })), "{fine:?}");
     }
-    assert_eq!([b, d, e], [(); 3].map(|()| Err(SubmitError::Panicked)));
+    assert_eq!(
+        [boom, crack, spoil],
+        [(); 3].map(|()| Err(SubmitError::Panicked))
+    );
     assert_eq!(balances(&store)[&key], 7);
     assert_eq!(
         store.published().city.next,

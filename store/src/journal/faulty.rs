@@ -77,6 +77,11 @@ impl<J: Journal> Faulty<J> {
     pub fn new(inner: J, faults: Faults) -> Self {
         Self { inner, faults }
     }
+
+    /// The journal without its faults.
+    pub fn into_inner(self) -> J {
+        self.inner
+    }
 }
 
 impl<J: Journal> Journal for Faulty<J> {

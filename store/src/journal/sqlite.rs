@@ -195,18 +195,23 @@ fn append(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
             batch.expected_last
         )));
     }
-    write_records(&transaction, batch)?;
+    let sums = batch.sums();
+    write_records(&transaction, batch, &sums)?;
     write_rows(&transaction, batch)?;
     write_queue(&transaction, batch)?;
-    write_rest(&transaction, batch)?;
+    write_rest(&transaction, batch, batch.id_of(&sums))?;
     transaction.commit()?;
     Ok(())
 }
 
-fn write_records(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+fn write_records(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    sums: &[i64],
+) -> rusqlite::Result<()> {
     let mut insert =
         transaction.prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
-    for record in &batch.records {
+    for (record, sum) in batch.records.iter().zip(sums) {
         insert.execute((
             record.seq as i64,
             record.at.0,
@@ -215,7 +220,7 @@ fn write_records(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Resu
             &record.body[..],
             std::str::from_utf8(&record.events)?,
             &record.answer[..],
-            checksum::of_record(record),
+            sum,
         ))?;
     }
     Ok(())
@@ -261,7 +266,11 @@ fn write_queue(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     Ok(())
 }
 
-fn write_rest(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+fn write_rest(
+    transaction: &Transaction<'_>,
+    batch: &Batch,
+    BatchId(id): BatchId,
+) -> rusqlite::Result<()> {
     for alias in &batch.aliases {
         transaction
             .prepare_cached("INSERT OR REPLACE INTO alias VALUES (?1, ?2, ?3)")?
@@ -282,7 +291,7 @@ fn write_rest(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<
             at,
             newest,
             &batch.keys,
-            batch.id().0.to_le_bytes(),
+            id.to_le_bytes(),
             batch_sum(batch.last(), at, newest, &batch.keys),
         ))?;
     Ok(())

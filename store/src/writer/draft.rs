@@ -87,6 +87,7 @@ pub(super) struct Trial<'w, D: Domain> {
     pub(super) routes: &'w Routes,
     pub(super) ticks: &'w mut Ticks,
     pub(super) epoch: u64,
+    durable_seq: u64,
     keys: &'w Keys,
 }
 
@@ -99,6 +100,7 @@ impl<'w, D: Domain> Trial<'w, D> {
             routes: &writer.routes,
             ticks: &mut writer.ticks,
             epoch: writer.journal.epoch(),
+            durable_seq: writer.durable_seq,
             keys: &writer.keys,
         }
     }
@@ -203,6 +205,8 @@ impl<'w, D: Domain> Trial<'w, D> {
     pub(super) fn queued(&self, seq: u64) -> Option<Queued> {
         match self.draft.queue.get(&seq) {
             Some(change) => change.clone(),
+            // Entries of this batch are all among its changes.
+            None if seq > self.durable_seq => None,
             None => self.shared.queue().get(seq).cloned(),
         }
     }

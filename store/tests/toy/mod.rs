@@ -21,6 +21,9 @@ pub(crate) const READ: Endpoint = Endpoint(2);
 /// Tellers have keys from here on.
 pub(crate) const TELLERS: u64 = 1 << 40;
 
+/// A teller whose row panics when it is read back.
+pub(crate) const POISON: u64 = 666;
+
 pub(crate) struct Toy;
 
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -147,13 +150,13 @@ impl Domain for Toy {
                 .then_some(())
                 .ok_or_else(|| Rejection::new(404, "no_account", "no such account"))
         };
-        let mut decision = Decision::answer(String::new());
+        let mut decision: Decision<Self> = Decision::answer(String::new());
         match command {
             Command::Open { bonus } => {
                 let id = format!("toy-{:032x}", ctx.next_id());
                 let key = city.next + 1;
-                decision.answer = id.clone();
                 decision.created = Some(id.as_str().into());
+                decision.answer.clone_from(&id);
                 decision.events.push(Event::Opened { key, id });
                 decision.replay = Replay::AsSent;
                 if let Some(amount) = *bonus {
@@ -399,6 +402,7 @@ impl Domain for Toy {
         match key {
             0 => city.next = number()? as u64,
             TELLERS.. => {
+                assert!(key != TELLERS + POISON, "poison");
                 city.tellers.insert(key - TELLERS, number()?);
             }
             _ => {
