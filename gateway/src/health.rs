@@ -92,13 +92,13 @@ async fn ask<D: Domain>(core: &Core<D>, exchanger: &Exchanger, index: usize) -> 
 
 fn check_head(path: &str, authority: &str) -> Result<RequestHeader> {
     let mut head = RequestHeader::build("GET", path.as_bytes(), Some(4))?;
-    head.insert_header(http::header::HOST, authority)?;
+    head.insert_header("Host", authority)?;
     head.insert_header(
-        http::header::USER_AGENT,
+        "User-Agent",
         concat!("megamind/", env!("CARGO_PKG_VERSION")),
     )?;
     // Closed after the answer, so that no pool holds it.
-    head.insert_header(http::header::CONNECTION, "close")?;
+    head.insert_header("Connection", "close")?;
     Ok(head)
 }
 

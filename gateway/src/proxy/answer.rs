@@ -51,10 +51,10 @@ pub(crate) async fn own(
 ) -> Result<()> {
     let mut head = ResponseHeader::build(response.status, Some(8))?;
     if !response.body.is_empty() {
-        head.insert_header(header::CONTENT_TYPE, response.content_type.as_ref())?;
+        head.insert_header("Content-Type", response.content_type.as_ref())?;
     }
     if let Some(seconds) = response.retry_after {
-        head.insert_header(header::RETRY_AFTER, seconds)?;
+        head.insert_header("Retry-After", seconds)?;
     }
     head.insert_header("X-Served-By", MEGAMIND)?;
     for (name, value) in extra.headers {
@@ -78,11 +78,11 @@ pub(crate) async fn whole(
 ) -> Result<()> {
     let status = head.status.as_u16();
     ctx.status = status;
-    head.append_header(header::VIA, VIA)?;
+    head.append_header("Via", VIA)?;
     let without_body = status == 204 || status == 304;
     let is_head = session.req_header().method == Method::HEAD;
     if !without_body && !is_head {
-        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+        head.insert_header("Content-Length", body.len())?;
     }
     let silent = without_body || is_head || body.is_empty();
     let session = session.as_downstream_mut();
@@ -100,9 +100,9 @@ pub(crate) async fn begin(
     mut head: ResponseHeader,
 ) -> Result<()> {
     ctx.status = head.status.as_u16();
-    head.append_header(header::VIA, VIA)?;
+    head.append_header("Via", VIA)?;
     if !head.headers.contains_key(header::CONTENT_LENGTH) {
-        head.insert_header(header::TRANSFER_ENCODING, "chunked")?;
+        head.insert_header("Transfer-Encoding", "chunked")?;
     }
     session
         .as_downstream_mut()
@@ -127,5 +127,5 @@ pub(crate) fn strip_hop_by_hop(head: &mut ResponseHeader) {
 
 /// Our name, for answers that pass through Pingora's own path.
 pub(crate) fn add_via(head: &mut ResponseHeader) -> Result<()> {
-    head.append_header(header::VIA, VIA).map(|_| ())
+    head.append_header("Via", VIA).map(|_| ())
 }

@@ -50,7 +50,7 @@ pub(crate) fn forwarded(
     head.set_version(http::Version::HTTP_11);
     head.set_raw_path(target)?;
     if framed || !body.is_empty() {
-        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+        head.insert_header("Content-Length", body.len())?;
     }
     add_origin(session, &mut head)?;
     Ok(head)
@@ -95,20 +95,20 @@ pub(crate) fn replayed(
     key: Option<&str>,
 ) -> Result<RequestHeader> {
     let mut head = RequestHeader::build(request.method.as_bytes(), target, Some(12))?;
-    head.insert_header(header::HOST, authority)?;
+    head.insert_header("Host", authority)?;
     if let Some(content_type) = &request.content_type {
-        head.insert_header(header::CONTENT_TYPE, &**content_type)?;
+        head.insert_header("Content-Type", &**content_type)?;
     }
     if let Some(coding) = &request.content_encoding {
-        head.insert_header(header::CONTENT_ENCODING, &**coding)?;
+        head.insert_header("Content-Encoding", &**coding)?;
     }
     if !body.is_empty() || matches!(&*request.method, "POST" | "PUT" | "PATCH") {
-        head.insert_header(header::CONTENT_LENGTH, body.len())?;
+        head.insert_header("Content-Length", body.len())?;
     }
     if let Some(key) = key {
         head.insert_header(keys::HEADER, key)?;
     }
-    head.insert_header(header::ACCEPT, "*/*")?;
+    head.insert_header("Accept", "*/*")?;
     Ok(head)
 }
 
