@@ -234,6 +234,7 @@ impl Outbox {
         let reference = Reference::Short(id.0 as u8);
         let message_reference = self.next_reference;
         let parts = self.insert(id, &message, reference, message_reference, now)?;
+        self.next_id += 1;
         self.next_reference = message_reference.wrapping_add(parts);
         self.counters.queued += 1;
         Ok(Outbound {

@@ -1,6 +1,6 @@
 //! Messages that came: read, made durable, and only then deleted or acknowledged.
 
-use super::{Driver, Output, Task};
+use super::{Driver, Output, Task, start::first};
 use crate::{
     at::fields,
     modem::{Content, Inbound, ModemId, exchange::Reply},
@@ -206,30 +206,35 @@ impl Driver {
     }
 
     pub(super) fn read(&mut self, index: u16, reply: &Reply) {
-        // An empty place has a head without a PDU, or is an error: somebody was faster.
-        if let (true, [_head, pdu, ..]) = (reply.is_ok(), reply.lines.as_slice())
-            && let Some(origin) = self.intake.seen(index, pdu)
-        {
-            self.journal(vec![(origin, pdu.clone())]);
+        // An empty place is an error, or has a head that says so: somebody was faster.
+        let length = first(reply, "+CMGR:").and_then(|mut f| f.nth(2)?.parse::<u16>().ok());
+        let pdu = match reply.lines.as_slice() {
+            [_head, pdu, ..] => pdu.clone(),
+            [_head] if length != Some(0) => String::new(),
+            _ => return,
+        };
+        if let Some(origin) = self.intake.seen(index, &pdu) {
+            self.journal(vec![(origin, pdu)]);
         }
     }
 
     pub(super) fn listed(&mut self, reply: &Reply) {
         let mut found = Vec::new();
-        for pair in reply.lines.windows(2) {
-            let Some(mut head) = fields(&pair[0], "+CMGL:") else {
+        let mut lines = reply.lines.iter().peekable();
+        while let Some(line) = lines.next() {
+            let Some(mut head) = fields(line, "+CMGL:") else {
                 continue;
             };
-            let (index, status) = (head.number::<u16>(), head.number::<u8>());
+            // A place whose PDU cannot even be printed must not fill the storage for ever.
+            let pdu = lines
+                .next_if(|next| !next.starts_with("+CMGL:"))
+                .cloned()
+                .unwrap_or_default();
             // 0 and 1 are received messages; 2 and 3 are somebody's drafts.
-            if let (Some(index), Some(0 | 1), false) =
-                (index, status, pair[1].starts_with("+CMGL:"))
+            if let (Some(index), Some(0 | 1)) = (head.number::<u16>(), head.number::<u8>())
+                && let Some(origin) = self.intake.seen(index, &pdu)
             {
-                found.extend(
-                    self.intake
-                        .seen(index, &pair[1])
-                        .map(|origin| (origin, pair[1].clone())),
-                );
+                found.push((origin, pdu));
             }
         }
         while !found.is_empty() {

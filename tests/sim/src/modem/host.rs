@@ -7,10 +7,13 @@ use super::{
 use megamind_sms::pdu::{
     Address, Deliver, Frame, Reference, ServiceTime, Status, alphabet::Language, compose::Composer,
 };
+use rustix::fs::OFlags;
 use serialport::{SerialPort, TTYPort};
 use std::{
+    fs::File,
     io::{self, ErrorKind, Read, Write},
     net::{Ipv4Addr, SocketAddr, TcpListener},
+    os::unix::fs::OpenOptionsExt,
     path::{Path, PathBuf},
     sync::{
         Arc, Mutex, MutexGuard, PoisonError,
@@ -298,9 +301,10 @@ fn serve_tcp(listener: &TcpListener, shared: &Shared) {
 }
 
 /// A pseudo terminal. The slave is held open: otherwise the master ends whenever a client closes.
+/// It is held as a file, without the lock that clients want to have.
 struct Terminal {
     master: TTYPort,
-    _slave: TTYPort,
+    _slave: File,
 }
 
 impl Terminal {
@@ -309,13 +313,19 @@ impl Terminal {
         slave.set_exclusive(false)?;
         master.set_timeout(BEAT)?;
         let name = slave.name().ok_or(ErrorKind::NotFound)?;
+        let held = File::options()
+            .read(true)
+            .write(true)
+            .custom_flags(OFlags::NOCTTY.bits().cast_signed())
+            .open(&name)?;
+        drop(slave);
         match std::fs::remove_file(link) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => std::os::unix::fs::symlink(name, link)?,
         }
         Ok(Self {
             master,
-            _slave: slave,
+            _slave: held,
         })
     }
 }
