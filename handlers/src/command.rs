@@ -164,7 +164,7 @@ pub struct PilotQuery {
 #[derive(Clone, Debug)]
 pub enum Watched {
     /// About an order.
-    Order(WatchedOrder),
+    Order(Box<WatchedOrder>),
     /// It took what pilots say of themselves.
     Pilots(Vec<PilotReport>),
     /// It took what pilots say of their orders.

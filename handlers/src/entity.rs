@@ -16,7 +16,7 @@ use crate::{
 #[derive(Serialize)]
 enum Written<'a> {
     #[serde(rename = "o")]
-    Order(Row<'a>),
+    Order(Box<Row<'a>>),
     #[serde(rename = "p")]
     Pilot(&'a Pilot),
     #[serde(rename = "n")]
@@ -26,7 +26,7 @@ enum Written<'a> {
 #[derive(Deserialize)]
 enum Read<'a> {
     #[serde(rename = "o", borrow)]
-    Order(Row<'a>),
+    Order(Box<Row<'a>>),
     #[serde(rename = "p")]
     Pilot(Pilot),
     #[serde(rename = "n")]
@@ -38,7 +38,7 @@ pub(crate) fn encode(city: &City, key: EntityKey) -> Option<Vec<u8>> {
     let written = match NonZeroU64::new(key.0) {
         None => Written::Counter(city.last_key()),
         Some(key) => match city.order(OrderKey(key)) {
-            Some(order) => Written::Order(Row::from(order)),
+            Some(order) => Written::Order(Box::new(Row::from(order))),
             None => Written::Pilot(city.pilot(PilotKey(key))?),
         },
     };

@@ -47,6 +47,10 @@ fn reach(order: &mut Order, status: Status, at: Time, pilot: Option<PilotKey>, o
 }
 
 fn note(order: &mut Order, what: Happening, at: Time, pilot: Option<PilotKey>, odd: Oddities) {
+    // There may be millions, and most stay short: no room in advance.
+    if order.history.len() == order.history.capacity() {
+        order.history.reserve_exact(2);
+    }
     order.history.push(Step {
         what,
         at,
@@ -77,6 +81,10 @@ fn seen(city: &mut City, event: &OrderSeen) {
         }
         if let Some(status) = event.status {
             order.status = status;
+            if status == Status::Placed {
+                // Whoever had it has it no more.
+                order.pilot = event.pilot;
+            }
         }
         if before != (order.status, order.carrier()) {
             let (status, pilot) = (order.status, order.pilot);

@@ -13,7 +13,7 @@ pub struct Position {
 const STEPS: f64 = 1e7;
 
 /// Metres in a degree of latitude, on a sphere of the earth's mean radius (6,371,008.8 m).
-pub const METRES_PER_DEGREE: f64 = 111_195.08;
+pub(crate) const METRES_PER_DEGREE: f64 = 111_195.08;
 
 impl Position {
     /// The position at these degrees, or `None` where there is no such place.

@@ -66,8 +66,8 @@ impl Grid {
     ) -> Option<(PilotKey, f64)> {
         let look = |best: &mut Option<(PilotKey, f64)>, pilot: PilotKey, at: Position| {
             let metres = at.metres_to(to);
-            let wins =
-                best.is_none_or(|(key, least)| metres < least || metres == least && pilot < key);
+            let wins = best
+                .is_none_or(|(key, least)| metres.total_cmp(&least).then(pilot.cmp(&key)).is_lt());
             if wins && allows(pilot) {
                 *best = Some((pilot, metres));
             }

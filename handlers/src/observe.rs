@@ -22,7 +22,7 @@ pub(crate) fn observe(
     _city: &City,
     exchange: &Exchange<Command>,
 ) -> Observed<Command> {
-    let watcher = Watcher { domain, exchange };
+    let watcher = Watcher { domain };
     if !(200..300).contains(&exchange.status) {
         return Observed::nothing();
     }
@@ -42,7 +42,6 @@ pub(crate) fn observe(
 
 struct Watcher<'w> {
     domain: &'w Deliveries,
-    exchange: &'w Exchange<Command>,
 }
 
 impl Watcher<'_> {
@@ -98,7 +97,7 @@ impl Watcher<'_> {
                 order.status = order.status.or(status);
                 return Observed {
                     upstream_id: Some(id.text().into()),
-                    command: watched(Watched::Order(order)),
+                    command: Some(command(Watched::Order(Box::new(order)))),
                 };
             }
             Command::TrackOrder(order) => {
@@ -108,11 +107,13 @@ impl Watcher<'_> {
                 if order.status.is_none() && order.pilot.is_none() {
                     return Observed::nothing();
                 }
-                Watched::Order(order)
+                Watched::Order(Box::new(order))
             }
-            Command::UpdateOrder { order, details } => {
-                Watched::Order(self.about(order.clone(), (**details).clone(), answer))
-            }
+            Command::UpdateOrder { order, details } => Watched::Order(Box::new(self.about(
+                order.clone(),
+                (**details).clone(),
+                answer,
+            ))),
             Command::CancelOrder { order, .. } => Watched::Cancelled(order.clone()),
             Command::ReportPilots(many) => {
                 Watched::Pilots(self.taken(many, answer, route == Route::GeneralInfos))
@@ -125,7 +126,7 @@ impl Watcher<'_> {
             _ => return Observed::nothing(),
         };
         Observed {
-            command: watched_command(watched),
+            command: unless_empty(watched),
             upstream_id: None,
         }
     }
@@ -187,16 +188,16 @@ impl Watcher<'_> {
     }
 }
 
-fn watched(watched: Watched) -> Option<Command> {
-    Some(Command::Watched(Box::new(watched)))
+fn command(watched: Watched) -> Command {
+    Command::Watched(Box::new(watched))
 }
 
 /// A list without items tells nothing.
-fn watched_command(what: Watched) -> Option<Command> {
+fn unless_empty(what: Watched) -> Option<Command> {
     let empty = match &what {
         Watched::Pilots(reports) => reports.is_empty(),
         Watched::Deliveries(reports) => reports.is_empty(),
         Watched::Order(_) | Watched::Cancelled(_) => false,
     };
-    if empty { None } else { watched(what) }
+    (!empty).then(|| command(what))
 }

@@ -141,10 +141,14 @@ impl Names<'_> {
                 seen.pilot.iter().for_each(|pilot| self.pilot(pilot));
             }
             Watched::Pilots(reports) => {
-                reports.iter().for_each(|report| self.pilot(&report.pilot));
+                for report in reports {
+                    self.pilot(&report.pilot);
+                }
             }
             Watched::Deliveries(reports) => {
-                reports.iter().for_each(|report| self.delivery(report));
+                for report in reports {
+                    self.delivery(report);
+                }
             }
             Watched::Cancelled(order) => self.order(order),
         }

@@ -96,22 +96,17 @@ impl Desk<'_> {
         let speaker = city.find_pilot(&report.pilot).map(crate::pilot::Pilot::key);
         let conflict = |code, detail: &str| Err(Rejection::new(409, code, detail));
         let is_carrier = speaker.is_some() && order.carrier() == speaker;
+        let turned_down = speaker.is_some_and(|pilot| order.excluded().contains(&pilot));
+        let picked_up = order.status().is_picked_up();
         match report.news {
-            News::Accepted | News::Rejected | News::Assigned if order.status().is_final() => {
-                Err(self.is_final(order))
-            }
+            _ if order.status().is_final() => Err(self.is_final(order)),
             News::Accepted if is_carrier => Ok(()),
-            News::Rejected if order.status().is_picked_up() => conflict(
+            _ if picked_up => conflict(
                 "already_picked_up",
                 "The parcel has been picked up already.",
             ),
-            News::Rejected if is_carrier => Ok(()),
-            // Said twice is said once.
-            News::Rejected if speaker.is_some_and(|it| order.excluded().contains(&it)) => Ok(()),
-            _ if order.status().is_picked_up() => conflict(
-                "already_picked_up",
-                "The parcel has been picked up already.",
-            ),
+            // Of those who said no, saying it twice is saying it once.
+            News::Rejected if is_carrier || turned_down => Ok(()),
             // The upstream may have given it to this pilot without our seeing it; never an order of ours.
             _ if order.is_ours() || (order.assigned_here && order.carrier().is_some()) => {
                 conflict("not_assigned", "The order is not assigned to this pilot.")

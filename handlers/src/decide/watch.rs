@@ -66,7 +66,11 @@ impl Desk<'_> {
         });
         // A read tells nothing about an order that has ended.
         let ended = order.status().is_final() && status.is_none();
-        let pilot_news = pilot.filter(|_| !ended && order.pilot() != pilot);
+        let placed = seen.status == Some(Status::Placed);
+        let pilot_news = pilot.filter(|_| !ended && !placed && order.pilot() != pilot);
+        // Who has a pilot is with a pilot, whatever the word for it.
+        let begins = pilot_news.is_some() && order.status() <= Status::Placed;
+        let status = status.or_else(|| begins.then_some(Status::Assigned));
         let eta = seen.eta.filter(|_| !ended && order.eta != seen.eta);
         let details = if known && seen.read {
             Details::default()

@@ -85,7 +85,7 @@ fn insert<'a>(
     Ok(())
 }
 
-/// `a[b][]` as `a` and `b`, ``; `None` where there are no brackets.
+/// Splits `a[b][]` into `a` and the steps `b` and the empty one; `None` where there are no brackets.
 fn brackets(key: &str) -> Result<Option<(String, Vec<String>)>, Rejection> {
     let Some((first, mut rest)) = key.split_once('[') else {
         return Ok(None);

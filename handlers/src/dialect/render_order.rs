@@ -179,12 +179,11 @@ pub(super) fn carried(scene: Scene<'_>, object: &mut Object<'_>, order: &Order) 
 
 /// The id under which an order was asked for; else ours, else the upstream's.
 fn id(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: Option<&Name>) {
-    match asked {
-        Some(name) => object.name(Field::OrderId, name.text(), name.is_numeric()),
-        None => {
-            let (text, numeric) = order_name(&scene.settings.city, order);
-            object.name(Field::OrderId, &text, numeric);
-        }
+    if let Some(name) = asked {
+        object.name(Field::OrderId, name.text(), name.is_numeric());
+    } else {
+        let (text, numeric) = order_name(&scene.settings.city, order);
+        object.name(Field::OrderId, &text, numeric);
     }
 }
 

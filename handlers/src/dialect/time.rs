@@ -57,11 +57,6 @@ impl TimeFormat {
     }
 }
 
-/// RFC 3339 in UTC, as text.
-pub(crate) fn rfc3339_text(time: Time) -> String {
-    timestamp(time).map(|at| at.to_string()).unwrap_or_default()
-}
-
 fn rfc3339_into(at: Timestamp, out: &mut Vec<u8>) {
     use std::io::Write;
     // Writing to a vector does not fail.

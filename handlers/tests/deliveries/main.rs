@@ -1,0 +1,8 @@
+//! The deliveries of a city, from outside: requests, decisions, events and rows.
+
+mod golden;
+mod import;
+mod problems;
+mod properties;
+mod scenarios;
+mod support;
