@@ -77,8 +77,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let upstream = dead.open(delay)?;
     let drained = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(&gateway, &upstream, options.writes));
-        // The first replays show that the cloud is taken for alive again.
-        while upstream.writes() == 0 && !watcher.is_finished() {
+        // Before, an order that this city never saw is 503, and rightly so.
+        while !watcher.is_finished() && matches!(gateway.mode()?.as_str(), "acting" | "recovering")
+        {
             std::thread::sleep(Duration::from_millis(1));
         }
         let mut beside = Vec::new();

@@ -2,6 +2,7 @@
 
 use serde::Serialize;
 
+use super::Optimum;
 use super::instance::Instance;
 use super::simulate::Day;
 
@@ -36,10 +37,14 @@ pub(crate) fn figures(instance: &Instance, day: &Day) -> Figures {
     ctd.sort_unstable();
     let delivered = ctd.len();
     let each = delivered.max(1) as f64;
-    let pay = instance.couriers.iter().zip(&orders_of).map(|(courier, &orders)| {
-        let hours = (courier.off - courier.on) as f64 / 60.0;
-        (instance.pay_per_order * orders as f64).max(instance.pay_per_hour * hours)
-    });
+    let pay = instance
+        .couriers
+        .iter()
+        .zip(&orders_of)
+        .map(|(courier, &orders)| {
+            let hours = (courier.off - courier.on) as f64 / 60.0;
+            (instance.pay_per_order * orders as f64).max(instance.pay_per_hour * hours)
+        });
     let orders = instance.orders.len();
     Figures {
         name: instance.name.clone(),
@@ -76,15 +81,15 @@ pub(crate) struct Mean {
     pub(crate) gap_pct: Option<f64>,
 }
 
-/// The means, and the gap to the `optima`: click-to-door minutes by instance name.
-pub(crate) fn mean(figures: &[Figures], optima: &[(String, f64)]) -> Mean {
+/// The means, and the gap to the optima that are known.
+pub(crate) fn mean(figures: &[Figures], optima: &[Optimum]) -> Mean {
     let over = |value: fn(&Figures) -> f64| {
         figures.iter().map(value).sum::<f64>() / figures.len().max(1) as f64
     };
     let gaps: Vec<f64> = (optima.iter())
-        .filter_map(|(name, optimum)| {
-            let found = figures.iter().find(|figures| figures.name == *name)?;
-            Some(100.0 * (found.ctd / optimum - 1.0))
+        .filter_map(|optimum| {
+            let found = figures.iter().find(|f| f.name == optimum.name)?;
+            Some(100.0 * (found.ctd / optimum.exact - 1.0))
         })
         .collect();
     Mean {

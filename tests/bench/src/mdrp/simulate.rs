@@ -3,8 +3,10 @@
 use std::time::{Duration, Instant};
 
 use megamind_handlers::dispatch::{
-    Commitment, Order, OrderId, Pilot, PilotId, Planner, Settings, Snapshot,
+    Commitment, Order, OrderId, Pilot, PilotId, PlaceId, Plan, Planner, Settings, Snapshot,
+    TravelTime, Vehicle, Visit,
 };
+use sha2::{Digest, Sha256};
 
 use super::instance::{Instance, Plane};
 use super::random::Random;
@@ -36,13 +38,15 @@ pub(crate) struct Day {
     /// When each order was truly ready.
     pub(crate) ready: Vec<i64>,
     pub(crate) ticks: Vec<Duration>,
+    /// Of every plan, tentative ones included.
+    pub(crate) hash: [u8; 32],
 }
 
 /// How long before its shift a courier is planned with, in minutes.
 const SHIFT_AHEAD: i64 = 60;
 
 struct CourierState {
-    place: megamind_handlers::dispatch::PlaceId,
+    place: PlaceId,
     free: i64,
     /// Where the current errand's pickup is still ahead: expected and true minute.
     pickup: Option<(i64, i64)>,
@@ -57,29 +61,33 @@ struct Simulation<'a> {
     random: Random,
     trouble: Trouble,
     errands: Vec<Errand>,
-    ahead: i64,
-    tune: [i64;16],
-    paid: Vec<i64>,
 }
 
 /// Runs a day.
 pub(crate) fn run(instance: &Instance, settings: &Settings, trouble: Trouble) -> Day {
     let settings = Settings {
         interval: 60,
+        bundle_places: 1,
         pickup_service: instance.pickup_service * 60,
         dropoff_service: instance.dropoff_service * 60,
         ..settings.clone()
     };
-    let tune = settings.tune;
     let mut planner = Planner::new(settings);
     let mut simulation = Simulation::new(instance, trouble);
-    simulation.ahead = tune[4]; simulation.tune=tune;
     let mut arrivals: Vec<usize> = (0..instance.orders.len()).collect();
     arrivals.sort_by_key(|&order| (instance.orders[order].placed, order));
     let mut arrivals = arrivals.into_iter().peekable();
-    let first = arrivals.peek().map_or(0, |&order| instance.orders[order].placed);
-    let last = instance.couriers.iter().map(|courier| courier.off).max().unwrap_or(0);
+    let first = arrivals
+        .peek()
+        .map_or(0, |&order| instance.orders[order].placed);
+    let last = instance
+        .couriers
+        .iter()
+        .map(|courier| courier.off)
+        .max()
+        .unwrap_or(0);
     let mut ticks = Vec::new();
+    let mut hash = Sha256::new();
     for now in first..=last {
         while let Some(order) = arrivals.next_if(|&order| instance.orders[order].placed <= now) {
             simulation.place(order);
@@ -88,6 +96,7 @@ pub(crate) fn run(instance: &Instance, settings: &Settings, trouble: Trouble) ->
         let started = Instant::now();
         let plan = planner.plan(&snapshot, &simulation.plane);
         ticks.push(started.elapsed());
+        add_plan(&mut hash, &plan);
         for commitment in &plan.commitments {
             simulation.tell(now, commitment);
         }
@@ -96,7 +105,48 @@ pub(crate) fn run(instance: &Instance, settings: &Settings, trouble: Trouble) ->
         errands: simulation.errands,
         ready: simulation.ready,
         ticks,
+        hash: hash.finalize().into(),
     }
+}
+
+/// Hashes all that a plan says.
+fn add_plan(hash: &mut Sha256, plan: &Plan) {
+    let mut add = |figures: &[i64]| {
+        for figure in figures {
+            hash.update(figure.to_le_bytes());
+        }
+    };
+    let visit = |v: &Visit| [v.order.0 as i64, v.pickup_at, v.dropoff_at];
+    add(&[
+        plan.version as i64,
+        plan.cost,
+        plan.commitments.len() as i64,
+    ]);
+    for told in &plan.commitments {
+        add(&[
+            told.pilot.0 as i64,
+            told.leave_at,
+            told.expires_at,
+            told.free_at,
+        ]);
+        for (seen, why) in told.visits.iter().zip(&told.explanations) {
+            let (other, cost) = why
+                .runner_up
+                .map_or((-1, 0), |(id, cost)| (id.0 as i64, cost));
+            add(&visit(seen));
+            add(&[why.added_seconds, other, cost]);
+            add(&why
+                .reasons
+                .iter()
+                .map(|&reason| reason as i64)
+                .collect::<Vec<_>>());
+        }
+    }
+    for kept in &plan.tentative {
+        add(&[kept.pilot.0 as i64, kept.visits.len() as i64]);
+        kept.visits.iter().for_each(|seen| add(&visit(seen)));
+    }
+    add(&plan.later.iter().map(|id| id.0 as i64).collect::<Vec<_>>());
 }
 
 impl<'a> Simulation<'a> {
@@ -104,11 +154,15 @@ impl<'a> Simulation<'a> {
         let plane = Plane::new(instance);
         let mut random = Random::new(trouble.seed);
         let noise = trouble.ready_noise;
-        let couriers = instance.couriers.iter().enumerate().map(|(index, courier)| CourierState {
-            place: plane.home(index),
-            free: courier.on,
-            pickup: None,
-        });
+        let couriers = instance
+            .couriers
+            .iter()
+            .enumerate()
+            .map(|(index, courier)| CourierState {
+                place: plane.home(index),
+                free: courier.on,
+                pickup: None,
+            });
         Self {
             couriers: couriers.collect(),
             ready: (instance.orders.iter())
@@ -119,14 +173,22 @@ impl<'a> Simulation<'a> {
             pending: Vec::new(),
             random,
             trouble,
-            errands: Vec::new(), ahead: 60, tune:[0;16], paid: vec![0; instance.couriers.len()],
+            errands: Vec::new(),
         }
     }
 
     fn place(&mut self, index: usize) {
         let order = &self.instance.orders[index];
-        let places = (self.plane.restaurant(order.restaurant), self.plane.door(index));
-        let mut order = Order::new(OrderId(index as u64), places, order.placed * 60, order.ready * 60);
+        let places = (
+            self.plane.restaurant(order.restaurant),
+            self.plane.door(index),
+        );
+        let mut order = Order::new(
+            OrderId(index as u64),
+            places,
+            order.placed * 60,
+            order.ready * 60,
+        );
         order.ready_spread = self.trouble.ready_noise * 60;
         self.pending.push(order);
     }
@@ -147,15 +209,21 @@ impl<'a> Simulation<'a> {
             }
             order
         });
-        let on_duty = self.couriers.iter().zip(&self.instance.couriers).enumerate();
-        let on_duty = on_duty.filter(|(_, (_, shift))| shift.on <= now + self.ahead && shift.off >= now);
+        let on_duty = self
+            .couriers
+            .iter()
+            .zip(&self.instance.couriers)
+            .enumerate();
+        let on_duty =
+            on_duty.filter(|(_, (_, shift))| shift.on <= now + SHIFT_AHEAD && shift.off >= now);
         let pilots = on_duty.map(|(index, (courier, shift))| {
             let free = match courier.pickup {
-                Some((expected, truly)) if now < truly => courier.free - truly + expected.max(now + 1),
+                Some((expected, truly)) if now < truly => {
+                    courier.free - truly + expected.max(now + 1)
+                }
                 _ => courier.free,
             };
             let mut pilot = Pilot::new(PilotId(index as u64), courier.place, free * 60);
-            if self.paid[index]*600 >= 15*10*(shift.off-shift.on)*self.tune[6]/100 { pilot.handicap = self.tune[5]; }
             pilot.shift_end = Some(shift.off * 60);
             pilot
         });
@@ -168,7 +236,11 @@ impl<'a> Simulation<'a> {
 
     fn tell(&mut self, now: i64, commitment: &Commitment) {
         let courier = commitment.pilot.0 as usize;
-        let orders: Vec<usize> = commitment.visits.iter().map(|visit| visit.order.0 as usize).collect();
+        let orders: Vec<usize> = commitment
+            .visits
+            .iter()
+            .map(|visit| visit.order.0 as usize)
+            .collect();
         if self.random.between(0, 99) < self.trouble.rejections {
             for order in &mut self.pending {
                 if orders.contains(&(order.id.0 as usize)) {
@@ -178,15 +250,19 @@ impl<'a> Simulation<'a> {
             return;
         }
         let errand = self.drive(now, courier, orders);
-        let expected = commitment.visits.first().map_or(0, |visit| visit.pickup_at / 60);
+        let expected = commitment
+            .visits
+            .first()
+            .map_or(0, |visit| visit.pickup_at / 60);
         let last = errand.orders.last().copied().unwrap_or(0);
-        self.pending.retain(|order| !errand.orders.contains(&(order.id.0 as usize)));
+        self.pending
+            .retain(|order| !errand.orders.contains(&(order.id.0 as usize)));
         self.couriers[courier] = CourierState {
             place: self.plane.door(last),
-            free: errand.handed_over.last().copied().unwrap_or(now) + self.instance.dropoff_service / 2,
+            free: errand.handed_over.last().copied().unwrap_or(now)
+                + self.instance.dropoff_service / 2,
             pickup: Some((expected, errand.picked_up)),
         };
-        self.paid[courier] += errand.orders.len() as i64;
         self.errands.push(errand);
     }
 
@@ -194,13 +270,16 @@ impl<'a> Simulation<'a> {
     fn drive(&self, told: i64, courier: usize, orders: Vec<usize>) -> Errand {
         let instance = self.instance;
         let state = &self.couriers[courier];
-        let minutes = |from, to| {
-            use megamind_handlers::dispatch::{TravelTime, Vehicle};
-            self.plane.seconds(Vehicle::default(), from, to) / 60
-        };
-        let restaurant = orders.first().map_or(0, |&order| instance.orders[order].restaurant);
+        let minutes = |from, to| self.plane.seconds(Vehicle::default(), from, to) / 60;
+        let restaurant = orders
+            .first()
+            .map_or(0, |&order| instance.orders[order].restaurant);
         let restaurant = self.plane.restaurant(restaurant);
-        let ready = orders.iter().map(|&order| self.ready[order]).max().unwrap_or(told);
+        let ready = orders
+            .iter()
+            .map(|&order| self.ready[order])
+            .max()
+            .unwrap_or(told);
         let arrived = told.max(state.free) + minutes(state.place, restaurant);
         let picked_up = ready.max(arrived + instance.pickup_service / 2);
         let mut at = picked_up + instance.pickup_service / 2;
@@ -212,6 +291,12 @@ impl<'a> Simulation<'a> {
             at += instance.dropoff_service / 2;
             place = self.plane.door(order);
         }
-        Errand { courier, told, orders, picked_up, handed_over }
+        Errand {
+            courier,
+            told,
+            orders,
+            picked_up,
+            handed_over,
+        }
     }
 }
