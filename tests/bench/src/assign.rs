@@ -26,12 +26,7 @@ pub(crate) struct Options {
 }
 
 /// Orders, pilots, candidates of each order.
-const SIZES: [(usize, usize, usize); 4] = [
-    (100, 500, 16),
-    (300, 1_500, 16),
-    (1_000, 5_000, 16),
-    (5_000, 6_000, 32),
-];
+const SIZES: [(usize, usize, usize); 4] = [(100, 500, 16), (300, 1_500, 16), (1_000, 5_000, 16), (5_000, 6_000, 32)];
 
 /// What it costs to leave an order for later: more than any journey within the city.
 const LATER: i64 = 1_000_000;
@@ -83,11 +78,7 @@ fn compare(options: &Options, pilots: usize, rows: &[Row]) -> anyhow::Result<(Ve
     solver.solve_warm(&matrix, &mut prices);
     let warm = best_of(options.repeat, || solver.solve_warm(&matrix, &mut prices));
     let mut line = vec![
-        format!(
-            "{} x {pilots}, {}",
-            rows.len(),
-            rows.first().map_or(0, Vec::len)
-        ),
+        format!("{} x {pilots}, {}", rows.len(), rows.first().map_or(0, Vec::len)),
         format!("{:.2}", ms(cold)),
         format!("{:.2}", ms(warm)),
     ];
@@ -136,8 +127,8 @@ fn dense(rows: &[Row], pilots: usize) -> Vec<f64> {
     dense
 }
 
-/// Orders and pilots of a city of 20 km, around its middle; each order with the pilots nearest
-/// to its pickup, at the cost of the ride in hundredths of a second.
+/// Orders and pilots of a city of 20 km, around its middle, five orders a pickup; each order
+/// with the pilots nearest to its pickup, at the cost of the ride in hundredths of a second.
 fn city(orders: usize, pilots: usize, candidates: usize) -> Vec<Row> {
     let (sphere, pickups, homes) = scatter(orders, pilots);
     let row = |&pickup: &PlaceId| {
@@ -146,9 +137,7 @@ fn city(orders: usize, pilots: usize, candidates: usize) -> Vec<Row> {
         near.select_nth_unstable(candidates);
         near.truncate(candidates);
         near.sort_unstable();
-        near.into_iter()
-            .map(|(cost, pilot)| (pilot, cost))
-            .collect()
+        near.into_iter().map(|(cost, pilot)| (pilot, cost)).collect()
     };
     pickups.iter().map(row).collect()
 }
@@ -159,9 +148,7 @@ fn scatter(orders: usize, pilots: usize) -> (Sphere, Vec<PlaceId>, Vec<PlaceId>)
     // for scattering, and the sum of two crowds the middle.
     let mut offset = || {
         let mut half = || {
-            state = state
-                .wrapping_mul(6_364_136_223_846_793_005)
-                .wrapping_add(1);
+            state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
             (state >> 33) as f64 / f64::from(1_u32 << 31) - 0.5
         };
         0.09 * (half() + half())
@@ -171,7 +158,8 @@ fn scatter(orders: usize, pilots: usize) -> (Sphere, Vec<PlaceId>, Vec<PlaceId>)
         let (lat, lng) = (12.97 + offset(), 77.59 + offset());
         sphere.add(lat, lng)
     };
-    let pickups = (0..orders).map(|_| place()).collect();
+    let merchants: Vec<PlaceId> = (0..orders.div_ceil(5)).map(|_| place()).collect();
+    let pickups = merchants.iter().cycle().take(orders).copied().collect();
     let homes = (0..pilots).map(|_| place()).collect();
     (sphere, pickups, homes)
 }
@@ -180,7 +168,7 @@ fn scatter(orders: usize, pilots: usize) -> (Sphere, Vec<PlaceId>, Vec<PlaceId>)
 fn plan_once(orders: usize, pilots: usize) -> usize {
     let (sphere, pickups, homes) = scatter(orders, pilots);
     let order = |(&pickup, id): (&PlaceId, u64)| {
-        let door = pickups[(id as usize * 7 + 1) % pickups.len()];
+        let door = homes[(id as usize * 7 + 1) % homes.len()];
         Order::new(OrderId(id), (pickup, door), 0, 600)
     };
     let pilot = |(&home, id): (&PlaceId, u64)| Pilot::new(PilotId(id), home, 0);

@@ -7,6 +7,7 @@
 //! measure time, and the bench does not fail because a machine is slow.
 
 mod acting;
+mod assign;
 mod client;
 mod contender;
 mod drain;
@@ -15,6 +16,7 @@ mod forward;
 mod frame;
 mod gateway;
 mod load;
+mod mdrp;
 mod memory;
 mod outage;
 mod process;
@@ -30,10 +32,7 @@ use clap::{Parser, Subcommand};
 use crate::report::Report;
 
 #[derive(Debug, Parser)]
-#[command(
-    name = "megamind-bench",
-    about = "Measures MegaMind against its yardsticks"
-)]
+#[command(name = "megamind-bench", about = "Measures MegaMind against its yardsticks")]
 struct Cli {
     #[command(subcommand)]
     bench: Bench,
@@ -65,6 +64,10 @@ enum Bench {
     Drain(drain::Options),
     /// Memory at rest and with a long queue, and how long opening that takes.
     Memory(memory::Options),
+    /// Dispatch over the public Meal Delivery Routing Problem instances.
+    Mdrp(mdrp::Options),
+    /// Linear assignment beside other solvers.
+    Assign(assign::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -75,6 +78,11 @@ fn main() -> anyhow::Result<()> {
         Bench::Outage(options) => outage::run(&options)?,
         Bench::Drain(options) => drain::run(&options)?,
         Bench::Memory(options) => memory::run(&options)?,
+        // Its JSON is read by a gate and has a form of its own.
+        Bench::Mdrp(options) => {
+            return mdrp::run(&options, settings.data.as_deref(), settings.json);
+        }
+        Bench::Assign(options) => assign::run(&options)?,
     };
     report.print(settings.json);
     Ok(())

@@ -38,10 +38,7 @@ pub(crate) fn faults(instance: &Instance, day: &Day) -> Vec<String> {
             match follow(instance, day, errand, (place, free)) {
                 Ok(after) => (place, free) = after,
                 Err(fault) => {
-                    faults.push(format!(
-                        "courier {courier}, told at {}: {fault}",
-                        errand.told
-                    ));
+                    faults.push(format!("courier {courier}, told at {}: {fault}", errand.told));
                     break;
                 }
             }
@@ -79,14 +76,10 @@ fn follow(
     let arrival = errand.told + instance.minutes(place, here);
     let pickup = latest_ready.max(arrival + instance.pickup_service / 2);
     if errand.picked_up != pickup {
-        return Err(format!(
-            "picked up at {} instead of {pickup}",
-            errand.picked_up
-        ));
+        return Err(format!("picked up at {} instead of {pickup}", errand.picked_up));
     }
     // Nobody is to blame for a kitchen that is later than it said: such a pickup may be late.
-    let said =
-        (errand.orders.iter()).map(|&order| day.ready[order].min(instance.orders[order].ready));
+    let said = (errand.orders.iter()).map(|&order| day.ready[order].min(instance.orders[order].ready));
     let planned = said.fold(arrival + instance.pickup_service / 2, i64::max);
     if planned > instance.couriers[errand.courier].off {
         return Err(format!("picked up at {pickup}, after the shift"));

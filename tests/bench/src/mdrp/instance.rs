@@ -52,8 +52,7 @@ pub(crate) struct Instance {
 
 /// The instance folders below a folder, by name.
 pub(crate) fn folders(data: &Path) -> Result<Vec<PathBuf>> {
-    let entries =
-        std::fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
+    let entries = std::fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
     let mut folders = Vec::new();
     for entry in entries {
         let path = entry?.path();
@@ -123,15 +122,11 @@ impl Instance {
         let near = |random: &mut Random, spread: i64| {
             let centre = centres[random.between(0, 2) as usize];
             Point {
-                x: centre.x
-                    + (random.between(-spread, spread) + random.between(-spread, spread)) as f64,
-                y: centre.y
-                    + (random.between(-spread, spread) + random.between(-spread, spread)) as f64,
+                x: centre.x + (random.between(-spread, spread) + random.between(-spread, spread)) as f64,
+                y: centre.y + (random.between(-spread, spread) + random.between(-spread, spread)) as f64,
             }
         };
-        let restaurants: Vec<Point> = (0..orders.div_ceil(5))
-            .map(|_| near(&mut random, 1_500))
-            .collect();
+        let restaurants: Vec<Point> = (0..orders.div_ceil(5)).map(|_| near(&mut random, 1_500)).collect();
         let at = |random: &mut Random| {
             let peak = if random.between(0, 9) < 4 { 240 } else { 560 };
             peak + random.between(-70, 70) + random.between(-70, 70)
@@ -237,22 +232,13 @@ struct Row<'a> {
 
 impl Table {
     fn read(path: &Path) -> Result<Self> {
-        let text = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read {}", path.display()))?;
+        let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
         let mut lines = text.lines().filter(|line| !line.trim().is_empty());
-        let split = |line: &str| -> Vec<String> {
-            line.split('\t')
-                .map(|cell| cell.trim().to_owned())
-                .collect()
-        };
+        let split = |line: &str| -> Vec<String> { line.split('\t').map(|cell| cell.trim().to_owned()).collect() };
         let header = split(lines.next().unwrap_or_default());
         let rows: Vec<_> = lines.map(split).collect();
         if let Some(line) = rows.iter().position(|row| row.len() != header.len()) {
-            bail!(
-                "{}:{}: not as many cells as the header",
-                path.display(),
-                line + 2
-            );
+            bail!("{}:{}: not as many cells as the header", path.display(), line + 2);
         }
         let path = path.to_owned();
         Ok(Self { path, header, rows })
@@ -273,8 +259,7 @@ impl Table {
 impl Row<'_> {
     fn text(&self, column: &str) -> Result<&str> {
         let at = self.table.header.iter().position(|name| name == column);
-        let at =
-            at.with_context(|| format!("{}: no column {column}", self.table.path.display()))?;
+        let at = at.with_context(|| format!("{}: no column {column}", self.table.path.display()))?;
         Ok(&self.cells[at])
     }
 

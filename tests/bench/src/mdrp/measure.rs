@@ -37,14 +37,10 @@ pub(crate) fn figures(instance: &Instance, day: &Day) -> Figures {
     ctd.sort_unstable();
     let delivered = ctd.len();
     let each = delivered.max(1) as f64;
-    let pay = instance
-        .couriers
-        .iter()
-        .zip(&orders_of)
-        .map(|(courier, &orders)| {
-            let hours = (courier.off - courier.on) as f64 / 60.0;
-            (instance.pay_per_order * orders as f64).max(instance.pay_per_hour * hours)
-        });
+    let pay = instance.couriers.iter().zip(&orders_of).map(|(courier, &orders)| {
+        let hours = (courier.off - courier.on) as f64 / 60.0;
+        (instance.pay_per_order * orders as f64).max(instance.pay_per_hour * hours)
+    });
     let orders = instance.orders.len();
     Figures {
         name: instance.name.clone(),
@@ -83,9 +79,7 @@ pub(crate) struct Mean {
 
 /// The means, and the gap to the optima that are known.
 pub(crate) fn mean(figures: &[Figures], optima: &[Optimum]) -> Mean {
-    let over = |value: fn(&Figures) -> f64| {
-        figures.iter().map(value).sum::<f64>() / figures.len().max(1) as f64
-    };
+    let over = |value: fn(&Figures) -> f64| figures.iter().map(value).sum::<f64>() / figures.len().max(1) as f64;
     let gaps: Vec<f64> = (optima.iter())
         .filter_map(|optimum| {
             let found = figures.iter().find(|f| f.name == optimum.name)?;

@@ -45,18 +45,9 @@ pub(crate) struct Options {
 
 /// Means that others reached: who, undelivered %, click-to-door, its p90, ready-to-pickup, cost.
 const OTHERS: [(&str, [f64; 5]); 4] = [
-    (
-        "Reyes et al. 2018, 240 instances",
-        [0.25, 32.74, 49.3, 1.93, 11.42],
-    ),
-    (
-        "one-order assignment, 240 instances",
-        [0.53, 33.05, 48.6, 2.69, 11.32],
-    ),
-    (
-        "one-order assignment, these 144",
-        [0.840, 33.66, 49.29, 2.97, 10.93],
-    ),
+    ("Reyes et al. 2018, 240 instances", [0.25, 32.74, 49.3, 1.93, 11.42]),
+    ("one-order assignment, 240 instances", [0.53, 33.05, 48.6, 2.69, 11.32]),
+    ("one-order assignment, these 144", [0.840, 33.66, 49.29, 2.97, 10.93]),
     ("a prototype, these 144", [0.043, 32.24, 47.99, 1.45, 10.79]),
 ];
 
@@ -108,10 +99,7 @@ pub(crate) fn run(options: &Options, data: Option<&Path>, as_json: bool) -> Resu
     };
     let greedy = run_all(&instances, &greedy, Trouble::default(), threads);
     let mut rows = vec![
-        row(
-            "greedy nearest idle",
-            &measure::mean(&greedy.figures, &optima),
-        ),
+        row("greedy nearest idle", &measure::mean(&greedy.figures, &optima)),
         row("the planner", &mean),
     ];
     let mut faults = plain.faults;
@@ -148,11 +136,7 @@ pub(crate) fn run(options: &Options, data: Option<&Path>, as_json: bool) -> Resu
     report.note(format!("sha256 of all plans: {}", plain.hash));
     report.note(match &faults[..] {
         [] => "feasible: every errand of every run".to_owned(),
-        faults => format!(
-            "NOT FEASIBLE, {} faults:\n  {}",
-            faults.len(),
-            faults.join("\n  ")
-        ),
+        faults => format!("NOT FEASIBLE, {} faults:\n  {}", faults.len(), faults.join("\n  ")),
     });
     report.print(false);
     anyhow::ensure!(faults.is_empty(), "the plans are not feasible");
@@ -244,11 +228,7 @@ fn optima(path: &Path) -> Result<Vec<Optimum>> {
     lines
         .map(|line| {
             let mut cells = line.split('\t').map(str::trim);
-            let mut next = || {
-                cells
-                    .next()
-                    .with_context(|| format!("too few cells: {line}"))
-            };
+            let mut next = || cells.next().with_context(|| format!("too few cells: {line}"));
             Ok(Optimum {
                 name: next()?.to_owned(),
                 reyes: next()?.parse()?,
@@ -306,9 +286,7 @@ fn judge(instance: &Instance, day: &Day) -> Judged {
     let faults = check::faults(instance, day).into_iter();
     Judged {
         figures: measure::figures(instance, day),
-        faults: faults
-            .map(|fault| format!("{}: {fault}", instance.name))
-            .collect(),
+        faults: faults.map(|fault| format!("{}: {fault}", instance.name)).collect(),
         hash: day.hash,
     }
 }
@@ -324,15 +302,9 @@ struct Ticks {
 impl std::fmt::Display for Ticks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         let Self {
-            p99_ms,
-            max_ms,
-            day,
-            ..
+            p99_ms, max_ms, day, ..
         } = self;
-        write!(
-            f,
-            "p99 {p99_ms:.2} ms, worst {max_ms:.2} ms, the day {day:.2?}"
-        )
+        write!(f, "p99 {p99_ms:.2} ms, worst {max_ms:.2} ms, the day {day:.2?}")
     }
 }
 
@@ -344,9 +316,7 @@ fn ticks_of_largest(instances: &[Instance], settings: &Settings, repeat: usize) 
         max_ms: f64::INFINITY,
         day: Duration::MAX,
     };
-    let largest = instances
-        .iter()
-        .max_by_key(|instance| instance.orders.len());
+    let largest = instances.iter().max_by_key(|instance| instance.orders.len());
     for instance in std::iter::repeat_n(largest, repeat.max(1)).flatten() {
         let mut ticks = simulate::run(instance, settings, Trouble::default()).ticks;
         ticks.sort_unstable();
@@ -363,9 +333,7 @@ fn ticks_of_largest(instances: &[Instance], settings: &Settings, repeat: usize) 
 }
 
 fn row(name: &str, mean: &Mean) -> Vec<String> {
-    let gap = mean
-        .gap_pct
-        .map_or(String::new(), |gap| format!("{gap:.2}"));
+    let gap = mean.gap_pct.map_or(String::new(), |gap| format!("{gap:.2}"));
     let figures = [
         mean.undelivered_pct,
         mean.ctd,
@@ -391,9 +359,7 @@ fn published(name: &str, figures: &[f64; 5]) -> Vec<String> {
 /// The instances whose optimum is known.
 fn gaps(report: &mut Report, figures: &[Figures], optima: &[Optimum]) {
     let rows = optima.iter().filter_map(|optimum| {
-        let found = figures
-            .iter()
-            .find(|figures| figures.name == optimum.name)?;
+        let found = figures.iter().find(|figures| figures.name == optimum.name)?;
         let gap = |ctd: f64| format!("{:+.2} %", 100.0 * (ctd / optimum.exact - 1.0));
         Some(vec![
             optimum.name.clone(),
@@ -407,14 +373,7 @@ fn gaps(report: &mut Report, figures: &[Figures], optima: &[Optimum]) {
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
         report.table(
-            &[
-                "CtD against the optimum",
-                "optimum",
-                "Reyes",
-                "",
-                "planner",
-                "",
-            ],
+            &["CtD against the optimum", "optimum", "Reyes", "", "planner", ""],
             &rows,
         );
     }

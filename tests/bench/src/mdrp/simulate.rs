@@ -3,8 +3,7 @@
 use std::time::{Duration, Instant};
 
 use megamind_handlers::dispatch::{
-    Commitment, Order, OrderId, Pilot, PilotId, PlaceId, Plan, Planner, Settings, Snapshot,
-    TravelTime, Vehicle, Visit,
+    Commitment, Order, OrderId, Pilot, PilotId, PlaceId, Plan, Planner, Settings, Snapshot, TravelTime, Vehicle, Visit,
 };
 use sha2::{Digest, Sha256};
 
@@ -77,15 +76,8 @@ pub(crate) fn run(instance: &Instance, settings: &Settings, trouble: Trouble) ->
     let mut arrivals: Vec<usize> = (0..instance.orders.len()).collect();
     arrivals.sort_by_key(|&order| (instance.orders[order].placed, order));
     let mut arrivals = arrivals.into_iter().peekable();
-    let first = arrivals
-        .peek()
-        .map_or(0, |&order| instance.orders[order].placed);
-    let last = instance
-        .couriers
-        .iter()
-        .map(|courier| courier.off)
-        .max()
-        .unwrap_or(0);
+    let first = arrivals.peek().map_or(0, |&order| instance.orders[order].placed);
+    let last = instance.couriers.iter().map(|courier| courier.off).max().unwrap_or(0);
     let mut ticks = Vec::new();
     let mut hash = Sha256::new();
     for now in first..=last {
@@ -117,29 +109,14 @@ fn add_plan(hash: &mut Sha256, plan: &Plan) {
         }
     };
     let visit = |v: &Visit| [v.order.0 as i64, v.pickup_at, v.dropoff_at];
-    add(&[
-        plan.version as i64,
-        plan.cost,
-        plan.commitments.len() as i64,
-    ]);
+    add(&[plan.version as i64, plan.cost, plan.commitments.len() as i64]);
     for told in &plan.commitments {
-        add(&[
-            told.pilot.0 as i64,
-            told.leave_at,
-            told.expires_at,
-            told.free_at,
-        ]);
+        add(&[told.pilot.0 as i64, told.leave_at, told.expires_at, told.free_at]);
         for (seen, why) in told.visits.iter().zip(&told.explanations) {
-            let (other, cost) = why
-                .runner_up
-                .map_or((-1, 0), |(id, cost)| (id.0 as i64, cost));
+            let (other, cost) = why.runner_up.map_or((-1, 0), |(id, cost)| (id.0 as i64, cost));
             add(&visit(seen));
             add(&[why.added_seconds, other, cost]);
-            add(&why
-                .reasons
-                .iter()
-                .map(|&reason| reason as i64)
-                .collect::<Vec<_>>());
+            add(&why.reasons.iter().map(|&reason| reason as i64).collect::<Vec<_>>());
         }
     }
     for kept in &plan.tentative {
@@ -179,16 +156,8 @@ impl<'a> Simulation<'a> {
 
     fn place(&mut self, index: usize) {
         let order = &self.instance.orders[index];
-        let places = (
-            self.plane.restaurant(order.restaurant),
-            self.plane.door(index),
-        );
-        let mut order = Order::new(
-            OrderId(index as u64),
-            places,
-            order.placed * 60,
-            order.ready * 60,
-        );
+        let places = (self.plane.restaurant(order.restaurant), self.plane.door(index));
+        let mut order = Order::new(OrderId(index as u64), places, order.placed * 60, order.ready * 60);
         order.ready_spread = self.trouble.ready_noise * 60;
         self.pending.push(order);
     }
@@ -209,18 +178,11 @@ impl<'a> Simulation<'a> {
             }
             order
         });
-        let on_duty = self
-            .couriers
-            .iter()
-            .zip(&self.instance.couriers)
-            .enumerate();
-        let on_duty =
-            on_duty.filter(|(_, (_, shift))| shift.on <= now + SHIFT_AHEAD && shift.off >= now);
+        let on_duty = self.couriers.iter().zip(&self.instance.couriers).enumerate();
+        let on_duty = on_duty.filter(|(_, (_, shift))| shift.on <= now + SHIFT_AHEAD && shift.off >= now);
         let pilots = on_duty.map(|(index, (courier, shift))| {
             let free = match courier.pickup {
-                Some((expected, truly)) if now < truly => {
-                    courier.free - truly + expected.max(now + 1)
-                }
+                Some((expected, truly)) if now < truly => courier.free - truly + expected.max(now + 1),
                 _ => courier.free,
             };
             let mut pilot = Pilot::new(PilotId(index as u64), courier.place, free * 60);
@@ -236,11 +198,7 @@ impl<'a> Simulation<'a> {
 
     fn tell(&mut self, now: i64, commitment: &Commitment) {
         let courier = commitment.pilot.0 as usize;
-        let orders: Vec<usize> = commitment
-            .visits
-            .iter()
-            .map(|visit| visit.order.0 as usize)
-            .collect();
+        let orders: Vec<usize> = commitment.visits.iter().map(|visit| visit.order.0 as usize).collect();
         if self.random.between(0, 99) < self.trouble.rejections {
             for order in &mut self.pending {
                 if orders.contains(&(order.id.0 as usize)) {
@@ -250,17 +208,13 @@ impl<'a> Simulation<'a> {
             return;
         }
         let errand = self.drive(now, courier, orders);
-        let expected = commitment
-            .visits
-            .first()
-            .map_or(0, |visit| visit.pickup_at / 60);
+        let expected = commitment.visits.first().map_or(0, |visit| visit.pickup_at / 60);
         let last = errand.orders.last().copied().unwrap_or(0);
         self.pending
             .retain(|order| !errand.orders.contains(&(order.id.0 as usize)));
         self.couriers[courier] = CourierState {
             place: self.plane.door(last),
-            free: errand.handed_over.last().copied().unwrap_or(now)
-                + self.instance.dropoff_service / 2,
+            free: errand.handed_over.last().copied().unwrap_or(now) + self.instance.dropoff_service / 2,
             pickup: Some((expected, errand.picked_up)),
         };
         self.errands.push(errand);
@@ -271,15 +225,9 @@ impl<'a> Simulation<'a> {
         let instance = self.instance;
         let state = &self.couriers[courier];
         let minutes = |from, to| self.plane.seconds(Vehicle::default(), from, to) / 60;
-        let restaurant = orders
-            .first()
-            .map_or(0, |&order| instance.orders[order].restaurant);
+        let restaurant = orders.first().map_or(0, |&order| instance.orders[order].restaurant);
         let restaurant = self.plane.restaurant(restaurant);
-        let ready = orders
-            .iter()
-            .map(|&order| self.ready[order])
-            .max()
-            .unwrap_or(told);
+        let ready = orders.iter().map(|&order| self.ready[order]).max().unwrap_or(told);
         let arrived = told.max(state.free) + minutes(state.place, restaurant);
         let picked_up = ready.max(arrived + instance.pickup_service / 2);
         let mut at = picked_up + instance.pickup_service / 2;
