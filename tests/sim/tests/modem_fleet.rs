@@ -41,25 +41,15 @@ fn two_modems_one_yanked_while_it_sends() {
 
         let copies = copies(&both);
         assert_eq!(copies.len(), 30, "everything goes out");
-        let twice: Vec<&String> = copies
-            .iter()
-            .filter(|(_, n)| **n > 1)
-            .map(|(t, _)| t)
-            .collect();
+        let twice: Vec<&String> = copies.iter().filter(|(_, n)| **n > 1).map(|(t, _)| t).collect();
         let counters = rig.fleet.outbox();
         assert_eq!((counters.unknown, counters.resent), (1, 1), "counted");
         assert_eq!(counters.completed, 30);
-        assert_eq!(
-            twice.len(),
-            usize::from(sent),
-            "once, but for the one in flight"
-        );
+        assert_eq!(twice.len(), usize::from(sent), "once, but for the one in flight");
         // The one in flight was sent again under the same reference.
         let record = rig.journal.outbound.lock().unwrap();
         let reference = record.iter().find_map(|r| match r.change {
-            Change::Queued {
-                message_reference, ..
-            } if r.id == unknown.id => Some(message_reference),
+            Change::Queued { message_reference, .. } if r.id == unknown.id => Some(message_reference),
             _ => None,
         });
         let again = modems
@@ -84,11 +74,7 @@ fn a_long_message_stays_with_one_modem() {
     let total: usize = modems.iter().map(|modem| modem.sent().len()).sum();
     assert_eq!(total, 15);
     for modem in &modems {
-        assert_eq!(
-            modem.sent().len() % 3,
-            0,
-            "all parts of a message from one number"
-        );
+        assert_eq!(modem.sent().len() % 3, 0, "all parts of a message from one number");
     }
 }
 
@@ -123,9 +109,7 @@ fn assignments_go_first_and_have_a_share_of_the_budget() {
     for nth in 0..12 {
         rig.send(&format!("normal {nth}"));
     }
-    until("the share of normal messages used up", || {
-        modem.sent().len() == 7
-    });
+    until("the share of normal messages used up", || modem.sent().len() == 7);
     for nth in 0..12 {
         let assignment = megamind_sms::modem::Outgoing {
             priority: Priority::Assignment,
@@ -152,9 +136,7 @@ fn a_thousand_messages_come_in() {
     got.sort_by_key(|text| text[8..].parse::<u32>().expect("a number"));
     let expected: Vec<String> = (0..1000).map(|nth| format!("message {nth}")).collect();
     assert_eq!(got, expected, "none lost, none doubled");
-    until("everything deleted", || {
-        modem.stored() + modem.waiting() == 0
-    });
+    until("everything deleted", || modem.stored() + modem.waiting() == 0);
 }
 
 #[test]
@@ -174,15 +156,10 @@ fn a_panicking_modem_is_started_again() {
         config: quick(),
     };
     let mut rig = Rig::of(vec![panicking], unlimited());
-    rig.wait("panic", |event| {
-        matches!(event, FleetEvent::Panicked(_)).then_some(())
-    });
+    rig.wait("panic", |event| matches!(event, FleetEvent::Panicked(_)).then_some(()));
     rig.ready();
     until("counted", || {
-        rig.fleet
-            .status()
-            .get(&name(0))
-            .is_some_and(|s| s.panics == 1)
+        rig.fleet.status().get(&name(0)).is_some_and(|s| s.panics == 1)
     });
 }
 
@@ -199,9 +176,6 @@ fn direct_delivery_is_acknowledged_one_by_one() {
         modem.deliver("+4366", &format!("direct {nth}"));
     }
     let got: Vec<String> = (0..50).map(|_| rig.received().text).collect();
-    assert_eq!(
-        got,
-        (0..50).map(|n| format!("direct {n}")).collect::<Vec<_>>()
-    );
+    assert_eq!(got, (0..50).map(|n| format!("direct {n}")).collect::<Vec<_>>());
     until("all acknowledged", || modem.waiting() == 0);
 }

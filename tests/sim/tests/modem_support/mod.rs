@@ -5,8 +5,8 @@
 use megamind_sim::modem::Emulator;
 use megamind_sms::{
     modem::{
-        Config, Content, DriverEvent, Durable, Fleet, FleetConfig, FleetEvent, Inbound, Journal,
-        JournalError, Modem, ModemId, Outbound, OutboxConfig, Outgoing, Priority, Received, State,
+        Config, Content, DriverEvent, Durable, Fleet, FleetConfig, FleetEvent, Inbound, Journal, JournalError, Modem,
+        ModemId, Outbound, OutboxConfig, Outgoing, Priority, Received, State,
         port::{Opener, SerialOpener, TcpOpener},
     },
     pdu::Address,
@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Far beyond what anything takes: it only ends a test that would otherwise hang.
-const BOUND: Duration = Duration::from_secs(30);
+const BOUND: Duration = Duration::from_secs(120);
 
 /// A journal in memory that can be told to fail.
 #[derive(Debug, Clone, Default)]
@@ -142,8 +142,7 @@ impl Rig {
             // The test may be over.
             let _ = sender.send(event);
         };
-        let fleet =
-            Fleet::start(modems, fleet, Box::new(journal.clone()), listener).expect("threads");
+        let fleet = Fleet::start(modems, fleet, Box::new(journal.clone()), listener).expect("threads");
         Self {
             fleet,
             journal,
@@ -153,11 +152,7 @@ impl Rig {
     }
 
     /// Waits for the first event that `wanted` makes something of.
-    pub(crate) fn wait<T>(
-        &mut self,
-        what: &str,
-        mut wanted: impl FnMut(&FleetEvent) -> Option<T>,
-    ) -> T {
+    pub(crate) fn wait<T>(&mut self, what: &str, mut wanted: impl FnMut(&FleetEvent) -> Option<T>) -> T {
         let end = Instant::now() + BOUND;
         loop {
             let left = end.saturating_duration_since(Instant::now());
@@ -178,16 +173,11 @@ impl Rig {
 
     pub(crate) fn state(&mut self, state: State) {
         self.wait(&format!("{state:?}"), |event| {
-            matches!(event, FleetEvent::Modem(_, DriverEvent::State(s)) if *s == state)
-                .then_some(())
+            matches!(event, FleetEvent::Modem(_, DriverEvent::State(s)) if *s == state).then_some(())
         });
     }
 
-    pub(crate) fn driver<T>(
-        &mut self,
-        what: &str,
-        mut wanted: impl FnMut(&DriverEvent) -> Option<T>,
-    ) -> T {
+    pub(crate) fn driver<T>(&mut self, what: &str, mut wanted: impl FnMut(&DriverEvent) -> Option<T>) -> T {
         self.wait(what, |event| match event {
             FleetEvent::Modem(_, event) => wanted(event),
             _ => None,
