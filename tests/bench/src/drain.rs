@@ -68,27 +68,22 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         until: Until::Answered(options.writes),
         pace: None,
     })?;
-    ensure!(
-        queued.failed() == 0,
-        "queueing failed: {:?}",
-        queued.statuses
-    );
+    ensure!(queued.failed() == 0, "queueing failed: {:?}", queued.statuses);
 
     let upstream = dead.open(delay)?;
     let drained = std::thread::scope(|scope| {
         let watcher = scope.spawn(|| watch(&gateway, &upstream, options.writes));
         // Before, an order that this city never saw is 503, and rightly so.
-        while !watcher.is_finished() && matches!(gateway.mode()?.as_str(), "acting" | "recovering")
-        {
+        while !watcher.is_finished() && matches!(gateway.mode()?.as_str(), "acting" | "recovering") {
             std::thread::sleep(Duration::from_millis(1));
         }
-        let mut beside = Vec::new();
+        let mut beside: Option<Outcome> = None;
         while !watcher.is_finished() {
-            beside.push(live(
-                gateway.addr,
-                options.live,
-                Duration::from_millis(500),
-            )?);
+            let more = live(gateway.addr, options.live, Duration::from_millis(500))?;
+            beside = Some(match beside {
+                Some(so_far) => so_far.and(&more),
+                None => more,
+            });
         }
         match watcher.join() {
             Ok(drained) => drained.map(|drained| (drained, beside)),
@@ -98,7 +93,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let (drained, beside) = drained?;
     gateway.wait_for_mode("forwarding", PATIENCE)?;
     let after = live(gateway.addr, options.live, Duration::from_secs(3))?;
-    Ok(report(options, &direct, drained, &beside, &after))
+    Ok(report(options, &direct, drained, beside.as_ref(), &after))
 }
 
 /// The time from the first replay to the last.
@@ -121,77 +116,51 @@ fn watch(gateway: &Gateway, upstream: &Upstream, writes: u64) -> anyhow::Result<
     }
 }
 
-fn report(
-    options: &Options,
-    direct: &Outcome,
-    drained: Duration,
-    beside: &[Outcome],
-    after: &Outcome,
-) -> Report {
+fn report(options: &Options, direct: &Outcome, drained: Duration, beside: Option<&Outcome>, after: &Outcome) -> Report {
     let rate = options.writes as f64 / drained.as_secs_f64();
     let ratio = rate / direct.rate();
-    let mut latency = after.latency.clone();
-    latency.reset();
-    for outcome in beside {
-        // Both have the same bounds, so adding cannot fail.
-        let _ = latency.add(&outcome.latency);
+    let json = json!({
+        "writes": options.writes, "upstreamMillis": options.latency_ms, "concurrency": CONCURRENCY,
+        "perSecond": rate, "seconds": drained.as_secs_f64(),
+        "generatorPerSecond": direct.rate(), "ratioToGenerator": ratio,
+        "live": {
+            "perSecond": options.live,
+            "p99MillisDuring": beside.map(|beside| beside.latency_ms(0.99)),
+            "p99MillisAfter": after.latency_ms(0.99),
+            "failedDuring": beside.map(|beside| beside.failed() + beside.broken),
+        },
+    });
+    let mut report = Report::new("drain", json);
+    let title = format!(
+        "{} writes, cloud at {} ms",
+        grouped(options.writes as f64),
+        options.latency_ms
+    );
+    let row = |name: &str, rate: f64, ratio: f64| vec![name.to_owned(), grouped(rate), format!("{ratio:.3}")];
+    let rows = [
+        row("load generator, no gateway", direct.rate(), 1.0),
+        row("drain", rate, ratio),
+    ];
+    report.table(&[&title, "a second", "ratio"], &rows);
+    let title = format!("live trackOrder, {} a second", options.live);
+    let row = |name: &str, outcome: &Outcome| {
+        let failed = outcome.failed() + outcome.broken;
+        let p99 = outcome.latency_ms(0.99);
+        vec![
+            name.to_owned(),
+            format!("{p99:.2}"),
+            outcome.answered.to_string(),
+            failed.to_string(),
+        ]
+    };
+    let rows: Vec<_> = beside
+        .map(|beside| row("beside the drain", beside))
+        .into_iter()
+        .chain([row("after it", after)])
+        .collect();
+    report.table(&[&title, "p99 ms", "requests", "failed"], &rows);
+    if beside.is_none() {
+        report.note("the drain was over before live traffic began beside it");
     }
-    let p99 =
-        |histogram: &hdrhistogram::Histogram<u64>| histogram.value_at_quantile(0.99) as f64 / 1e3;
-    let (during, quiet) = (p99(&latency), p99(&after.latency));
-    let failed: u64 = beside
-        .iter()
-        .map(|outcome| outcome.failed() + outcome.broken)
-        .sum();
-    let mut report = Report::new(
-        "drain",
-        json!({
-            "writes": options.writes, "upstreamMillis": options.latency_ms, "concurrency": CONCURRENCY,
-            "perSecond": rate, "seconds": drained.as_secs_f64(),
-            "generatorPerSecond": direct.rate(), "ratioToGenerator": ratio,
-            "live": { "perSecond": options.live, "p99MillisDuring": during, "p99MillisAfter": quiet, "failedDuring": failed },
-        }),
-    );
-    report.table(
-        &[
-            &format!(
-                "{} writes, cloud at {} ms",
-                grouped(options.writes as f64),
-                options.latency_ms
-            ),
-            "a second",
-            "ratio",
-        ],
-        &[
-            vec![
-                "load generator, no gateway".to_owned(),
-                grouped(direct.rate()),
-                "1.000".to_owned(),
-            ],
-            vec!["drain".to_owned(), grouped(rate), format!("{ratio:.3}")],
-        ],
-    );
-    report.table(
-        &[
-            &format!("live trackOrder, {} a second", options.live),
-            "p99 ms",
-            "requests",
-            "failed",
-        ],
-        &[
-            vec![
-                "beside the drain".to_owned(),
-                format!("{during:.2}"),
-                latency.len().to_string(),
-                failed.to_string(),
-            ],
-            vec![
-                "after it".to_owned(),
-                format!("{quiet:.2}"),
-                after.answered.to_string(),
-                (after.failed() + after.broken).to_string(),
-            ],
-        ],
-    );
     report
 }

@@ -67,6 +67,20 @@ impl Outcome {
         self.cpu.as_secs_f64() * 1e6 / self.answered.max(1) as f64
     }
 
+    /// Both runs taken as one.
+    pub(crate) fn and(mut self, other: &Self) -> Self {
+        self.answered += other.answered;
+        self.elapsed += other.elapsed;
+        // All histograms have the same bounds, so adding cannot fail.
+        let _ = self.latency.add(&other.latency);
+        for (status, count) in &other.statuses {
+            *self.statuses.entry(*status).or_insert(0) += count;
+        }
+        self.broken += other.broken;
+        self.cpu += other.cpu;
+        self
+    }
+
     /// Answers outside of 2xx.
     pub(crate) fn failed(&self) -> u64 {
         self.statuses
@@ -153,9 +167,7 @@ impl<'a> Run<'a> {
     /// When the next request may go at the earliest.
     fn due(&self) -> Instant {
         match self.plan.pace {
-            Some(rate) => {
-                self.began + Duration::from_secs_f64(self.sent as f64 / f64::from(rate.max(1)))
-            }
+            Some(rate) => self.began + Duration::from_secs_f64(self.sent as f64 / f64::from(rate.max(1))),
             None => self.began,
         }
     }
@@ -163,9 +175,7 @@ impl<'a> Run<'a> {
     fn nap(&self) -> Duration {
         let longest = Duration::from_millis(50);
         if self.plan.pace.is_some() && !self.idle.is_empty() {
-            self.due()
-                .saturating_duration_since(Instant::now())
-                .min(longest)
+            self.due().saturating_duration_since(Instant::now()).min(longest)
         } else {
             longest
         }
@@ -252,25 +262,19 @@ impl<'a> Run<'a> {
 }
 
 fn connect(poll: &Poll, target: SocketAddr, token: usize) -> anyhow::Result<Connection> {
-    let stream = std::net::TcpStream::connect(target)
-        .with_context(|| format!("cannot connect to {target}"))?;
+    let stream = std::net::TcpStream::connect(target).with_context(|| format!("cannot connect to {target}"))?;
     stream.set_nodelay(true)?;
     stream.set_nonblocking(true)?;
     let mut stream = mio::net::TcpStream::from_std(stream);
-    poll.registry().register(
-        &mut stream,
-        Token(token),
-        Interest::READABLE | Interest::WRITABLE,
-    )?;
+    poll.registry()
+        .register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
     Ok(Connection::new(stream))
 }
 
 /// The CPU time of this thread so far.
 fn thread_cpu() -> Duration {
     // The clock counts up from zero, so the conversion does not fail.
-    clock_gettime(ClockId::ThreadCPUTime)
-        .try_into()
-        .unwrap_or_default()
+    clock_gettime(ClockId::ThreadCPUTime).try_into().unwrap_or_default()
 }
 
 #[cfg(test)]

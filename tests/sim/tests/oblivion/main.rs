@@ -1,149 +1,16 @@
 //! The stand-in cloud as a process, over real sockets.
 
-use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::{SocketAddr, TcpStream};
+mod process;
+
+use std::io::{Read as _, Write as _};
+use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, ChildStdout, Command, Stdio};
-use std::time::Duration;
+use std::process::Command;
 
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::{Value, json};
 
-/// Long enough for a slow machine; nothing waits so long unless it is broken.
-const PATIENCE: Duration = Duration::from_secs(20);
-
-struct Oblivion {
-    child: Child,
-    _stdout: BufReader<ChildStdout>,
-    addr: SocketAddr,
-    control: SocketAddr,
-}
-
-impl Oblivion {
-    fn start(arguments: &[&str]) -> Self {
-        Self::start_at("127.0.0.1:0", arguments)
-    }
-
-    fn start_at(listen: &str, arguments: &[&str]) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_megamind-oblivion"))
-            .args(["--listen", listen])
-            .args(arguments)
-            .stdout(Stdio::piped())
-            .spawn()
-            .expect("the binary starts");
-        let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
-        let mut address = |prefix: &str| {
-            let mut line = String::new();
-            stdout.read_line(&mut line).expect("a line");
-            line.trim_end()
-                .strip_prefix(prefix)
-                .expect(prefix)
-                .parse()
-                .expect("an address")
-        };
-        let (addr, control) = (address("listening on "), address("control on "));
-        Self {
-            child,
-            _stdout: stdout,
-            addr,
-            control,
-        }
-    }
-
-    fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> std::io::Result<Answer> {
-        exchange(self.addr, method, path, headers, body)
-    }
-
-    fn json(&self, method: &str, path: &str, headers: &str, body: &Value) -> Answer {
-        let headers = format!("Content-Type: application/json\r\n{headers}");
-        self.call(method, path, &headers, &body.to_string())
-            .expect("an answer")
-    }
-
-    fn fault(&self, fault: &Value) {
-        let answer = exchange(self.control, "PUT", "/__fault", "", &fault.to_string())
-            .expect("the control plane");
-        assert_eq!(answer.status, 200, "{}", answer.body);
-    }
-
-    fn clear(&self) {
-        assert_eq!(
-            exchange(self.control, "DELETE", "/__fault", "", "")
-                .expect("the control plane")
-                .status,
-            200
-        );
-    }
-
-    fn log(&self) -> Vec<Value> {
-        match exchange(self.control, "GET", "/__log", "", "")
-            .expect("the control plane")
-            .value()
-        {
-            Value::Array(entries) => entries,
-            other => panic!("not a list: {other}"),
-        }
-    }
-}
-
-impl Drop for Oblivion {
-    fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
-    }
-}
-
-#[derive(Debug)]
-struct Answer {
-    status: u16,
-    head: String,
-    body: String,
-}
-
-impl Answer {
-    fn value(&self) -> Value {
-        serde_json::from_str(&self.body).expect("JSON")
-    }
-}
-
-fn exchange(
-    addr: SocketAddr,
-    method: &str,
-    path: &str,
-    headers: &str,
-    body: &str,
-) -> std::io::Result<Answer> {
-    let mut stream = TcpStream::connect(addr)?;
-    stream.set_read_timeout(Some(PATIENCE))?;
-    let length = body.len();
-    write!(
-        stream,
-        "{method} {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n{headers}\r\n{body}"
-    )?;
-    let mut bytes = Vec::new();
-    stream.read_to_end(&mut bytes)?;
-    let end = bytes
-        .windows(4)
-        .position(|window| window == b"\r\n\r\n")
-        .ok_or(std::io::ErrorKind::UnexpectedEof)?;
-    let head = String::from_utf8_lossy(&bytes[..end]).to_ascii_lowercase();
-    let status = head
-        .get(9..12)
-        .and_then(|status| status.parse().ok())
-        .ok_or(std::io::ErrorKind::InvalidData)?;
-    let promised = head
-        .split_once("content-length: ")
-        .and_then(|(_, rest)| rest.lines().next()?.parse().ok());
-    if promised.is_some_and(|length: usize| length != bytes.len() - end - 4) {
-        return Err(std::io::ErrorKind::UnexpectedEof.into());
-    }
-    let answer = Answer {
-        status,
-        head,
-        body: String::from_utf8_lossy(&bytes[end + 4..]).into_owned(),
-    };
-    Ok(answer)
-}
+use process::{Oblivion, PATIENCE, exchange};
 
 fn order() -> Value {
     json!({"merchantId": "m1", "clientRef": "r1", "pickup": {"lat": 12.9, "lng": 77.6}, "dropoff": {"lat": 12.8, "lng": 77.5}})
@@ -176,8 +43,7 @@ fn an_order_lives_from_placing_to_delivery() {
         "arrived_at_dropoff",
         "delivered",
     ] {
-        let path =
-            format!("/updatemaster/ind/deliveryInfo?orderId=OB-1&minionId=p1&status={status}");
+        let path = format!("/updatemaster/ind/deliveryInfo?orderId=OB-1&minionId=p1&status={status}");
         assert_eq!(
             cloud.call("POST", &path, "", "").expect("an answer").status,
             200,
@@ -205,28 +71,16 @@ fn an_order_lives_from_placing_to_delivery() {
         (404, &json!("order_not_found"))
     );
     assert!(unknown.head.contains("application/problem+json"));
-    let effects: Vec<_> = cloud
-        .log()
-        .iter()
-        .map(|entry| entry["effect"].clone())
-        .collect();
+    let effects: Vec<_> = cloud.log().iter().map(|entry| entry["effect"].clone()).collect();
     assert_eq!(effects.len(), 7);
-    assert_eq!(
-        effects[..3],
-        [json!("generalinfo"), json!("placed"), json!("accepted")]
-    );
+    assert_eq!(effects[..3], [json!("generalinfo"), json!("placed"), json!("accepted")]);
 }
 
 #[test]
 fn other_routes_echo_list_and_allow() {
     let cloud = Oblivion::start(&[]);
     let told = cloud
-        .call(
-            "DELETE",
-            "/echo?a=1",
-            "X-Odd: yes\r\nX-MegaMind-Replay: 3\r\n",
-            "b",
-        )
+        .call("DELETE", "/echo?a=1", "X-Odd: yes\r\nX-MegaMind-Replay: 3\r\n", "b")
         .expect("an answer")
         .value();
     assert_eq!(
@@ -240,42 +94,20 @@ fn other_routes_echo_list_and_allow() {
             .contains(&json!(["x-odd", "yes"])),
         "{told}"
     );
-    assert_eq!(
-        cloud
-            .call("GET", "/echo", "", "")
-            .expect("an answer")
-            .status,
-        200
-    );
-    let page = |method: &str, body: &str| {
-        cloud
-            .call(method, "/catalogue/menu", "", body)
-            .expect("an answer")
-    };
+    assert_eq!(cloud.call("GET", "/echo", "", "").expect("an answer").status, 200);
+    let page = |method: &str, body: &str| cloud.call(method, "/catalogue/menu", "", body).expect("an answer");
     assert_eq!(page("GET", "").value()["version"], 1);
     assert_eq!(page("POST", "{\"version\":2}").status, 200);
     assert_eq!(page("GET", "").value()["version"], 2);
-    let effects: Vec<_> = cloud
-        .log()
-        .iter()
-        .map(|entry| entry["effect"].clone())
-        .collect();
+    let effects: Vec<_> = cloud.log().iter().map(|entry| entry["effect"].clone()).collect();
     assert_eq!(effects, [json!("echoed"), json!("catalogue")]);
     assert_eq!(cloud.log()[0]["headers"], json!({"x-megamind-replay": "3"}));
     let allowed = cloud
         .call("OPTIONS", "/placeOrder", "Origin: http://app\r\n", "")
         .expect("an answer");
-    assert!(
-        allowed.status == 204
-            && allowed
-                .head
-                .contains("access-control-allow-methods: get, post")
-    );
+    assert!(allowed.status == 204 && allowed.head.contains("access-control-allow-methods: get, post"));
     assert_eq!(
-        cloud
-            .call("GET", "/nowhere", "", "")
-            .expect("an answer")
-            .value()["code"],
+        cloud.call("GET", "/nowhere", "", "").expect("an answer").value()["code"],
         "not_found"
     );
 }
@@ -293,10 +125,7 @@ fn a_key_takes_effect_once() {
     assert_eq!(cloud.json("POST", "/placeOrder", key, &other).status, 422);
     let log = cloud.log();
     assert_eq!(log.len(), 1);
-    assert_eq!(
-        (&log[0]["key"], &log[0]["replay"]),
-        (&json!("k1"), &json!("7"))
-    );
+    assert_eq!((&log[0]["key"], &log[0]["replay"]), (&json!("k1"), &json!("7")));
     let found = cloud
         .call("GET", "/findOrder?merchantId=m1&clientRef=r1", "", "")
         .expect("an answer");
@@ -332,13 +161,7 @@ fn refusing_closes_the_port_and_clearing_opens_the_same() {
     while TcpStream::connect(cloud.addr).is_err() {
         std::thread::yield_now();
     }
-    assert_eq!(
-        cloud
-            .call("GET", "/healthz", "", "")
-            .expect("an answer")
-            .status,
-        200
-    );
+    assert_eq!(cloud.call("GET", "/healthz", "", "").expect("an answer").status, 200);
 }
 
 #[test]
@@ -355,10 +178,7 @@ fn faults_answer_as_broken_clouds_do() {
         503
     );
     let broken = answer(json!({"kind": "error_body"})).expect("an answer");
-    assert_eq!(
-        (broken.status, &broken.value()["success"]),
-        (200, &json!(false))
-    );
+    assert_eq!((broken.status, &broken.value()["success"]), (200, &json!(false)));
     assert!(
         answer(json!({"kind": "html"}))
             .expect("an answer")
@@ -371,17 +191,11 @@ fn faults_answer_as_broken_clouds_do() {
     assert!(limited.status == 429 && limited.head.contains("retry-after: 2"));
     assert!(answer(json!({"kind": "reset"})).is_err());
     assert!(answer(json!({"kind": "truncate"})).is_err());
-    assert_eq!(
-        answer(json!({"kind": "flap"})).expect("an answer").status,
-        500
-    );
+    assert_eq!(answer(json!({"kind": "flap"})).expect("an answer").status, 500);
     cloud.clear();
     cloud.fault(&json!({"kind": "error_body", "health_stays_ok": true}));
     assert_eq!(
-        cloud
-            .call("GET", "/healthz", "", "")
-            .expect("an answer")
-            .value(),
+        cloud.call("GET", "/healthz", "", "").expect("an answer").value(),
         json!({"status": "ok"})
     );
     for bad in [
@@ -406,23 +220,20 @@ fn lost_replies_and_late_writes_have_their_effect_once() {
     let cloud = Oblivion::start(&[]);
     let key = "Idempotency-Key: k1\r\nContent-Type: application/json\r\n";
     cloud.fault(&json!({"kind": "lose_reply", "paths": ["/placeOrder"], "count": 1}));
-    assert!(
-        cloud
-            .call("POST", "/placeOrder", key, &order().to_string())
-            .is_err()
-    );
+    assert!(cloud.call("POST", "/placeOrder", key, &order().to_string()).is_err());
     let again = cloud.json("POST", "/placeOrder", "Idempotency-Key: k1\r\n", &order());
-    assert_eq!(
-        (again.status, &again.value()["orderId"]),
-        (201, &json!("OB-1"))
-    );
+    assert_eq!((again.status, &again.value()["orderId"]), (201, &json!("OB-1")));
 
     // The client gives up; the write comes when it wants.
     cloud.fault(&json!({"kind": "apply_late", "delay_ms": 300, "count": 1}));
     let mut stream = TcpStream::connect(cloud.addr).expect("a connection");
     let body = order().to_string();
-    write!(stream, "POST /placeOrder HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k2\r\nContent-Length: {}\r\n\r\n{body}", body.len())
-        .expect("sent");
+    write!(
+        stream,
+        "POST /placeOrder HTTP/1.1\r\nHost: x\r\nIdempotency-Key: k2\r\nContent-Length: {}\r\n\r\n{body}",
+        body.len()
+    )
+    .expect("sent");
     let until = |expect: u16| loop {
         let answer = cloud.json("POST", "/placeOrder", "Idempotency-Key: k2\r\n", &order());
         match answer.status {
@@ -478,10 +289,7 @@ fn what_was_answered_survives_kill_9() {
     cloud.json("PUT", "/catalogue/menu", "", &json!({"version": 2}));
     let (log, orders) = (
         cloud.log(),
-        cloud
-            .call("GET", "/__orders", "", "")
-            .expect("an answer")
-            .value(),
+        cloud.call("GET", "/__orders", "", "").expect("an answer").value(),
     );
     cloud.child.kill().expect("killed");
     cloud.child.wait().expect("gone");
@@ -493,17 +301,11 @@ fn what_was_answered_survives_kill_9() {
     let cloud = Oblivion::start(&data);
     assert_eq!(cloud.log(), log);
     assert_eq!(
-        cloud
-            .call("GET", "/__orders", "", "")
-            .expect("an answer")
-            .value(),
+        cloud.call("GET", "/__orders", "", "").expect("an answer").value(),
         orders
     );
     assert_eq!(
-        cloud
-            .call("GET", "/catalogue/menu", "", "")
-            .expect("an answer")
-            .value(),
+        cloud.call("GET", "/catalogue/menu", "", "").expect("an answer").value(),
         json!({"version": 2})
     );
     assert_eq!(
@@ -528,18 +330,13 @@ fn the_enveloped_dialect_speaks_its_own_names() {
         "pickup": {"latitude": 1, "longitude": 1}, "dropoff": {"latitude": 1, "longitude": 1},
     });
     let placed = cloud.json("POST", "/api/v2/orders/create", "", &body);
-    assert_eq!(
-        (placed.status, &placed.value()["success"]),
-        (200, &json!(true))
-    );
+    assert_eq!((placed.status, &placed.value()["success"]), (200, &json!(true)));
     assert_eq!(placed.value()["data"]["order_id"], "OB-1");
     let collected = json!({
         "order_id": "OB-1", "rider_id": "p", "status": "collected", "at": "2026-01-31 12:30:00",
     });
     assert_eq!(
-        cloud
-            .json("POST", "/api/v2/riders/delivery", "", &collected)
-            .status,
+        cloud.json("POST", "/api/v2/riders/delivery", "", &collected).status,
         200
     );
     let tracked = cloud
@@ -565,11 +362,7 @@ fn the_enveloped_dialect_speaks_its_own_names() {
     let packed = cloud
         .call("GET", path, "Accept-Encoding: gzip\r\n", "")
         .expect("an answer");
-    assert!(
-        packed.head.contains("content-encoding: gzip"),
-        "{}",
-        packed.head
-    );
+    assert!(packed.head.contains("content-encoding: gzip"), "{}", packed.head);
 }
 
 #[test]
