@@ -7,6 +7,7 @@ mod toy;
 
 use std::{
     fs,
+    path::Path,
     sync::{
         Arc,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -20,10 +21,14 @@ use toy::{Command, Toy, write};
 
 const SUBMITTERS: usize = 64;
 
+/// Set to a database: open it, print how long it took, end.
+const REOPEN: &str = "JOURNAL_REOPEN";
+
 fn main() {
-    let mut numbers = std::env::args()
-        .skip(1)
-        .filter_map(|word| word.parse::<u64>().ok());
+    if let Some(path) = std::env::var_os(REOPEN) {
+        return reopen(Path::new(&path));
+    }
+    let mut numbers = std::env::args().skip(1).filter_map(|word| word.parse::<u64>().ok());
     let seconds = numbers.next().unwrap_or(5);
     let queued = numbers.next().unwrap_or(0);
     let folder = tempfile::tempdir_in(".").expect("a folder beside the sources, on a real disk");
@@ -52,9 +57,17 @@ fn main() {
     writer.stop();
     println!("closed in {:.2} s", closing.elapsed().as_secs_f64());
     drop(store);
-    let size = fs::metadata(&path).map_or(0, |file| file.len());
+    // A process of its own, whose memory holds nothing but the open city.
+    std::process::Command::new(std::env::current_exe().expect("this program"))
+        .env(REOPEN, &path)
+        .status()
+        .expect("runs");
+}
+
+fn reopen(path: &Path) {
+    let size = fs::metadata(path).map_or(0, |file| file.len());
     let began = Instant::now();
-    let (store, _writer) = Store::open(Arc::new(Toy), Options::new(&path, "toy")).expect("opens");
+    let (store, writer) = Store::open(Arc::new(Toy), Options::new(path, "toy")).expect("opens");
     println!(
         "{} queued entries, {} MiB: open in {:.2} s, {} MiB resident at most",
         store.published().entries,
@@ -62,6 +75,7 @@ fn main() {
         began.elapsed().as_secs_f64(),
         peak_mib()
     );
+    writer.stop();
 }
 
 struct Done {

@@ -48,9 +48,7 @@ pub enum OpenError {
         what: String,
     },
     /// The file or its folder cannot be written.
-    #[error(
-        "{path}: cannot be written ({why}); check the owner and the mode of the file and its folder"
-    )]
+    #[error("{path}: cannot be written ({why}); check the owner and the mode of the file and its folder")]
     ReadOnly {
         /// The database.
         path: PathBuf,

@@ -143,9 +143,7 @@ impl Batch {
 
     /// The number of its last record.
     pub fn last(&self) -> u64 {
-        self.records
-            .last()
-            .map_or(self.expected_last, |record| record.seq)
+        self.records.last().map_or(self.expected_last, |record| record.seq)
     }
 }
 

@@ -44,8 +44,7 @@ impl Metrics {
 
 /// The upper bounds of the buckets of a [`Histogram`], in microseconds.
 const BOUNDS: [u64; 14] = [
-    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000,
-    1_000_000, 5_000_000,
+    100, 250, 500, 1_000, 2_500, 5_000, 10_000, 25_000, 50_000, 100_000, 250_000, 500_000, 1_000_000, 5_000_000,
 ];
 
 /// Durations counted in fixed buckets.
@@ -65,10 +64,7 @@ impl Histogram {
 
     /// (upper bound in seconds, observations up to it), cumulative, the last bound infinite: as Prometheus counts.
     pub fn cumulative(&self) -> Vec<(f64, u64)> {
-        let bounds = BOUNDS
-            .iter()
-            .map(|micros| *micros as f64 / 1e6)
-            .chain([f64::INFINITY]);
+        let bounds = BOUNDS.iter().map(|micros| *micros as f64 / 1e6).chain([f64::INFINITY]);
         let mut total = 0;
         bounds
             .zip(&self.buckets)

@@ -31,22 +31,14 @@ pub(crate) fn open<D: Domain>(
         domain: &*domain,
         city: D::City::default(),
         queue: Queue::default(),
-        keys: Keys::new(
-            options.max_keys,
-            options.keep_keys_for,
-            options.natural_window,
-        ),
+        keys: Keys::new(options.max_keys, options.keep_keys_for, options.natural_window),
     };
     let opening = journal
         .load(&mut loading)
         .map_err(|error| explain(&options.path, error))?;
-    let Loading {
-        city, queue, keys, ..
-    } = loading;
+    let Loading { city, queue, keys, .. } = loading;
 
-    let seed = options
-        .seed
-        .unwrap_or_else(|| RandomState::new().hash_one(0));
+    let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
     let base = Base {
         city,
         fences: queue.fences(),
@@ -85,11 +77,7 @@ pub(crate) fn open<D: Domain>(
 }
 
 /// What readers see of a city and its queue.
-pub(crate) fn published<D: Domain>(
-    base: &Base<D>,
-    durable_seq: u64,
-    queue: &Queue,
-) -> Published<D> {
+pub(crate) fn published<D: Domain>(base: &Base<D>, durable_seq: u64, queue: &Queue) -> Published<D> {
     Published {
         city: base.city.clone(),
         fences: base.fences.clone(),
@@ -110,9 +98,7 @@ struct Loading<'a, D: Domain> {
 
 impl<D: Domain> Visit for Loading<'_, D> {
     fn row(&mut self, key: EntityKey, seq: u64, value: &[u8]) -> Result<(), LoadError> {
-        let decoded = catch_unwind(AssertUnwindSafe(|| {
-            self.domain.decode(&mut self.city, key, value)
-        }));
+        let decoded = catch_unwind(AssertUnwindSafe(|| self.domain.decode(&mut self.city, key, value)));
         match decoded {
             Ok(Ok(())) => Ok(()),
             Ok(Err(why)) => Err(LoadError::Corrupt(format!(
@@ -124,15 +110,13 @@ impl<D: Domain> Visit for Loading<'_, D> {
     }
 
     fn queued(&mut self, seq: u64, row: &[u8]) -> Result<(), LoadError> {
-        let entry = queue::unpack(row)
-            .ok_or_else(|| LoadError::Corrupt(format!("entry {seq} of the queue")))?;
+        let entry = queue::unpack(row).ok_or_else(|| LoadError::Corrupt(format!("entry {seq} of the queue")))?;
         self.queue.load(seq, entry);
         Ok(())
     }
 
     fn keys(&mut self, at: Time, packed: &[u8]) -> Result<(), LoadError> {
-        let rows =
-            keys::unpack(packed).ok_or_else(|| LoadError::Corrupt("the keys of a batch".into()))?;
+        let rows = keys::unpack(packed).ok_or_else(|| LoadError::Corrupt("the keys of a batch".into()))?;
         for key in rows {
             self.keys.insert(&key, at);
         }

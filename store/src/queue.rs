@@ -307,9 +307,7 @@ impl Queue {
         };
         list.sort_by_key(|(seq, _)| **seq);
         list.truncate(limit);
-        list.into_iter()
-            .map(|(seq, entry)| entry.summary(*seq))
-            .collect()
+        list.into_iter().map(|(seq, entry)| entry.summary(*seq)).collect()
     }
 
     /// Fences of the whole queue, at open.

@@ -1,7 +1,10 @@
 //! What a record says about itself: its head, JSON with a kind and a version.
 //!
 //! The body of the request, the events and the body of the answer stand beside the head, unchanged. A kind whose
-//! meaning changes gets a new version; the old one stays readable for ever (`tests/golden.rs`).
+//! meaning changes gets a new version; the old one stays readable for ever (`record/golden.txt`).
+
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -69,10 +72,7 @@ pub(crate) enum Head<'a> {
     },
     /// The gateway's mode changed.
     #[serde(rename = "mode/1")]
-    Mode {
-        mode: Cow<'a, str>,
-        why: Cow<'a, str>,
-    },
+    Mode { mode: Cow<'a, str>, why: Cow<'a, str> },
     /// The journal takes writes again.
     #[serde(rename = "recovered/1")]
     Recovered { since: i64, why: Cow<'a, str> },

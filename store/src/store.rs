@@ -14,8 +14,8 @@ use megamind_domain::{Domain, Exchange};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    Aliases, Entry, EntryState, EntrySummary, Health, Metrics, OpenError, Options, Outcome,
-    Published, ReadError, Settle, Span, SubmitError, Work, Write, WriterHandle,
+    Aliases, Entry, EntryState, EntrySummary, Health, Metrics, OpenError, Options, Outcome, Published, ReadError,
+    Settle, Span, SubmitError, Work, Write, WriterHandle,
     entry::SendState,
     journal::{Journal, Reader, Record, Sqlite},
     open,
@@ -159,8 +159,7 @@ impl<D: Domain> Inbox<D> {
     }
 
     fn over_half_full(&self) -> bool {
-        self.room.available_permits() * 2 < self.capacity
-            || self.bytes.available_permits() * 2 < self.byte_capacity
+        self.room.available_permits() * 2 < self.capacity || self.bytes.available_permits() * 2 < self.byte_capacity
     }
 
     pub(crate) fn depth(&self) -> u64 {
@@ -194,9 +193,7 @@ impl<D: Domain> Store<D> {
     pub async fn submit(&self, write: Write<D>) -> Result<Outcome, SubmitError> {
         let inbox = &self.0.inbox;
         let cost = inbox.cost(write.request.body.len());
-        inbox
-            .reserve_within(cost, self.0.options.queue_timeout)
-            .await?;
+        inbox.reserve_within(cost, self.0.options.queue_timeout).await?;
         let (reply, answer) = oneshot::channel();
         inbox.send(Message::Write {
             write: Box::new(write),
@@ -258,9 +255,7 @@ impl<D: Domain> Store<D> {
             _ => 0,
         };
         let cost = inbox.cost(size);
-        inbox
-            .reserve_within(cost, self.0.options.queue_timeout)
-            .await?;
+        inbox.reserve_within(cost, self.0.options.queue_timeout).await?;
         let (reply, done) = oneshot::channel();
         inbox.send(Message::Settle {
             settle: Box::new(settle),
@@ -274,9 +269,7 @@ impl<D: Domain> Store<D> {
     pub async fn set_mode(&self, mode: &str, why: &str) -> Result<(), SubmitError> {
         let inbox = &self.0.inbox;
         let cost = inbox.cost(0);
-        inbox
-            .reserve_within(cost, self.0.options.queue_timeout)
-            .await?;
+        inbox.reserve_within(cost, self.0.options.queue_timeout).await?;
         let (reply, done) = oneshot::channel();
         inbox.send(Message::Mode {
             mode: mode.into(),
@@ -335,16 +328,12 @@ impl<D: Domain> Store<D> {
             body: record.body.clone(),
             key: Some(key.into()),
             created: text(replay.created),
-            state: queued
-                .as_ref()
-                .map_or(SendState::NeverSent, Queued::send_state),
+            state: queued.as_ref().map_or(SendState::NeverSent, Queued::send_state),
             attempts: queued.as_ref().map_or(0, |queued| queued.attempts),
             own: replay.own,
             unknown: queued.as_ref().is_some_and(|queued| queued.unknown),
             place: queued.as_ref().map_or(EntryState::Done, Queued::place),
-            parked: queued
-                .and_then(|queued| queued.parked)
-                .map(|parked| *parked),
+            parked: queued.and_then(|queued| queued.parked).map(|parked| *parked),
         }
     }
 

@@ -69,10 +69,7 @@ mod tests {
         let mut ticks = Ticks::new();
         assert!(ticks.allow_read(&about(1), 5));
         ticks.written(&about(1), 7);
-        assert!(
-            !ticks.allow_read(&about(1), 5),
-            "the write ended after the read began"
-        );
+        assert!(!ticks.allow_read(&about(1), 5), "the write ended after the read began");
         assert!(!ticks.allow_read(&about(1), 7));
         assert!(ticks.allow_read(&about(1), 8));
         assert!(ticks.allow_read(&about(2), 5), "another entity");

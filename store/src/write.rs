@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use megamind_domain::{
-    Domain, Endpoint, Exchange, Parsed, Rejection, Request, Response, Stance, Time,
-};
+use megamind_domain::{Domain, Endpoint, Exchange, Parsed, Rejection, Request, Response, Stance, Time};
 
 /// A write to be decided here.
 pub struct Write<D: Domain> {

@@ -165,10 +165,7 @@ impl Routes {
                 .filter(|route| route.access == Access::Read)
                 .map(|route| route.endpoint)
                 .collect(),
-            paths: routes
-                .into_iter()
-                .map(|route| (route.path, route.endpoint))
-                .collect(),
+            paths: routes.into_iter().map(|route| (route.path, route.endpoint)).collect(),
         }
     }
 
@@ -285,12 +282,10 @@ impl<D: Domain> Writer<D> {
         if self.failing() {
             return tidy.min(PROBE_EVERY.saturating_sub(self.last_attempt.elapsed()));
         }
-        let flush = self.pending.since.map(|since| {
-            self.shared
-                .options
-                .shadow_flush
-                .saturating_sub(since.elapsed())
-        });
+        let flush = self
+            .pending
+            .since
+            .map(|since| self.shared.options.shadow_flush.saturating_sub(since.elapsed()));
         tidy.min(flush.unwrap_or(TIDY_EVERY))
     }
 
@@ -305,11 +300,7 @@ impl<D: Domain> Writer<D> {
             return;
         }
         let flush = self.shared.options.shadow_flush;
-        if self
-            .pending
-            .since
-            .is_some_and(|since| stop || since.elapsed() >= flush)
-        {
+        if self.pending.since.is_some_and(|since| stop || since.elapsed() >= flush) {
             self.flush();
         }
         if self.last_tidy.elapsed() >= TIDY_EVERY {
@@ -356,11 +347,7 @@ impl<D: Domain> Writer<D> {
     }
 
     /// Decides all messages but those that panicked before. The index of one that panics.
-    fn decide(
-        &mut self,
-        batch: &[Message<D>],
-        panicked: &[usize],
-    ) -> (Draft<D>, Result<Vec<Verdict>, usize>) {
+    fn decide(&mut self, batch: &[Message<D>], panicked: &[usize]) -> (Draft<D>, Result<Vec<Verdict>, usize>) {
         let mut trial = Trial::new(self);
         let mut verdicts = Vec::with_capacity(batch.len());
         for (index, message) in batch.iter().enumerate() {
@@ -401,18 +388,13 @@ pub struct WriterHandle {
 }
 
 impl WriterHandle {
-    pub(crate) fn spawn<D: Domain>(
-        mut writer: Writer<D>,
-        sender: mpsc::Sender<Message<D>>,
-    ) -> io::Result<Self> {
-        let thread = thread::Builder::new()
-            .name("journal".into())
-            .spawn(move || {
-                let ended = Ended(Arc::clone(&writer.shared));
-                writer.work_until_stopped();
-                drop(writer);
-                drop(ended);
-            })?;
+    pub(crate) fn spawn<D: Domain>(mut writer: Writer<D>, sender: mpsc::Sender<Message<D>>) -> io::Result<Self> {
+        let thread = thread::Builder::new().name("journal".into()).spawn(move || {
+            let ended = Ended(Arc::clone(&writer.shared));
+            writer.work_until_stopped();
+            drop(writer);
+            drop(ended);
+        })?;
         Ok(Self {
             stop: Some(Box::new(move || {
                 // An error means that it has ended already.
@@ -424,9 +406,7 @@ impl WriterHandle {
 
     /// Whether the writer works. Once it does not, nothing is decided any more.
     pub fn is_running(&self) -> bool {
-        self.thread
-            .as_ref()
-            .is_some_and(|thread| !thread.is_finished())
+        self.thread.as_ref().is_some_and(|thread| !thread.is_finished())
     }
 
     /// Commits what was submitted before, closes the journal and gives the lock back. Blocks.

@@ -5,8 +5,7 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use megamind_domain::{EntityKey, Time};
 use megamind_store::journal::{
-    Alias, AppendError, Batch, Fault, Faults, Faulty, Journal, LoadError, Memory, Opening, Record,
-    Row, Sqlite, Visit,
+    Alias, AppendError, Batch, Fault, Faults, Faulty, Journal, LoadError, Memory, Opening, Record, Row, Sqlite, Visit,
 };
 use tempfile::TempDir;
 
@@ -160,10 +159,7 @@ fn an_empty_journal_is_empty<K: Kind>() {
     let (_kind, mut journal) = K::start();
     let (state, opening) = load(&mut journal);
     assert_eq!(state, State::default());
-    assert_eq!(
-        (opening.tail.seq, opening.newest_id, opening.mode),
-        (0, 0, None)
-    );
+    assert_eq!((opening.tail.seq, opening.newest_id, opening.mode), (0, 0, None));
     assert_eq!(journal.read(1, usize::MAX).expect("reads"), []);
     assert_eq!(journal.trim(Time(i64::MAX), 10).expect("trims"), 0);
 }
@@ -182,15 +178,9 @@ fn what_was_appended_is_read_back<K: Kind>() {
     assert_eq!(journal.read(1, usize::MAX).expect("reads"), all);
     let (state, opening) = load(&mut journal);
     assert_eq!((opening.tail.seq, opening.tail.batch), (4, second.id()));
-    assert_eq!(
-        (opening.last_at, opening.newest_id),
-        (Time(1004), second.newest_id)
-    );
+    assert_eq!((opening.last_at, opening.newest_id), (Time(1004), second.newest_id));
     assert_eq!(opening.mode.as_deref(), Some("acting"));
-    assert_eq!(
-        state.keys,
-        [(Time(1003), vec![7; 33]), (Time(1004), vec![7; 33])]
-    );
+    assert_eq!(state.keys, [(Time(1003), vec![7; 33]), (Time(1004), vec![7; 33])]);
 }
 
 fn only_the_expected_place_is_written<K: Kind>() {
@@ -222,10 +212,7 @@ fn an_older_owner_is_fenced<K: Kind>() {
         epoch: before,
         ..deposed
     };
-    assert!(matches!(
-        journal.append(&deposed),
-        Err(AppendError::Fenced(_))
-    ));
+    assert!(matches!(journal.append(&deposed), Err(AppendError::Fenced(_))));
     let next = batch(&journal, 1, 1);
     append(&mut journal, &next);
 }
@@ -241,11 +228,7 @@ fn row(key: u64, seq: u64, value: Option<&str>) -> Row {
 fn the_newest_rows_are_loaded<K: Kind>() {
     let (kind, mut journal) = K::start();
     let first = Batch {
-        rows: vec![
-            row(5, 1, Some("five")),
-            row(2, 1, Some("two")),
-            row(9, 1, Some("nine")),
-        ],
+        rows: vec![row(5, 1, Some("five")), row(2, 1, Some("two")), row(9, 1, Some("nine"))],
         queue: vec![(1, Some(b"one".to_vec())), (2, Some(b"two".to_vec()))],
         ..batch(&journal, 0, 2)
     };
@@ -258,10 +241,7 @@ fn the_newest_rows_are_loaded<K: Kind>() {
     append(&mut journal, &second);
     let mut journal = kind.restart(journal);
     let (state, _) = load(&mut journal);
-    assert_eq!(
-        state.rows,
-        [(2, 1, b"two".to_vec()), (5, 3, b"FIVE".to_vec())]
-    );
+    assert_eq!(state.rows, [(2, 1, b"two".to_vec()), (5, 3, b"FIVE".to_vec())]);
     assert_eq!(state.queue, [(2, b"TWO".to_vec())]);
     let archived = |key| journal.reader().archived(EntityKey(key)).expect("reads");
     assert_eq!((archived(9), archived(5)), (Some(b"nine".to_vec()), None));
@@ -280,10 +260,7 @@ fn reads_are_bounded_and_make_progress<K: Kind>() {
 fn trimming_keeps_what_is_needed<K: Kind>() {
     let (kind, mut journal) = K::start();
     for (last, queued) in [(0, None), (2, Some(3)), (4, None), (6, None)] {
-        let queue = queued
-            .map(|seq| (seq, Some(b"entry".to_vec())))
-            .into_iter()
-            .collect();
+        let queue = queued.map(|seq| (seq, Some(b"entry".to_vec()))).into_iter().collect();
         let two = Batch {
             queue,
             ..batch(&journal, last, 2)
@@ -331,18 +308,9 @@ fn a_reader_finds_single_things<K: Kind>() {
         ..batch(&journal, 0, 2)
     };
     append(&mut journal, &first);
-    assert_eq!(
-        reader.record(2).expect("reads").as_ref(),
-        Some(&first.records[1])
-    );
-    assert_eq!(
-        reader.upstream_of("blr-2").expect("reads").as_deref(),
-        Some("OB-2")
-    );
-    assert_eq!(
-        reader.local_of("OB-1").expect("reads").as_deref(),
-        Some("blr-1")
-    );
+    assert_eq!(reader.record(2).expect("reads").as_ref(), Some(&first.records[1]));
+    assert_eq!(reader.upstream_of("blr-2").expect("reads").as_deref(), Some("OB-2"));
+    assert_eq!(reader.local_of("OB-1").expect("reads").as_deref(), Some("blr-1"));
     assert_eq!(reader.upstream_of("OB-1").expect("reads"), None);
 }
 
@@ -387,14 +355,7 @@ fn an_ambiguous_append_is_told_by_the_tail() {
         let last = journal.tail().expect("reads").seq;
         let next = batch(&journal, last, 1);
         faults.push(fault);
-        assert!(matches!(
-            journal.append(&next),
-            Err(AppendError::Ambiguous(_))
-        ));
-        assert_eq!(
-            journal.tail().expect("reads").batch == next.id(),
-            written,
-            "{fault:?}"
-        );
+        assert!(matches!(journal.append(&next), Err(AppendError::Ambiguous(_))));
+        assert_eq!(journal.tail().expect("reads").batch == next.id(), written, "{fault:?}");
     }
 }

@@ -29,8 +29,7 @@ impl City {
     /// A new owner: the store's own journal is fenced from then on.
     fn restarted(&self) -> Store<Toy> {
         let journal = Box::new(self.disk.reopen());
-        let (store, writer) = Store::open_on(Arc::new(Toy), options("unused".as_ref()), journal)
-            .expect("opens again");
+        let (store, writer) = Store::open_on(Arc::new(Toy), options("unused".as_ref()), journal).expect("opens again");
         drop(writer);
         store
     }
@@ -40,8 +39,7 @@ fn city() -> City {
     let faults = Faults::default();
     let disk = Memory::new();
     let journal = Box::new(Faulty::new(disk.reopen(), faults.clone()));
-    let (store, writer) =
-        Store::open_on(Arc::new(Toy), options("unused".as_ref()), journal).expect("opens");
+    let (store, writer) = Store::open_on(Arc::new(Toy), options("unused".as_ref()), journal).expect("opens");
     City {
         store,
         writer: Some(writer),
@@ -64,20 +62,14 @@ async fn a_full_disk_refuses_and_leaves_nothing_behind() {
     let city = city();
     let (key, _) = account(&city.store).await;
     city.faults.push(Fault::Full);
-    assert_eq!(
-        add(&city.store, key, 5).await,
-        Err(SubmitError::JournalUnavailable)
-    );
+    assert_eq!(add(&city.store, key, 5).await, Err(SubmitError::JournalUnavailable));
     let Health::Failing { why, .. } = city.store.health() else {
         panic!("not failing")
     };
     assert!(why.contains("no space"), "{why}");
     assert_eq!(balances(&city.store)[&key], 0);
     assert_eq!(city.store.published().entries, 1);
-    assert!(matches!(
-        add(&city.store, key, 7).await,
-        Ok(Outcome::Decided { .. })
-    ));
+    assert!(matches!(add(&city.store, key, 7).await, Ok(Outcome::Decided { .. })));
     assert_eq!(city.store.health(), Health::Ok, "there is room again");
     assert_eq!(balances(&city.store)[&key], 7);
     assert_eq!(balances(&city.restarted())[&key], 7);
@@ -99,10 +91,7 @@ async fn a_commit_whose_answer_was_lost_is_a_success() {
     let city = city();
     let (key, _) = account(&city.store).await;
     city.faults.push(Fault::LostAfter);
-    assert!(matches!(
-        add(&city.store, key, 5).await,
-        Ok(Outcome::Decided { .. })
-    ));
+    assert!(matches!(add(&city.store, key, 5).await, Ok(Outcome::Decided { .. })));
     assert_eq!(balances(&city.store)[&key], 5);
     assert_eq!(city.store.health(), Health::Ok);
     assert!(add(&city.store, key, 1).await.is_ok());
@@ -131,17 +120,10 @@ async fn nobody_is_answered_while_the_fate_of_a_batch_is_unknown() {
                 "{refused:?}"
             );
         }
-        let answer = timeout(LONG, waiting)
-            .await
-            .expect("resolved")
-            .expect("no panic");
+        let answer = timeout(LONG, waiting).await.expect("resolved").expect("no panic");
         assert_eq!(answer.is_ok(), outcome, "{fault:?}: {answer:?}");
         assert_eq!(balances(&city.store)[&key], balance);
-        assert_eq!(
-            balances(&city.restarted())[&key],
-            balance,
-            "as a restart finds it"
-        );
+        assert_eq!(balances(&city.restarted())[&key], balance, "as a restart finds it");
     }
 }
 
@@ -176,9 +158,7 @@ async fn observations_outlive_a_failed_commit() {
             tokio::time::sleep(Duration::from_millis(5)).await;
         }
     };
-    timeout(LONG, published)
-        .await
-        .expect("a later one is published too");
+    timeout(LONG, published).await.expect("a later one is published too");
     healthy(&city.store).await;
     assert_eq!(balances(&city.restarted())[&key], 4);
 }
@@ -188,10 +168,7 @@ async fn a_deposed_owner_stops() {
     let mut city = city();
     let (key, _) = account(&city.store).await;
     city.faults.push(Fault::Fenced);
-    assert_eq!(
-        add(&city.store, key, 5).await,
-        Err(SubmitError::JournalUnavailable)
-    );
+    assert_eq!(add(&city.store, key, 5).await, Err(SubmitError::JournalUnavailable));
     assert_eq!(add(&city.store, key, 5).await, Err(SubmitError::Closed));
     assert_ne!(city.store.health(), Health::Ok);
     city.writer.take().expect("runs").stop();
@@ -204,12 +181,7 @@ async fn what_is_acknowledged_is_there_whatever_fails() {
     let (key, _) = account(&city.store).await;
     let mut acknowledged = 0;
     for round in 0..60 {
-        let faults = [
-            Fault::Full,
-            Fault::LostAfter,
-            Fault::LostBefore,
-            Fault::None,
-        ];
+        let faults = [Fault::Full, Fault::LostAfter, Fault::LostBefore, Fault::None];
         city.faults.push(faults[round % faults.len()]);
         let all = tokio::join!(
             add(&city.store, key, 1),
@@ -218,11 +190,7 @@ async fn what_is_acknowledged_is_there_whatever_fails() {
         );
         let outcomes = [all.0, all.1, all.2];
         acknowledged += outcomes.iter().filter(|outcome| outcome.is_ok()).count() as i64;
-        assert_eq!(
-            balances(&city.store)[&key],
-            acknowledged,
-            "round {round}: {outcomes:?}"
-        );
+        assert_eq!(balances(&city.store)[&key], acknowledged, "round {round}: {outcomes:?}");
     }
     assert!(
         (45..180).contains(&acknowledged),

@@ -49,10 +49,7 @@ async fn another_gateway_has_it() {
         "{error}"
     );
     writer.stop();
-    assert!(
-        Store::open(Arc::new(Toy), options(&path)).is_ok(),
-        "given back"
-    );
+    assert!(Store::open(Arc::new(Toy), options(&path)).is_ok(), "given back");
 }
 
 #[test]
@@ -63,10 +60,7 @@ fn not_a_database() {
     fs::write(&path, &text).expect("written");
     assert!(matches!(refused(&path), OpenError::NotADatabase { .. }));
     assert_eq!(fs::read_to_string(&path).expect("read"), text);
-    assert!(matches!(
-        refused(folder.path()),
-        OpenError::NotADatabase { .. }
-    ));
+    assert!(matches!(refused(folder.path()), OpenError::NotADatabase { .. }));
 }
 
 #[test]
@@ -74,9 +68,7 @@ fn a_database_of_another_program() {
     let folder = folder();
     let path = folder.path().join("other.db");
     let other = rusqlite::Connection::open(&path).expect("opens");
-    other
-        .execute_batch("CREATE TABLE things (name TEXT)")
-        .expect("made");
+    other.execute_batch("CREATE TABLE things (name TEXT)").expect("made");
     drop(other);
     let error = refused(&path);
     assert!(matches!(error, OpenError::NotADatabase { .. }), "{error}");
@@ -87,9 +79,7 @@ async fn a_newer_one() {
     let folder = folder();
     let path = closed(&folder).await;
     let database = rusqlite::Connection::open(&path).expect("opens");
-    database
-        .pragma_update(None, "user_version", 99)
-        .expect("set");
+    database.pragma_update(None, "user_version", 99).expect("set");
     drop(database);
     let error = refused(&path);
     assert!(
@@ -129,16 +119,10 @@ async fn one_that_cannot_be_written() {
 
 /// Flips the lowest bit of the first byte of `needle` in the file.
 fn flip(path: &Path, needle: &[u8]) {
-    let mut file = fs::OpenOptions::new()
-        .read(true)
-        .write(true)
-        .open(path)
-        .expect("opens");
+    let mut file = fs::OpenOptions::new().read(true).write(true).open(path).expect("opens");
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes).expect("reads");
-    let found = bytes
-        .windows(needle.len())
-        .position(|window| window == needle);
+    let found = bytes.windows(needle.len()).position(|window| window == needle);
     let place = found.expect("what was written is in the file");
     file.seek(SeekFrom::Start(place as u64)).expect("seeks");
     file.write_all(&[bytes[place] ^ 1]).expect("writes");
@@ -190,10 +174,7 @@ async fn a_flipped_bit_in_the_last_batch_stops_the_start() {
         matches!(&error, OpenError::Corrupt { what, .. } if what.contains("record 2")),
         "{error}"
     );
-    assert!(
-        error.to_string().contains("megamind restore"),
-        "the way back: {error}"
-    );
+    assert!(error.to_string().contains("megamind restore"), "the way back: {error}");
 }
 
 #[tokio::test]
@@ -262,13 +243,7 @@ async fn a_disk_that_fills_up() {
     let disk = folder.path().join("disk");
     fs::create_dir(&disk).expect("made");
     let size = c"size=16m";
-    let mounted = rustix::mount::mount(
-        "tmpfs",
-        &disk,
-        "tmpfs",
-        rustix::mount::MountFlags::empty(),
-        size,
-    );
+    let mounted = rustix::mount::mount("tmpfs", &disk, "tmpfs", rustix::mount::MountFlags::empty(), size);
     if let Err(error) = mounted {
         eprintln!("skipped: mounting a tmpfs needs root ({error})");
         return;
@@ -315,9 +290,7 @@ async fn fill_up(disk: &Path) -> Result<(), String> {
     let (store, _writer) = open()?;
     match balances(&store)[&key] {
         found if found == acknowledged => Ok(()),
-        found => Err(format!(
-            "{acknowledged} acknowledged, {found} after a restart"
-        )),
+        found => Err(format!("{acknowledged} acknowledged, {found} after a restart")),
     }
 }
 

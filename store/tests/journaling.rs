@@ -7,10 +7,7 @@ use std::sync::{Arc, atomic::Ordering::Relaxed};
 use megamind_domain::EntityKey;
 use megamind_store::{EntryState, Outcome, Prior, SendState, Settle, Store, SubmitError};
 use tempfile::TempDir;
-use toy::{
-    BOOK, Command, READ, Toy, account, add, balances, decided, exchange, keyed, options, span,
-    write,
-};
+use toy::{BOOK, Command, READ, Toy, account, add, balances, decided, exchange, keyed, options, span, write};
 
 fn open(folder: &TempDir) -> (Store<Toy>, megamind_store::WriterHandle) {
     Store::open(Arc::new(Toy), options(&folder.path().join("toy.db"))).expect("the journal opens")
@@ -25,10 +22,7 @@ async fn a_decision_survives_a_restart_with_its_entry() {
     let folder = folder();
     let (store, writer) = open(&folder);
     let (key, seq) = account(&store).await;
-    assert!(matches!(
-        add(&store, key, 5).await,
-        Ok(Outcome::Decided { .. })
-    ));
+    assert!(matches!(add(&store, key, 5).await, Ok(Outcome::Decided { .. })));
     let before = store.published().city.clone();
     writer.stop();
     drop(store);
@@ -36,29 +30,17 @@ async fn a_decision_survives_a_restart_with_its_entry() {
     let (store, _writer) = open(&folder);
     let published = store.published();
     assert_eq!(published.city, before);
-    assert_eq!(
-        (published.entries, published.sendable, published.last_seq),
-        (2, 2, 2)
-    );
+    assert_eq!((published.entries, published.sendable, published.last_seq), (2, 2, 2));
     assert_eq!(published.fences.get(&key), Some(&2));
     let entry = store.entry(seq).expect("readable").expect("there");
     assert_eq!((&*entry.method, &*entry.path), ("POST", "/book"));
     assert_eq!(&entry.body[..], b"Open { bonus: None }");
-    assert_eq!(
-        entry.created.as_deref(),
-        Some(before.accounts[&key].id.as_str())
-    );
+    assert_eq!(entry.created.as_deref(), Some(before.accounts[&key].id.as_str()));
     assert_eq!(entry.key.as_deref(), Some("toy-1-1"), "city, epoch, seq");
-    assert_eq!(
-        (entry.state, entry.place),
-        (SendState::NeverSent, EntryState::Pending)
-    );
+    assert_eq!((entry.state, entry.place), (SendState::NeverSent, EntryState::Pending));
     let (next, _) = account(&store).await;
     let ids = |key: u64| store.published().city.accounts[&key].id.clone();
-    assert!(
-        ids(next) > ids(key),
-        "ids go on after the newest of the journal"
-    );
+    assert!(ids(next) > ids(key), "ids go on after the newest of the journal");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -92,16 +74,10 @@ async fn follow_ups_are_records_of_their_own_and_show_in_the_answer() {
         .entry(seq + 1)
         .expect("readable")
         .expect("the follow-up is queued");
-    assert_eq!(
-        (&*own.method, &own.body[..], own.own),
-        ("PUT", &b"own"[..], true)
-    );
+    assert_eq!((&*own.method, &own.body[..], own.own), ("PUT", &b"own"[..], true));
     assert_eq!(own.endpoint, BOOK);
     let refused = store.submit(write(Command::Open { bonus: Some(-1) })).await;
-    assert!(
-        matches!(refused, Ok(Outcome::Decided { .. })),
-        "{refused:?}"
-    );
+    assert!(matches!(refused, Ok(Outcome::Decided { .. })), "{refused:?}");
     assert_eq!(store.metrics().rejected_follow_ups.load(Relaxed), 1);
 }
 
@@ -120,10 +96,7 @@ async fn a_repeated_key_gets_the_first_answer_also_after_a_restart() {
             "k",
         )
     };
-    let Ok(Outcome::Decided {
-        response: first, ..
-    }) = store.submit(five()).await
-    else {
+    let Ok(Outcome::Decided { response: first, .. }) = store.submit(five()).await else {
         panic!("not decided")
     };
     assert!(add(&store, key, 1).await.is_ok());
@@ -163,8 +136,7 @@ async fn twins_in_one_batch_take_effect_once() {
     };
     let outcomes = tokio::join!(twin(), twin(), twin());
     let outcomes = [outcomes.0, outcomes.1, outcomes.2];
-    let decided =
-        |outcome: &&Result<Outcome, SubmitError>| matches!(outcome, Ok(Outcome::Decided { .. }));
+    let decided = |outcome: &&Result<Outcome, SubmitError>| matches!(outcome, Ok(Outcome::Decided { .. }));
     assert_eq!(outcomes.iter().filter(decided).count(), 1, "{outcomes:?}");
     assert_eq!(balances(&store)[&key], 5);
 }
@@ -217,18 +189,11 @@ async fn a_refusal_changes_nothing_and_is_repeated_under_its_key() {
             "k",
         )
     };
-    let Ok(Outcome::Rejected {
-        rejection,
-        response,
-    }) = store.submit(negative()).await
-    else {
+    let Ok(Outcome::Rejected { rejection, response }) = store.submit(negative()).await else {
         panic!("not rejected")
     };
     assert_eq!((rejection.code, response.status), ("negative", 409));
-    assert_eq!(
-        store.submit(negative()).await,
-        Ok(Outcome::Repeated { response })
-    );
+    assert_eq!(store.submit(negative()).await, Ok(Outcome::Repeated { response }));
     assert_eq!((balances(&store)[&key], store.published().entries), (0, 1));
 }
 
@@ -258,10 +223,7 @@ async fn what_may_have_been_applied_is_kept_although_it_is_refused_here() {
     };
     for _ in 0..2 {
         let outcome = store.submit(lost()).await;
-        assert!(
-            matches!(outcome, Ok(Outcome::Rejected { .. })),
-            "{outcome:?}"
-        );
+        assert!(matches!(outcome, Ok(Outcome::Rejected { .. })), "{outcome:?}");
     }
     let published = store.published();
     assert_eq!(published.entries, 1, "once, whatever the client repeats");
@@ -284,10 +246,7 @@ async fn a_query_needs_no_record() {
     let (store, _writer) = open(&folder);
     let (key, _) = account(&store).await;
     let look = store.submit(write(Command::Look { account: key })).await;
-    assert!(
-        matches!(look, Ok(Outcome::Decided { seq: 0, .. })),
-        "{look:?}"
-    );
+    assert!(matches!(look, Ok(Outcome::Decided { seq: 0, .. })), "{look:?}");
     assert_eq!(store.published().last_seq, 1);
 }
 
@@ -295,48 +254,14 @@ async fn a_query_needs_no_record() {
 async fn only_the_newest_of_a_slot_waits_unless_one_is_under_way() {
     let folder = folder();
     let (store, writer) = open(&folder);
-    let first = decided(
-        &store,
-        Command::At {
-            teller: 1,
-            place: 10,
-        },
-    )
-    .await;
-    let second = decided(
-        &store,
-        Command::At {
-            teller: 1,
-            place: 11,
-        },
-    )
-    .await;
-    let waiting = |store: &Store<Toy>| -> Vec<u64> {
-        store
-            .work(10, |_| false)
-            .iter()
-            .map(|work| work.seq)
-            .collect()
-    };
+    let first = decided(&store, Command::At { teller: 1, place: 10 }).await;
+    let second = decided(&store, Command::At { teller: 1, place: 11 }).await;
+    let waiting = |store: &Store<Toy>| -> Vec<u64> { store.work(10, |_| false).iter().map(|work| work.seq).collect() };
     assert_eq!(waiting(&store), [second]);
     assert!(store.published().fences.is_empty());
-    store
-        .settle(Settle::Sent { seq: second })
-        .await
-        .expect("sent");
-    let third = decided(
-        &store,
-        Command::At {
-            teller: 1,
-            place: 12,
-        },
-    )
-    .await;
-    assert_eq!(
-        waiting(&store),
-        [second, third],
-        "one under way is never superseded"
-    );
+    store.settle(Settle::Sent { seq: second }).await.expect("sent");
+    let third = decided(&store, Command::At { teller: 1, place: 12 }).await;
+    assert_eq!(waiting(&store), [second, third], "one under way is never superseded");
     assert_eq!(
         store.settle(Settle::Sent { seq: first }).await,
         Err(SubmitError::NotQueued)
@@ -344,14 +269,7 @@ async fn only_the_newest_of_a_slot_waits_unless_one_is_under_way() {
     writer.stop();
     let (store, _writer) = open(&folder);
     assert_eq!(waiting(&store), [second, third]);
-    let newer = exchange(
-        BOOK,
-        Some(Command::At {
-            teller: 1,
-            place: 13,
-        }),
-        "",
-    );
+    let newer = exchange(BOOK, Some(Command::At { teller: 1, place: 13 }), "");
     store.observe_write(newer, span(&store)).await;
     assert!(store.set_mode("acting", "a commit").await.is_ok());
     assert_eq!(waiting(&store), [second], "a newer one was forwarded");
@@ -369,11 +287,7 @@ async fn an_acknowledgement_drops_the_fence_and_brings_the_id_in_one_commit() {
     let entry = store.entry(seq).expect("readable").expect("there");
     assert!(matches!(entry.state, SendState::PossiblyApplied { .. }));
     assert_eq!(entry.attempts, 1);
-    let answer = exchange(
-        BOOK,
-        Some(Command::Open { bonus: None }),
-        "id=UP-1&balance=9",
-    );
+    let answer = exchange(BOOK, Some(Command::Open { bonus: None }), "id=UP-1&balance=9");
     store
         .settle(Settle::Acknowledged {
             seq,
@@ -386,10 +300,7 @@ async fn an_acknowledgement_drops_the_fence_and_brings_the_id_in_one_commit() {
         let published = store.published();
         assert_eq!((published.entries, published.fences.len()), (0, 0));
         let account = &published.city.accounts[&key];
-        assert_eq!(
-            (account.balance, account.upstream.as_deref()),
-            (9, Some("UP-1"))
-        );
+        assert_eq!((account.balance, account.upstream.as_deref()), (9, Some("UP-1")));
         assert_eq!(store.aliases().upstream_of(&local).as_deref(), Some("UP-1"));
         assert_eq!(store.aliases().local_of("UP-1").as_deref(), Some(&*local));
         assert_eq!(store.entries(EntryState::Done, 0, 10).len(), 1);
@@ -416,15 +327,9 @@ async fn parked_entries_come_back_with_a_new_key_and_can_be_discarded() {
     writer.stop();
     let (store, _writer) = open(&folder);
     let published = Arc::clone(&store.published());
-    assert_eq!(
-        (published.parked, published.sendable, published.entries),
-        (1, 0, 2)
-    );
+    assert_eq!((published.parked, published.sendable, published.entries), (1, 0, 2));
     assert_eq!(store.entries(EntryState::Parked, 0, 10)[0].seq, seq);
-    store
-        .settle(Settle::Retry { seq })
-        .await
-        .expect("taken back");
+    store.settle(Settle::Retry { seq }).await.expect("taken back");
     let entry = store.entry(seq).expect("readable").expect("there");
     assert_eq!(
         entry.key.as_deref(),
@@ -433,10 +338,7 @@ async fn parked_entries_come_back_with_a_new_key_and_can_be_discarded() {
     );
     store.settle(Settle::Sent { seq }).await.expect("sent");
     store.settle(park(None)).await.expect("parked");
-    store
-        .settle(Settle::Retry { seq })
-        .await
-        .expect("taken back");
+    store.settle(Settle::Retry { seq }).await.expect("taken back");
     let entry = store.entry(seq).expect("readable").expect("there");
     assert_eq!(
         entry.key.as_deref(),
@@ -487,11 +389,7 @@ async fn observations_are_published_at_once_and_durable_soon() {
     };
     assert!(store.observe_read(answer("1", READ), overlapped));
     store.barrier().await;
-    assert_eq!(
-        balances(&store)[&key],
-        7,
-        "the read began before the write ended"
-    );
+    assert_eq!(balances(&store)[&key], 7, "the read began before the write ended");
     assert!(store.observe_read(answer("8", READ), span(&store)));
     store.barrier().await;
     assert_eq!(balances(&store)[&key], 8);
@@ -518,10 +416,7 @@ async fn a_panic_harms_nobody_else() {
     for fine in [first, second, third] {
         assert!(matches!(fine, Ok(Outcome::Decided { .. })), "{fine:?}");
     }
-    assert_eq!(
-        [boom, crack, spoil],
-        [(); 3].map(|()| Err(SubmitError::Panicked))
-    );
+    assert_eq!([boom, crack, spoil], [(); 3].map(|()| Err(SubmitError::Panicked)));
     assert_eq!(balances(&store)[&key], 7);
     assert_eq!(
         store.published().city.next,
@@ -536,10 +431,7 @@ async fn the_mode_is_journaled() {
     let folder = folder();
     let (store, writer) = open(&folder);
     assert_eq!(store.last_mode(), None);
-    store
-        .set_mode("acting", "the cloud is gone")
-        .await
-        .expect("journaled");
+    store.set_mode("acting", "the cloud is gone").await.expect("journaled");
     assert_eq!(store.last_mode().as_deref(), Some("acting"));
     writer.stop();
     assert_eq!(open(&folder).0.last_mode().as_deref(), Some("acting"));
@@ -552,10 +444,7 @@ async fn what_left_the_city_is_archived() {
     let (key, _) = account(&store).await;
     decided(&store, Command::Close { account: key }).await;
     assert!(balances(&store).is_empty());
-    let row = store
-        .archived(EntityKey(key))
-        .expect("readable")
-        .expect("archived");
+    let row = store.archived(EntityKey(key)).expect("readable").expect("archived");
     assert!(String::from_utf8_lossy(&row).contains("toy-"));
     writer.stop();
     assert!(balances(&open(&folder).0).is_empty());

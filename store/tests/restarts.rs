@@ -79,17 +79,9 @@ fn see(store: &Store<Toy>) -> Seen {
     let published = store.published();
     Seen {
         city: published.city.clone(),
-        fences: published
-            .fences
-            .iter()
-            .map(|(key, count)| (*key, *count))
-            .collect(),
+        fences: published.fences.iter().map(|(key, count)| (*key, *count)).collect(),
         counts: (published.entries, published.sendable, published.parked),
-        offered: store
-            .work(1000, |_| false)
-            .iter()
-            .map(|work| work.seq)
-            .collect(),
+        offered: store.work(1000, |_| false).iter().map(|work| work.seq).collect(),
         last_seq: published.last_seq,
     }
 }
@@ -123,10 +115,7 @@ impl Run {
     async fn apply(&mut self, step: Step) -> Result<(), TestCaseError> {
         let store = self.store();
         let entry = |nth: usize| {
-            let all = [
-                megamind_store::EntryState::Pending,
-                megamind_store::EntryState::Parked,
-            ];
+            let all = [megamind_store::EntryState::Pending, megamind_store::EntryState::Parked];
             let mut all: Vec<u64> = all
                 .iter()
                 .flat_map(|state| store.entries(*state, 0, 100))

@@ -7,9 +7,7 @@ use std::{
 
 use megamind_domain::Time;
 
-use super::{
-    AppendError, Batch, Journal, JournalError, LoadError, Opening, Reader, Record, Tail, Visit,
-};
+use super::{AppendError, Batch, Journal, JournalError, LoadError, Opening, Reader, Record, Tail, Visit};
 use crate::error::ReadError;
 
 /// How an append fails.

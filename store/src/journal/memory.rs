@@ -8,8 +8,7 @@ use std::{
 use megamind_domain::{EntityKey, Time};
 
 use super::{
-    Alias, AppendError, Batch, BatchId, Journal, JournalError, LoadError, Opening, Reader, Record,
-    Tail, Visit,
+    Alias, AppendError, Batch, BatchId, Journal, JournalError, LoadError, Opening, Reader, Record, Tail, Visit,
 };
 use crate::error::ReadError;
 
@@ -153,9 +152,7 @@ impl Journal for Memory {
             .batches
             .iter()
             .filter(|(last, kept)| {
-                kept.at < before
-                    && **last < newest
-                    && disk.queue.range(kept.first..=**last).next().is_none()
+                kept.at < before && **last < newest && disk.queue.range(kept.first..=**last).next().is_none()
             })
             .map(|(last, kept)| (kept.first, *last))
             .collect();
@@ -198,10 +195,7 @@ impl Journal for Memory {
 
     fn bytes(&self) -> u64 {
         let disk = lock(&self.disk);
-        disk.records
-            .values()
-            .map(|record| record.size() as u64)
-            .sum()
+        disk.records.values().map(|record| record.size() as u64).sum()
     }
 }
 

@@ -33,10 +33,7 @@ impl Owner {
                     .read_to_string(&mut text)
                     .ok()
                     .and_then(|_| text.trim().parse().ok());
-                return Err(OpenError::Locked {
-                    path: path.into(),
-                    by,
-                });
+                return Err(OpenError::Locked { path: path.into(), by });
             }
             Err(TryLockError::Error(source)) => {
                 return Err(OpenError::Io { path: name, source });

@@ -16,7 +16,8 @@ const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
 /// The newest schema.
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
 
-/// Bytes of a page of a new file. Measured: 4096 is as fast, and keeps overflow pages off records twice as rarely.
+/// Bytes of a page of a new file. Between 4096 and 16384 no difference in speed could be measured; a record of the
+/// usual size does not overflow this one.
 const PAGE_SIZE: u32 = 8192;
 
 /// Opens the database at `path` for the writer, makes it if there is none, and brings it up to date.
@@ -82,9 +83,8 @@ const CHECKPOINT_PAGES: u32 = (32 << 20) / PAGE_SIZE;
 
 fn prepare(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
     let failed = |error| explain(path, error);
-    let pragma = |connection: &Connection, name: &str| {
-        connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0))
-    };
+    let pragma =
+        |connection: &Connection, name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(failed)?;
@@ -131,15 +131,11 @@ pub(crate) fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
             path,
             what: error.to_string(),
         },
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
-            OpenError::ReadOnly {
-                path,
-                why: error.to_string(),
-            }
-        }
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            OpenError::Locked { path, by: None }
-        }
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => OpenError::ReadOnly {
+            path,
+            why: error.to_string(),
+        },
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path, by: None },
         _ => OpenError::Journal {
             path,
             source: error.into(),

@@ -13,8 +13,8 @@ use megamind_domain::{EntityKey, Time};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row as SqlRow, Transaction};
 
 use super::{
-    AppendError, Batch, BatchId, Journal, JournalError, LoadError, Opening, Reader, Record, Tail,
-    Visit, owner::Owner, schema,
+    AppendError, Batch, BatchId, Journal, JournalError, LoadError, Opening, Reader, Record, Tail, Visit, owner::Owner,
+    schema,
 };
 use crate::{
     checksum,
@@ -74,8 +74,7 @@ impl Sqlite {
     fn replace(&mut self) -> Result<(), JournalError> {
         self.connection = None;
         let connection = schema::connect(&self.path)?;
-        let busy: i64 =
-            connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
+        let busy: i64 = connection.query_row("PRAGMA wal_checkpoint(TRUNCATE)", [], |row| row.get(0))?;
         if busy != 0 {
             return Err(JournalError::LogInUse);
         }
@@ -177,16 +176,12 @@ fn tail(connection: &Connection) -> rusqlite::Result<Tail> {
 }
 
 fn append(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
-    let transaction =
-        connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
+    let transaction = connection.transaction_with_behavior(rusqlite::TransactionBehavior::Immediate)?;
     let epoch: i64 = transaction
         .prepare_cached("SELECT value FROM meta WHERE name = 'epoch'")?
         .query_row([], |row| row.get(0))?;
     if epoch as u64 != batch.epoch {
-        return Err(Failure::Fenced(format!(
-            "epoch {epoch} began after {}",
-            batch.epoch
-        )));
+        return Err(Failure::Fenced(format!("epoch {epoch} began after {}", batch.epoch)));
     }
     let last = tail(&transaction)?.seq;
     if last != batch.expected_last {
@@ -204,13 +199,8 @@ fn append(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
     Ok(())
 }
 
-fn write_records(
-    transaction: &Transaction<'_>,
-    batch: &Batch,
-    sums: &[i64],
-) -> rusqlite::Result<()> {
-    let mut insert =
-        transaction.prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
+fn write_records(transaction: &Transaction<'_>, batch: &Batch, sums: &[i64]) -> rusqlite::Result<()> {
+    let mut insert = transaction.prepare_cached("INSERT INTO record VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7, ?8)")?;
     for (record, sum) in batch.records.iter().zip(sums) {
         insert.execute((
             record.seq as i64,
@@ -227,8 +217,7 @@ fn write_records(
 }
 
 fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
-    let mut upsert =
-        transaction.prepare_cached("INSERT OR REPLACE INTO entity VALUES (?1, ?2, ?3, ?4)")?;
+    let mut upsert = transaction.prepare_cached("INSERT OR REPLACE INTO entity VALUES (?1, ?2, ?3, ?4)")?;
     for row in &batch.rows {
         let key = row.key.0 as i64;
         if let Some(value) = &row.value {
@@ -236,9 +225,7 @@ fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<
             upsert.execute((key, row.seq as i64, value, sum))?;
         } else {
             transaction
-                .prepare_cached(
-                    "INSERT OR REPLACE INTO archive SELECT * FROM entity WHERE key = ?1",
-                )?
+                .prepare_cached("INSERT OR REPLACE INTO archive SELECT * FROM entity WHERE key = ?1")?
                 .execute([key])?;
             transaction
                 .prepare_cached("DELETE FROM entity WHERE key = ?1")?
@@ -249,8 +236,7 @@ fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<
 }
 
 fn write_queue(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
-    let mut upsert =
-        transaction.prepare_cached("INSERT OR REPLACE INTO queue VALUES (?1, ?2, ?3)")?;
+    let mut upsert = transaction.prepare_cached("INSERT OR REPLACE INTO queue VALUES (?1, ?2, ?3)")?;
     let mut delete = transaction.prepare_cached("DELETE FROM queue WHERE seq = ?1")?;
     for (seq, entry) in &batch.queue {
         match entry {
@@ -266,11 +252,7 @@ fn write_queue(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result
     Ok(())
 }
 
-fn write_rest(
-    transaction: &Transaction<'_>,
-    batch: &Batch,
-    BatchId(id): BatchId,
-) -> rusqlite::Result<()> {
+fn write_rest(transaction: &Transaction<'_>, batch: &Batch, BatchId(id): BatchId) -> rusqlite::Result<()> {
     for alias in &batch.aliases {
         transaction
             .prepare_cached("INSERT OR REPLACE INTO alias VALUES (?1, ?2, ?3)")?
@@ -343,9 +325,7 @@ fn verified((record, holds): (Record, bool)) -> Result<Record, ReadError> {
 
 fn read(connection: &Connection, from: u64, max_bytes: usize) -> Result<Vec<Record>, ReadError> {
     let sql = format!("SELECT {RECORD} FROM record WHERE seq >= ?1 ORDER BY seq");
-    let mut statement = connection
-        .prepare_cached(&sql)
-        .map_err(JournalError::from)?;
+    let mut statement = connection.prepare_cached(&sql).map_err(JournalError::from)?;
     let mut rows = statement.query([from as i64]).map_err(JournalError::from)?;
     let (mut records, mut size) = (Vec::new(), 0);
     while size <= max_bytes
@@ -368,9 +348,7 @@ fn trim(connection: &mut Connection, before: Time, limit: usize) -> rusqlite::Re
              AND NOT EXISTS (SELECT 1 FROM queue WHERE seq BETWEEN first AND last)
              ORDER BY last LIMIT ?2",
         )?
-        .query_map((before.0, limit as i64), |row| {
-            Ok((row.get(0)?, row.get(1)?))
-        })?
+        .query_map((before.0, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
         .collect::<rusqlite::Result<_>>()?;
     let Some((_, newest)) = batches.last() else {
         return Ok(0);

@@ -20,11 +20,7 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
     };
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     row.push(VERSION);
-    row.push(
-        flag(entry.unknown, UNKNOWN)
-            | flag(entry.slot.is_some(), SLOT)
-            | flag(sent.is_some(), SENT),
-    );
+    row.push(flag(entry.unknown, UNKNOWN) | flag(entry.slot.is_some(), SLOT) | flag(sent.is_some(), SENT));
     row.push(entry.rekeyed);
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
     row.extend_from_slice(&entry.attempts.to_le_bytes());

@@ -46,16 +46,11 @@ impl Bench {
         if let Some(after) = &change {
             raise(&mut self.fences, after.keys());
         }
-        self.queue
-            .apply(Changes::from([(seq, change)]), &self.fences);
+        self.queue.apply(Changes::from([(seq, change)]), &self.fences);
     }
 
     fn offered(&self) -> Vec<u64> {
-        self.queue
-            .work(100, |_| false)
-            .iter()
-            .map(|work| work.seq)
-            .collect()
+        self.queue.work(100, |_| false).iter().map(|work| work.seq).collect()
     }
 }
 
@@ -90,25 +85,13 @@ fn a_parked_entry_holds_back_its_order_and_not_its_pilot() {
     bench.change(3, Some(entry(&[(11, ORDER), (90, PILOT)])));
     bench.change(4, Some(entry(&[(12, ORDER), (91, PILOT)])));
     bench.change(1, Some(parked(entry(&[(10, ORDER), (90, PILOT)]))));
+    assert_eq!(bench.offered(), [3, 4], "nor does what it holds back hold back a pilot");
     assert_eq!(
-        bench.offered(),
-        [3, 4],
-        "nor does what it holds back hold back a pilot"
-    );
-    assert_eq!(
-        (
-            bench.queue.sendable(),
-            bench.queue.parked(),
-            bench.queue.len()
-        ),
+        (bench.queue.sendable(), bench.queue.parked(), bench.queue.len()),
         (2, 1, 4)
     );
     bench.change(5, Some(entry(&[(10, ORDER)])));
-    assert_eq!(
-        bench.queue.sendable(),
-        2,
-        "what comes later is held back too"
-    );
+    assert_eq!(bench.queue.sendable(), 2, "what comes later is held back too");
     bench.change(1, Some(entry(&[(10, ORDER), (90, PILOT)])));
     assert_eq!(
         bench.offered(),

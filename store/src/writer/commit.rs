@@ -120,8 +120,7 @@ impl<D: Domain> Writer<D> {
         records.append(&mut draft.records);
         let mut all_rows = self.pending.rows.clone();
         all_rows.extend(rows);
-        let pack =
-            |(seq, entry): (&u64, &Option<queue::Queued>)| (*seq, entry.as_ref().map(queue::pack));
+        let pack = |(seq, entry): (&u64, &Option<queue::Queued>)| (*seq, entry.as_ref().map(queue::pack));
         Batch {
             epoch: self.journal.epoch(),
             expected_last: self.durable_seq,
@@ -139,9 +138,7 @@ impl<D: Domain> Writer<D> {
     fn keep_pending(&mut self, append: Batch) {
         let published = self.base.last_seq;
         let records = append.records.into_iter();
-        self.pending.records = records
-            .take_while(|record| record.seq <= published)
-            .collect();
+        self.pending.records = records.take_while(|record| record.seq <= published).collect();
     }
 
     fn committed(&mut self, draft: Draft<D>, records: usize) {
@@ -195,10 +192,8 @@ impl<D: Domain> Writer<D> {
                 answer(unresolved.batch, unresolved.verdicts);
             }
             Ok(_) => {
-                let (observations, rest): (Vec<_>, Vec<_>) = unresolved
-                    .batch
-                    .into_iter()
-                    .partition(Message::is_observation);
+                let (observations, rest): (Vec<_>, Vec<_>) =
+                    unresolved.batch.into_iter().partition(Message::is_observation);
                 answer_all(rest, SubmitError::JournalUnavailable);
                 self.carry(observations);
             }
@@ -212,8 +207,7 @@ impl<D: Domain> Writer<D> {
     /// What comes while the fate of a batch is unknown: observations wait, and the rest is refused before anything
     /// of it is written.
     pub(super) fn refuse(&mut self, batch: Vec<Message<D>>) {
-        let (observations, rest): (Vec<_>, Vec<_>) =
-            batch.into_iter().partition(Message::is_observation);
+        let (observations, rest): (Vec<_>, Vec<_>) = batch.into_iter().partition(Message::is_observation);
         self.carry(observations);
         answer_all(rest, SubmitError::JournalUnavailable);
     }
@@ -227,10 +221,7 @@ impl<D: Domain> Writer<D> {
         if dropped > 0 {
             let metrics = &self.shared.metrics;
             metrics.dropped_writes.fetch_add(dropped as u64, Relaxed);
-            tracing::warn!(
-                dropped,
-                "observations dropped: the journal cannot be written"
-            );
+            tracing::warn!(dropped, "observations dropped: the journal cannot be written");
         }
     }
 
@@ -241,10 +232,9 @@ impl<D: Domain> Writer<D> {
             Health::Failing { since, .. } => since,
             Health::Ok => self.now(),
         };
-        self.shared.health.store(Arc::new(Health::Failing {
-            since,
-            why: why.into(),
-        }));
+        self.shared
+            .health
+            .store(Arc::new(Health::Failing { since, why: why.into() }));
     }
 
     fn now(&self) -> Time {

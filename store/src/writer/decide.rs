@@ -3,9 +3,7 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use megamind_domain::{
-    Decision, Domain, Endpoint, Rejection, Replay, Request, Stance, Time, Touches,
-};
+use megamind_domain::{Decision, Domain, Endpoint, Rejection, Replay, Request, Stance, Time, Touches};
 
 use super::draft::Trial;
 use crate::{
@@ -67,9 +65,9 @@ impl<D: Domain> Trial<'_, D> {
             then,
         } = decision;
         if events.is_empty() && then.is_empty() && replay == Replay::Nothing {
-            let response =
-                self.domain
-                    .render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
+            let response = self
+                .domain
+                .render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
             return Outcome::Decided { response, seq: 0 };
         }
         let request = match &replay {
@@ -78,9 +76,7 @@ impl<D: Domain> Trial<'_, D> {
         };
         let own = matches!(replay, Replay::Own(_));
         let endpoint = if own {
-            self.routes
-                .endpoint(&request.path)
-                .unwrap_or(write.endpoint)
+            self.routes.endpoint(&request.path).unwrap_or(write.endpoint)
         } else {
             write.endpoint
         };
@@ -131,9 +127,9 @@ impl<D: Domain> Trial<'_, D> {
         unsettled: Option<u64>,
         now: Time,
     ) -> Outcome {
-        let response =
-            self.domain
-                .render(&self.draft.base.city, Some(write.endpoint), Err(&rejection));
+        let response = self
+            .domain
+            .render(&self.draft.base.city, Some(write.endpoint), Err(&rejection));
         let decided = || Decided {
             endpoint: write.endpoint.0,
             request: RequestHead::from(&*write.request),
@@ -143,21 +139,14 @@ impl<D: Domain> Trial<'_, D> {
             own: false,
             answer: AnswerHead::from(&response),
         };
-        let storable =
-            (400..500).contains(&rejection.status) && !PASSING.contains(&rejection.status);
+        let storable = (400..500).contains(&rejection.status) && !PASSING.contains(&rejection.status);
         if let Prior::PossiblyApplied { at } = write.prior {
             if unsettled.is_none() {
                 let seq = self.record(now, &[], write.request.body.clone());
                 self.complete(seq, &Head::Unknown(decided()), response.body.clone());
                 let progress = Progress::PossiblyApplied { since: at };
                 let entry = queued(write.endpoint, now, named, progress);
-                self.change(
-                    seq,
-                    Some(Queued {
-                        unknown: true,
-                        ..entry
-                    }),
-                );
+                self.change(seq, Some(Queued { unknown: true, ..entry }));
                 self.remember(key, seq);
                 self.draft.durable = true;
             }
@@ -167,10 +156,7 @@ impl<D: Domain> Trial<'_, D> {
             self.remember(key, seq);
             self.draft.durable = true;
         }
-        Outcome::Rejected {
-            rejection,
-            response,
-        }
+        Outcome::Rejected { rejection, response }
     }
 
     /// Puts a decision into the queue, as its replay asks.
@@ -199,15 +185,8 @@ impl<D: Domain> Trial<'_, D> {
     }
 
     /// Decides the commands that follow from record `of`, each as a record of its own.
-    pub(super) fn follow(
-        &mut self,
-        of: u64,
-        endpoint: Endpoint,
-        commands: Vec<D::Command>,
-        stance: Stance,
-    ) {
-        let mut left: VecDeque<(u64, D::Command)> =
-            commands.into_iter().map(|command| (of, command)).collect();
+    pub(super) fn follow(&mut self, of: u64, endpoint: Endpoint, commands: Vec<D::Command>, stance: Stance) {
+        let mut left: VecDeque<(u64, D::Command)> = commands.into_iter().map(|command| (of, command)).collect();
         for _ in 0..MAX_FOLLOW_UPS {
             let Some((of, command)) = left.pop_front() else {
                 return;
@@ -229,21 +208,10 @@ impl<D: Domain> Trial<'_, D> {
             let seq = self.follow_up(of, endpoint, &decision, &named, now);
             left.extend(decision.then.into_iter().map(|command| (seq, command)));
         }
-        tracing::error!(
-            of,
-            left = left.len(),
-            "too many follow-ups: the rest is dropped"
-        );
+        tracing::error!(of, left = left.len(), "too many follow-ups: the rest is dropped");
     }
 
-    fn follow_up(
-        &mut self,
-        of: u64,
-        endpoint: Endpoint,
-        decision: &Decision<D>,
-        named: &Touches,
-        now: Time,
-    ) -> u64 {
+    fn follow_up(&mut self, of: u64, endpoint: Endpoint, decision: &Decision<D>, named: &Touches, now: Time) -> u64 {
         let own: Option<&Request> = match &decision.replay {
             Replay::Own(request) => Some(request),
             // Nobody sent a follow-up: there is no request to replay.
@@ -258,14 +226,7 @@ impl<D: Domain> Trial<'_, D> {
         queue::merge(&mut touches, named);
         self.ticks.written(&touches, self.shared.last_tick());
         if own.is_some() {
-            self.enqueue(
-                seq,
-                endpoint,
-                now,
-                &decision.replay,
-                &touches,
-                Progress::NeverSent,
-            );
+            self.enqueue(seq, endpoint, now, &decision.replay, &touches, Progress::NeverSent);
         }
         let head = Head::Followed(Followed {
             of,

@@ -3,9 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use megamind_domain::{
-    Ctx, Decision, Domain, EntityKey, Rejection, Stance, Time, Touches, Touching,
-};
+use megamind_domain::{Ctx, Decision, Domain, EntityKey, Rejection, Stance, Time, Touches, Touching};
 
 use super::{Base, Message, Pending, Routes, Verdict, Writer};
 use crate::{
@@ -141,20 +139,14 @@ impl<'w, D: Domain> Trial<'w, D> {
         (self.shared.options.clock)().max(self.draft.base.last_at)
     }
 
-    pub(super) fn ask(
-        &mut self,
-        command: &D::Command,
-        stance: Stance,
-        now: Time,
-    ) -> Result<Decision<D>, Rejection> {
+    pub(super) fn ask(&mut self, command: &D::Command, stance: Stance, now: Time) -> Result<Decision<D>, Rejection> {
         let base = &mut self.draft.base;
         let mut ctx = Ctx::new(now, stance, &mut base.ids);
         self.domain.decide(&base.city, command, &mut ctx)
     }
 
     pub(super) fn named_by(&self, command: &D::Command) -> Touches {
-        self.domain
-            .touches(&self.draft.base.city, Touching::Command(command))
+        self.domain.touches(&self.draft.base.city, Touching::Command(command))
     }
 
     /// Applies events and marks the rows that they change.
@@ -162,9 +154,7 @@ impl<'w, D: Domain> Trial<'w, D> {
         let mut touches = Touches::new();
         for event in events {
             self.domain.evolve(&mut self.draft.base.city, event);
-            let more = self
-                .domain
-                .touches(&self.draft.base.city, Touching::Event(event));
+            let more = self.domain.touches(&self.draft.base.city, Touching::Event(event));
             for touch in &more {
                 self.draft.touched.insert(touch.key, seq);
             }
@@ -233,9 +223,9 @@ impl<'w, D: Domain> Trial<'w, D> {
         let Some(seq) = known.or_else(|| self.shared.queue().slot(slot)) else {
             return;
         };
-        let waits = self.queued(seq).is_some_and(|entry| {
-            entry.parked.is_none() && entry.progress == queue::Progress::NeverSent
-        });
+        let waits = self
+            .queued(seq)
+            .is_some_and(|entry| entry.parked.is_none() && entry.progress == queue::Progress::NeverSent);
         if waits {
             self.change(seq, None);
         }
@@ -257,10 +247,7 @@ impl<'w, D: Domain> Trial<'w, D> {
     }
 
     /// The stored answer of a record, of this batch or an earlier one. `None` if it has none any more.
-    pub(super) fn stored(
-        &mut self,
-        seq: u64,
-    ) -> Result<Option<megamind_domain::Response>, SubmitError> {
+    pub(super) fn stored(&mut self, seq: u64) -> Result<Option<megamind_domain::Response>, SubmitError> {
         if let Some(record) = self.recorded(seq) {
             return Ok(record.stored_answer());
         }

@@ -83,20 +83,11 @@ impl<D: Domain> Trial<'_, D> {
     ///
     /// An answer that names the id of something created here is always told to the domain: it is the only one that
     /// will. Any other is ignored where further entries are queued about the same.
-    fn acknowledge(
-        &mut self,
-        of: u64,
-        exchange: Option<&Exchange<D::Command>>,
-        span: Span,
-        now: Time,
-    ) {
+    fn acknowledge(&mut self, of: u64, exchange: Option<&Exchange<D::Command>>, span: Span, now: Time) {
         self.change(of, None);
-        let observed =
-            exchange.map(|exchange| self.domain.observe(&self.draft.base.city, exchange));
+        let observed = exchange.map(|exchange| self.domain.observe(&self.draft.base.city, exchange));
         let created = exchange.and_then(|exchange| exchange.created.as_deref());
-        let (command, upstream_id) = observed.map_or((None, None), |observed| {
-            (observed.command, observed.upstream_id)
-        });
+        let (command, upstream_id) = observed.map_or((None, None), |observed| (observed.command, observed.upstream_id));
         let events = command.and_then(|command| {
             let named = self.named_by(&command);
             self.ticks.written(&named, span.finished);
@@ -105,9 +96,7 @@ impl<D: Domain> Trial<'_, D> {
             }
             self.ask(&command, Stance::Standby, now).ok()
         });
-        let (events, then) = events.map_or_else(Default::default, |decision| {
-            (decision.events, decision.then)
-        });
+        let (events, then) = events.map_or_else(Default::default, |decision| (decision.events, decision.then));
         let seq = self.record(now, &events, Bytes::new());
         let touches = self.apply(&events, seq);
         self.ticks.written(&touches, span.finished);
@@ -137,9 +126,7 @@ impl<D: Domain> Trial<'_, D> {
 fn sent(entry: Queued, now: Time) -> Queued {
     let progress = match entry.progress {
         Progress::NeverSent => Progress::Attempting { since: now },
-        Progress::Attempting { since } | Progress::PossiblyApplied { since } => {
-            Progress::PossiblyApplied { since }
-        }
+        Progress::Attempting { since } | Progress::PossiblyApplied { since } => Progress::PossiblyApplied { since },
     };
     Queued {
         progress,
@@ -171,10 +158,7 @@ fn park(entry: Queued, parked: Parked) -> Queued {
 /// The upstream remembers its refusal under the old key; but where it may have applied the entry, only the old key is
 /// safe.
 fn retry(entry: Queued) -> Queued {
-    let refused = entry
-        .parked
-        .as_ref()
-        .is_some_and(|parked| parked.status.is_some());
+    let refused = entry.parked.as_ref().is_some_and(|parked| parked.status.is_some());
     let fresh_key = refused && entry.progress == Progress::NeverSent;
     Queued {
         parked: None,

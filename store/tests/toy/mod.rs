@@ -9,8 +9,8 @@ use std::{borrow::Cow, collections::BTreeMap, path::Path, sync::Arc, time::Durat
 use bytes::Bytes;
 use imbl::OrdMap;
 use megamind_domain::{
-    Access, Ctx, Decision, Domain, Endpoint, EntityKey, Exchange, Observed, Parsed, Policy,
-    Rejection, Replay, Request, Response, Role, RouteSpec, Stance, Time, Touch, Touches, Touching,
+    Access, Ctx, Decision, Domain, Endpoint, EntityKey, Exchange, Observed, Parsed, Policy, Rejection, Replay, Request,
+    Response, Role, RouteSpec, Stance, Time, Touch, Touches, Touching,
 };
 use megamind_store::{Key, Options, Outcome, Prior, Span, Store, SubmitError, Write};
 use serde::{Deserialize, Serialize};
@@ -116,34 +116,22 @@ impl Domain for Toy {
     type Answer = String;
 
     fn routes(&self) -> Vec<RouteSpec> {
-        [
-            ("/book", BOOK, Access::Write),
-            ("/read", READ, Access::Read),
-        ]
-        .map(|(path, endpoint, access)| RouteSpec {
-            path: path.into(),
-            name: "toy",
-            endpoint,
-            policy: Policy::Act,
-            access,
-        })
-        .into()
+        [("/book", BOOK, Access::Write), ("/read", READ, Access::Read)]
+            .map(|(path, endpoint, access)| RouteSpec {
+                path: path.into(),
+                name: "toy",
+                endpoint,
+                policy: Policy::Act,
+                access,
+            })
+            .into()
     }
 
     fn parse(&self, _: Endpoint, _: &Request) -> Result<Parsed<Command>, Rejection> {
-        Err(Rejection::new(
-            400,
-            "unused",
-            "the tests make commands themselves",
-        ))
+        Err(Rejection::new(400, "unused", "the tests make commands themselves"))
     }
 
-    fn decide(
-        &self,
-        city: &City,
-        command: &Command,
-        ctx: &mut Ctx<'_>,
-    ) -> Result<Decision<Self>, Rejection> {
+    fn decide(&self, city: &City, command: &Command, ctx: &mut Ctx<'_>) -> Result<Decision<Self>, Rejection> {
         let known = |account: &u64| {
             city.accounts
                 .contains_key(account)
@@ -241,9 +229,7 @@ impl Domain for Toy {
                 };
                 city.accounts.insert(*key, account);
             }
-            Event::Added {
-                account, amount, ..
-            } => {
+            Event::Added { account, amount, .. } => {
                 if let Some(account) = city.accounts.get_mut(account) {
                     account.balance += amount;
                     account.bookings += 1;
@@ -278,25 +264,18 @@ impl Domain for Toy {
     fn touches(&self, _: &City, what: Touching<'_, Self>) -> Touches {
         let mut touches = Touches::new();
         match what {
-            Touching::Command(Command::Add {
-                account, teller, ..
-            })
-            | Touching::Event(Event::Added {
-                account, teller, ..
-            }) => {
+            Touching::Command(Command::Add { account, teller, .. })
+            | Touching::Event(Event::Added { account, teller, .. }) => {
                 touches.push(touch(*account, Role::Subject));
                 touches.extend(teller.map(|teller| touch(TELLERS + teller, Role::Actor)));
             }
             Touching::Command(
-                Command::Close { account }
-                | Command::Look { account }
-                | Command::Learn { account, .. },
+                Command::Close { account } | Command::Look { account } | Command::Learn { account, .. },
             )
             | Touching::Event(Event::Closed { account } | Event::Learned { account, .. }) => {
                 touches.push(touch(*account, Role::Subject));
             }
-            Touching::Command(Command::At { teller, .. })
-            | Touching::Event(Event::Moved { teller, .. }) => {
+            Touching::Command(Command::At { teller, .. }) | Touching::Event(Event::Moved { teller, .. }) => {
                 touches.push(touch(TELLERS + teller, Role::Row));
             }
             Touching::Event(Event::Opened { key, .. }) => {
@@ -305,30 +284,18 @@ impl Domain for Toy {
             }
             Touching::Event(Event::Spoiled) => touches.push(touch(SPOILED, Role::Row)),
             Touching::Event(Event::Cracked)
-            | Touching::Command(
-                Command::Open { .. } | Command::Boom | Command::Crack | Command::Spoil,
-            ) => {}
+            | Touching::Command(Command::Open { .. } | Command::Boom | Command::Crack | Command::Spoil) => {}
         }
         touches
     }
 
-    fn render(
-        &self,
-        city: &City,
-        _: Option<Endpoint>,
-        outcome: Result<&String, &Rejection>,
-    ) -> Response {
+    fn render(&self, city: &City, _: Option<Endpoint>, outcome: Result<&String, &Rejection>) -> Response {
         let (status, text) = match outcome {
             Ok(answer) => {
-                let account = answer
-                    .parse()
-                    .ok()
-                    .and_then(|key: u64| city.accounts.get(&key));
+                let account = answer.parse().ok().and_then(|key: u64| city.accounts.get(&key));
                 (
                     200,
-                    account.map_or(answer.clone(), |account| {
-                        format!("balance {}", account.balance)
-                    }),
+                    account.map_or(answer.clone(), |account| format!("balance {}", account.balance)),
                 )
             }
             Err(rejection) => (rejection.status, rejection.detail.clone()),
@@ -359,8 +326,7 @@ impl Domain for Toy {
         let named = exchange.parsed.as_ref().map(|parsed| &parsed.command);
         let created = exchange.created.as_deref().and_then(|local| {
             let mut all = city.accounts.iter();
-            all.find(|(_, account)| account.id == local)
-                .map(|(key, _)| *key)
+            all.find(|(_, account)| account.id == local).map(|(key, _)| *key)
         });
         let account = created.or(match named {
             Some(Command::Add { account, .. } | Command::Look { account }) => Some(*account),
@@ -458,11 +424,7 @@ pub(crate) fn keyed(command: Command, key: &str) -> Write<Toy> {
     }
 }
 
-pub(crate) fn exchange(
-    endpoint: Endpoint,
-    command: Option<Command>,
-    answer: &str,
-) -> Exchange<Command> {
+pub(crate) fn exchange(endpoint: Endpoint, command: Option<Command>, answer: &str) -> Exchange<Command> {
     Exchange {
         endpoint,
         request: Arc::new(Request::default()),
@@ -503,11 +465,7 @@ pub(crate) async fn account(store: &Store<Toy>) -> (u64, u64) {
     (store.published().city.next, seq)
 }
 
-pub(crate) async fn add(
-    store: &Store<Toy>,
-    account: u64,
-    amount: i64,
-) -> Result<Outcome, SubmitError> {
+pub(crate) async fn add(store: &Store<Toy>, account: u64, amount: i64) -> Result<Outcome, SubmitError> {
     store
         .submit(write(Command::Add {
             account,
@@ -520,7 +478,5 @@ pub(crate) async fn add(
 pub(crate) fn balances(store: &Store<Toy>) -> BTreeMap<u64, i64> {
     let published = store.published();
     let accounts = published.city.accounts.iter();
-    accounts
-        .map(|(key, account)| (*key, account.balance))
-        .collect()
+    accounts.map(|(key, account)| (*key, account.balance)).collect()
 }

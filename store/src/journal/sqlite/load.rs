@@ -18,9 +18,7 @@ pub(super) fn load(connection: &Connection, visit: &mut dyn Visit) -> Result<Ope
     entities(connection, visit)?;
     queue(connection, visit)?;
     let mode = connection
-        .query_row("SELECT value FROM meta WHERE name = 'mode'", [], |row| {
-            row.get(0)
-        })
+        .query_row("SELECT value FROM meta WHERE name = 'mode'", [], |row| row.get(0))
         .optional()?;
     Ok(Opening {
         tail,
@@ -31,8 +29,7 @@ pub(super) fn load(connection: &Connection, visit: &mut dyn Visit) -> Result<Ope
 }
 
 fn batches(connection: &Connection, visit: &mut dyn Visit) -> Result<(Time, u128), LoadError> {
-    let mut statement =
-        connection.prepare("SELECT last, at, newest, keys, sum FROM batch ORDER BY last")?;
+    let mut statement = connection.prepare("SELECT last, at, newest, keys, sum FROM batch ORDER BY last")?;
     let mut rows = statement.query([])?;
     let (mut last_at, mut newest_id) = (Time(0), 0);
     while let Some(row) = rows.next()? {
@@ -84,8 +81,7 @@ fn last_batch(connection: &Connection, tail: Tail) -> Result<(), LoadError> {
 }
 
 fn entities(connection: &Connection, visit: &mut dyn Visit) -> Result<(), LoadError> {
-    let mut statement =
-        connection.prepare("SELECT key, seq, value, sum FROM entity ORDER BY key")?;
+    let mut statement = connection.prepare("SELECT key, seq, value, sum FROM entity ORDER BY key")?;
     let mut rows = statement.query([])?;
     while let Some(row) = rows.next()? {
         let key = entity_key(row)?;

@@ -32,10 +32,7 @@ impl Pool {
         }
     }
 
-    fn with<T>(
-        &self,
-        read: impl FnOnce(&Connection) -> rusqlite::Result<T>,
-    ) -> Result<T, JournalError> {
+    fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
         let idle = || self.idle.lock().unwrap_or_else(PoisonError::into_inner);
         let kept = idle().pop();
         let connection = match kept {
@@ -75,9 +72,7 @@ impl Reader for Pool {
     fn local_of(&self, upstream: &str) -> Result<Option<String>, JournalError> {
         self.with(|connection| {
             connection
-                .prepare_cached(
-                    "SELECT local FROM alias WHERE upstream = ?1 ORDER BY local DESC LIMIT 1",
-                )?
+                .prepare_cached("SELECT local FROM alias WHERE upstream = ?1 ORDER BY local DESC LIMIT 1")?
                 .query_row([upstream], |row| row.get(0))
                 .optional()
         })
