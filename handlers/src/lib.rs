@@ -7,6 +7,7 @@
 //! | [`command`], `decide` | what somebody wants, and what comes of it |
 //! | [`event`], `evolve` | what was decided, and what that changes |
 //! | [`dialect`], `endpoints` | how it is said over HTTP |
+//! | [`import`] | what the city should know beforehand |
 //! | `observe` | what an exchange with the upstream tells |
 //! | [`nearest`] | who carries what |
 //! | `entity`, `touch` | rows of the journal, and which of them something concerns |
@@ -25,6 +26,7 @@ mod evolve;
 mod geo;
 mod grid;
 pub mod id;
+pub mod import;
 mod money;
 pub mod nearest;
 mod observe;

@@ -61,7 +61,9 @@ impl Desk<'_> {
         };
         let status = seen.status.filter(|&status| {
             let ends = order.status().is_final()
-                && (seen.read || status.progress() < order.status().progress());
+                && (seen.read
+                    || !status.is_final()
+                    || status.progress() < order.status().progress());
             !ends && status != order.status() && status != Status::Unknown
         });
         // A read tells nothing about an order that has ended.

@@ -55,7 +55,7 @@ fn decode(text: &[u8]) -> Result<Cow<'_, str>, Rejection> {
 }
 
 /// Puts a value where its key says.
-fn insert<'a>(
+pub(crate) fn insert<'a>(
     members: &mut Members<'a>,
     key: Cow<'a, str>,
     value: Cow<'a, str>,

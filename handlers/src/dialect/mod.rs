@@ -5,7 +5,7 @@
 //! the table; so no dialect costs more than another.
 
 pub(crate) mod field;
-mod form;
+pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod node;
 pub(crate) mod own;

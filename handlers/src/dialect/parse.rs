@@ -128,7 +128,7 @@ fn goods(reader: &Reader<'_>) -> Result<Details, Rejection> {
     })
 }
 
-fn pilot_report(reader: &Reader<'_>) -> Result<PilotReport, Rejection> {
+pub(crate) fn pilot_report(reader: &Reader<'_>) -> Result<PilotReport, Rejection> {
     Ok(PilotReport {
         pilot: reader.required_name(Field::MinionId)?,
         position: reader.position()?,

@@ -61,13 +61,20 @@ impl Status {
         self >= Self::PickedUp && self != Self::Cancelled
     }
 
-    /// How far along this is when two accounts of one order are joined: what was delivered stays delivered.
+    /// How far along this is when two accounts of one order are joined: what was picked up was not called off
+    /// before, and what was delivered was delivered.
     pub fn progress(self) -> u8 {
         match self {
-            Self::Delivered => 9,
+            Self::Unknown => 0,
+            Self::Placed => 1,
+            Self::Assigned => 2,
+            Self::Accepted => 3,
+            Self::ArrivedAtPickup => 4,
+            Self::Cancelled => 5,
+            Self::PickedUp => 6,
+            Self::ArrivedAtDropoff => 7,
             Self::Failed => 8,
-            Self::Cancelled => 7,
-            other => other as u8,
+            Self::Delivered => 9,
         }
     }
 }

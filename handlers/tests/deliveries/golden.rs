@@ -1,1 +1,175 @@
-//! Placeholder.
+//! Forms that others rely on, written down: every released event, and the answers of the default dialect.
+
+use std::{collections::BTreeSet, path::PathBuf};
+
+use megamind_handlers::Event;
+use serde_json::{Value, json};
+
+use crate::support::{World, order};
+
+/// Every kind of event; the compiler reminds whoever adds one.
+fn kind(event: &Event) -> &'static str {
+    match event {
+        Event::OrderPlaced(_) => "order_placed",
+        Event::OrderSeen(_) => "order_seen",
+        Event::OrderAssigned(_) => "order_assigned",
+        Event::OrderAccepted(_) => "order_accepted",
+        Event::OrderRejected(_) => "order_rejected",
+        Event::OrderProgressed(_) => "order_progressed",
+        Event::OrderUpdated(_) => "order_updated",
+        Event::OrderCancelled(_) => "order_cancelled",
+        Event::OrderAliased(_) => "order_aliased",
+        Event::OrderJoined(_) => "order_joined",
+        Event::PilotSeen(_) => "pilot_seen",
+        Event::PilotChanged(_) => "pilot_changed",
+    }
+}
+
+const KINDS: usize = 12;
+
+fn golden(name: &str) -> PathBuf {
+    let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
+    root.join("tests/golden").join(name)
+}
+
+/// A story in which everything happens once.
+fn story() -> World {
+    let mut world = World::acting();
+    world.pilot("P1", 12.97, 77.59, 2);
+    let mut full = order();
+    full["items"] = json!([{"name": "idli", "count": 2}]);
+    full["pickup"]["contact"] = json!({"name": "Ravi", "phone": "+918022223333"});
+    full["readyAt"] = json!("2026-01-31T10:00:00+05:30");
+    let (_, placed) = world.post("/placeOrder", &full);
+    let id = placed["orderId"].as_str().expect("an id").to_owned();
+    world.now.0 += 1_500;
+    world.report(&id, "P1", "rejected");
+    world.pilot("P2", 12.98, 77.59, 1);
+    world.report(&id, "P2", "accepted");
+    world.post(
+        "/updateOrder",
+        &json!({"orderId": id, "dropoff": {"address": "the back door"}}),
+    );
+    world.now.0 += 60_000;
+    let body = json!({
+        "orderId": id, "minionId": "P2", "status": "picked_up", "at": "2026-01-31T04:00:58Z",
+        "lat": 12.9716, "lng": 77.5946, "proof": {"photo": "p.jpg"},
+    });
+    world.post("/updatemaster/ind/deliveryInfo", &body);
+    world.replayed(&id, &json!({"orderId": 4711}));
+    let body = json!({"orderId": id, "minionId": "P3", "status": "delivered", "at": "1999-01-01T00:00:00Z", "codCollected": "349.50"});
+    world.post("/updatemaster/ind/deliveryInfo", &body);
+    let second = world.place();
+    world.report("OB-2", "P1", "arrived_at_pickup");
+    world.replayed(&second, &json!({"orderId": "OB-2"}));
+    let third = world.place();
+    world.post(
+        "/cancelOrder",
+        &json!({"orderId": third, "reason": "no more hunger"}),
+    );
+    world.watch(
+        "/trackOrder",
+        &json!({"orderId": "OB-3"}),
+        200,
+        &json!({"status": "assigned", "minionId": "P1", "eta": "2026-01-31T04:30:00Z"}),
+    );
+    world
+}
+
+#[test]
+fn every_released_event_is_read_and_written_again() {
+    let text = std::fs::read_to_string(golden("events-v1.jsonl")).expect("the golden file");
+    let mut seen = BTreeSet::new();
+    for line in text.lines() {
+        let event: Event =
+            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        assert_eq!(serde_json::to_string(&event).expect("JSON"), line);
+        let tag: Value = serde_json::from_str(line).expect("JSON");
+        assert_eq!(
+            (tag["type"].as_str(), &tag["v"]),
+            (Some(kind(&event)), &json!(1))
+        );
+        seen.insert(kind(&event));
+    }
+    assert_eq!(seen.len(), KINDS, "{seen:?}");
+}
+
+/// With `GOLDEN=write` in the environment the files are written anew; the difference is for a person to read.
+#[test]
+fn the_story_is_told_in_the_released_form() {
+    let world = story();
+    let told: String = (world.events.iter())
+        .map(|event| serde_json::to_string(event).expect("JSON") + "\n")
+        .collect();
+    check("events-v1.jsonl", &told);
+}
+
+#[test]
+fn answers_have_the_form_of_the_contract() {
+    let mut world = story();
+    let ids: Vec<String> = (world.city.orders())
+        .filter_map(|order| Some(order.local()?.name("blr")))
+        .collect();
+    let mut told = String::new();
+    let mut tell = |what: &str, (status, answer): (u16, Value)| {
+        let answer = serde_json::to_string_pretty(&answer).expect("JSON");
+        told += &format!("{what}\n{status} {answer}\n\n");
+    };
+    let track = format!("orderId={}", ids[0]);
+    tell("trackOrder", world.get("/trackOrder", &track));
+    tell(
+        "trackOrder by the other id",
+        world.get("/trackOrder", "orderId=4711"),
+    );
+    tell(
+        "trackOrder on its way",
+        world.get("/trackOrder", "orderId=OB-2"),
+    );
+    tell(
+        "cancelOrder",
+        world.post("/cancelOrder", &json!({"orderId": ids[2]})),
+    );
+    tell(
+        "cancelOrder refused",
+        world.post("/cancelOrder", &json!({"orderId": ids[0]})),
+    );
+    tell(
+        "trackOrder unknown",
+        world.get("/trackOrder", "orderId=OB-77"),
+    );
+    tell("placeOrder", world.post("/placeOrder", &order()));
+    tell(
+        "placeOrder refused",
+        world.post("/placeOrder", &json!({"merchantId": "M7"})),
+    );
+    tell(
+        "pilot",
+        world.get("/ind/getminiongeneralinfo", "minionId=P1"),
+    );
+    tell(
+        "pilots",
+        world.get("/bulk/getminionsgeneralinfo", "limit=1"),
+    );
+    tell(
+        "deliveries",
+        world.get("/ind/getminiondeliveryinfo", "minionId=P1"),
+    );
+    tell("score", world.get("/score", "minionId=P1"));
+    tell("candidates", world.get("/score", "orderId=OB-2"));
+    tell(
+        "assign",
+        world.post(
+            "/ind/assigntominion",
+            &json!({"orderId": "OB-2", "minionId": "P2"}),
+        ),
+    );
+    check("answers.txt", &told);
+}
+
+fn check(name: &str, told: &str) {
+    if std::env::var_os("GOLDEN").is_some_and(|value| value == "write") {
+        std::fs::write(golden(name), told).expect("the golden file is written");
+    }
+    let expect = std::fs::read_to_string(golden(name)).expect("the golden file");
+    assert_eq!(told, expect, "{name}: see the test's comment");
+}
