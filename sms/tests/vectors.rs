@@ -2,8 +2,8 @@
 //! libraries. Skipped, visibly, where the folder is missing.
 
 use megamind_sms::pdu::{
-    Address, Concat, DataCoding, Direction, Frame, Header, Payload, Prefix, Reference, ServiceTime,
-    Submit, Tpdu, UserData, Validity, header::Element, hex, validity::Relative,
+    Address, Concat, DataCoding, Direction, Frame, Header, Payload, Prefix, Reference, ServiceTime, Submit, Tpdu,
+    UserData, Validity, header::Element, hex, validity::Relative,
 };
 use serde_json::Value;
 use std::path::Path;
@@ -56,11 +56,7 @@ fn hard_vectors_decode_to_what_they_say() {
             }
         };
         let owned = |key| text(vector, key).map(str::to_owned);
-        expect(
-            "number",
-            Some(frame.tpdu.address().to_string()),
-            owned("number"),
-        );
+        expect("number", Some(frame.tpdu.address().to_string()), owned("number"));
         expect(
             "smsc",
             frame
@@ -91,29 +87,17 @@ fn hard_vectors_decode_to_what_they_say() {
             );
             expect("discharge", report.discharge.rfc3339(), owned("discharge"));
             let reference = Some(report.message_reference.to_string());
-            expect(
-                "reference",
-                reference,
-                Some(vector["message_reference"].to_string()),
-            );
+            expect("reference", reference, Some(vector["message_reference"].to_string()));
         }
     }
-    assert!(
-        wrong.is_empty(),
-        "{} wrong:\n{}",
-        wrong.len(),
-        wrong.join("\n")
-    );
+    assert!(wrong.is_empty(), "{} wrong:\n{}", wrong.len(), wrong.join("\n"));
 }
 
 #[test]
 fn submits_encode_back_from_their_stated_fields() {
     let mut tried = 0;
     let all = vectors();
-    for vector in all
-        .iter()
-        .filter(|v| is_hard(v) && v["direction"] == "submit")
-    {
+    for vector in all.iter().filter(|v| is_hard(v) && v["direction"] == "submit") {
         let pdu = text(vector, "pdu").unwrap();
         let Ok(Frame {
             smsc,
@@ -130,10 +114,7 @@ fn submits_encode_back_from_their_stated_fields() {
         assert_eq!(built.to_hex(), hex::format(&stated));
         tried += 1;
     }
-    assert!(
-        all.is_empty() || tried > 100,
-        "only {tried} vectors state a SUBMIT"
-    );
+    assert!(all.is_empty() || tried > 100, "only {tried} vectors state a SUBMIT");
 }
 
 /// The octets of `pdu`, except that the bits behind the last septet are as in `built`: one phone
@@ -178,9 +159,7 @@ fn build(vector: &Value, decoded: &Submit) -> Submit {
         validity: vector["validity"]
             .as_array()
             .map(|validity| match validity[0].as_str() {
-                Some("relative") => {
-                    Validity::Relative(Relative(validity[1].as_u64().unwrap().try_into().unwrap()))
-                }
+                Some("relative") => Validity::Relative(Relative(validity[1].as_u64().unwrap().try_into().unwrap())),
                 Some("absolute") => {
                     let octets = hex::parse(validity[1].as_str().unwrap()).unwrap();
                     Validity::Absolute(ServiceTime(octets.try_into().unwrap()))
@@ -194,10 +173,7 @@ fn build(vector: &Value, decoded: &Submit) -> Submit {
 
 #[test]
 fn concatenation_is_written_as_it_was_read() {
-    for vector in vectors()
-        .iter()
-        .filter(|v| is_hard(v) && v["concat"].is_object())
-    {
+    for vector in vectors().iter().filter(|v| is_hard(v) && v["concat"].is_object()) {
         let concat = &vector["concat"];
         let place = Concat {
             reference: match concat["ref_bits"].as_u64() {
@@ -208,10 +184,7 @@ fn concatenation_is_written_as_it_was_read() {
             part: number(concat, "seq").unwrap(),
         };
         let frame = decode(vector).unwrap();
-        assert_eq!(
-            frame.tpdu.user_data().and_then(UserData::concat),
-            Some(place)
-        );
+        assert_eq!(frame.tpdu.user_data().and_then(UserData::concat), Some(place));
     }
 }
 

@@ -37,9 +37,7 @@ impl ResultCode {
         }
         match line {
             "OK" => Some(Self::Ok),
-            "ERROR" | "COMMAND NOT SUPPORT" | "TOO MANY PARAMETERS" | "NO CARRIER" => {
-                Some(Self::Error)
-            }
+            "ERROR" | "COMMAND NOT SUPPORT" | "TOO MANY PARAMETERS" | "NO CARRIER" => Some(Self::Error),
             _ => None,
         }
     }
@@ -259,9 +257,9 @@ fn unglue(line: &str) -> Vec<&str> {
         }
     }
     let last = &line[start..];
-    let cut = last.strip_suffix("OK").filter(|rest| {
-        rest.starts_with('+') && rest.ends_with(|c: char| c.is_ascii_digit() || c == '"')
-    });
+    let cut = last
+        .strip_suffix("OK")
+        .filter(|rest| rest.starts_with('+') && rest.ends_with(|c: char| c.is_ascii_digit() || c == '"'));
     match cut {
         Some(rest) => pieces.extend([rest, "OK"]),
         None => pieces.push(last),

@@ -144,18 +144,9 @@ const CME: Table = &[
     (50, "incorrect parameters"),
     (51, "command implemented but currently disabled"),
     (52, "command aborted by user"),
-    (
-        53,
-        "not attached to network due to MT functionality restrictions",
-    ),
-    (
-        54,
-        "modem not allowed - MT restricted to emergency calls only",
-    ),
-    (
-        55,
-        "operation not allowed because of MT functionality restrictions",
-    ),
+    (53, "not attached to network due to MT functionality restrictions"),
+    (54, "modem not allowed - MT restricted to emergency calls only"),
+    (55, "operation not allowed because of MT functionality restrictions"),
     (100, "unknown"),
     (PLEASE_WAIT, "please wait, processing"),
 ];
@@ -180,10 +171,7 @@ const CMS: Table = &[
     (95, "invalid message, unspecified"),
     (96, "invalid mandatory information"),
     (97, "message type non-existent or not implemented"),
-    (
-        98,
-        "message not compatible with short message protocol state",
-    ),
+    (98, "message not compatible with short message protocol state"),
     (99, "information element non-existent or not implemented"),
     (111, "protocol error, unspecified"),
     (127, "interworking, unspecified"),

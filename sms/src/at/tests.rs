@@ -40,27 +40,16 @@ fn stored(index: u16) -> Event {
 
 /// What `input` gives must not depend on how it is cut.
 fn check(digester: impl Fn() -> Digester, input: &str, expected: &[Event]) {
-    assert_eq!(
-        digester().feed(input.as_bytes()),
-        expected,
-        "at once: {input:?}"
-    );
+    assert_eq!(digester().feed(input.as_bytes()), expected, "at once: {input:?}");
     let mut bytewise = digester();
-    let events: Vec<Event> = input
-        .bytes()
-        .flat_map(|byte| bytewise.feed(&[byte]))
-        .collect();
+    let events: Vec<Event> = input.bytes().flat_map(|byte| bytewise.feed(&[byte])).collect();
     assert_eq!(events, expected, "byte by byte: {input:?}");
 }
 
 #[test]
 fn plain_answers() {
     let csq = || expecting("AT+CSQ", Answer::Lines("+CSQ:"));
-    check(
-        csq,
-        "\r\n+CSQ: 20,0\r\n\r\nOK\r\n",
-        &[line("+CSQ: 20,0"), OK],
-    );
+    check(csq, "\r\n+CSQ: 20,0\r\n\r\nOK\r\n", &[line("+CSQ: 20,0"), OK]);
     check(csq, "\r\nERROR\r\n", &[Event::Result(ResultCode::Error)]);
     check(
         csq,
@@ -87,11 +76,7 @@ fn plain_answers() {
 #[test]
 fn echo_is_stripped() {
     let csq = || expecting("AT+CSQ", Answer::Lines("+CSQ:"));
-    check(
-        csq,
-        "AT+CSQ\r\r\n+CSQ: 20,0\r\n\r\nOK\r\n",
-        &[line("+CSQ: 20,0"), OK],
-    );
+    check(csq, "AT+CSQ\r\r\n+CSQ: 20,0\r\n\r\nOK\r\n", &[line("+CSQ: 20,0"), OK]);
     check(csq, "AT+CSQ+CSQ: 20,0\r\nOK\r\n", &[line("+CSQ: 20,0"), OK]);
     let send = || sending("0011AABB");
     check(
@@ -105,16 +90,8 @@ fn echo_is_stripped() {
 fn prompts_need_no_line_end() {
     let send = || sending("0011");
     check(send, "\r\n> ", &[Event::Prompt]);
-    check(
-        send,
-        "\r\n+CMTI: \"SM\",4\r\n> ",
-        &[stored(4), Event::Prompt],
-    );
-    check(
-        send,
-        "> \r\n+CMTI: \"SM\",4\r\n",
-        &[Event::Prompt, stored(4)],
-    );
+    check(send, "\r\n+CMTI: \"SM\",4\r\n> ", &[stored(4), Event::Prompt]);
+    check(send, "> \r\n+CMTI: \"SM\",4\r\n", &[Event::Prompt, stored(4)]);
     check(Digester::default, "\r\n> \r\n", &[stray(">")]);
 }
 
@@ -122,11 +99,7 @@ fn prompts_need_no_line_end() {
 fn unsolicited_codes_between_and_glued() {
     let csq = || expecting("AT+CSQ", Answer::Lines("+CSQ:"));
     let all = [line("+CSQ: 20,0"), stored(4), OK];
-    check(
-        csq,
-        "\r\n+CSQ: 20,0\r\n\r\n+CMTI: \"SM\",4\r\n\r\nOK\r\n",
-        &all,
-    );
+    check(csq, "\r\n+CSQ: 20,0\r\n\r\n+CMTI: \"SM\",4\r\n\r\nOK\r\n", &all);
     check(csq, "\r\n+CSQ: 20,0+CMTI: \"SM\",4\r\nOK\r\n", &all);
     check(csq, "\r\n+CSQ: 20,0+CMTI: \"SM\",4OK\r\n", &all);
     check(
@@ -158,11 +131,7 @@ fn a_text_that_looks_like_a_code_stays_a_text() {
 #[test]
 fn messages_on_two_lines() {
     let message = || Event::Urc(Urc::Message("0791AA".into()));
-    check(
-        Digester::default,
-        "\r\n+CMT: ,23\r\n0791AA\r\n",
-        &[message()],
-    );
+    check(Digester::default, "\r\n+CMT: ,23\r\n0791AA\r\n", &[message()]);
     check(
         Digester::default,
         "\r\n+CDS: 25\r\n0006AA\r\n",
@@ -238,20 +207,14 @@ fn garbage_does_no_harm() {
     let mut digester = expecting("AT", Answer::None);
     assert_eq!(digester.feed(&vec![b'x'; 3 * 4096]), []);
     assert_eq!(digester.feed(b"\r\nOK\r\n"), [OK]);
-    assert_eq!(
-        digester.feed(&[0xFF, 0xFE, b'\r']),
-        [stray("\u{FFFD}\u{FFFD}")]
-    );
+    assert_eq!(digester.feed(&[0xFF, 0xFE, b'\r']), [stray("\u{FFFD}\u{FFFD}")]);
 }
 
 #[test]
 fn fields_of_a_line() {
     let all: Vec<&str> = fields("+X: \"a,b\", 3,,\"c\"", "+X:").unwrap().collect();
     assert_eq!(all, ["a,b", "3", "", "c"]);
-    assert_eq!(
-        fields("+X: \"open", "+X:").unwrap().collect::<Vec<_>>(),
-        ["open"]
-    );
+    assert_eq!(fields("+X: \"open", "+X:").unwrap().collect::<Vec<_>>(), ["open"]);
     assert_eq!(fields("+X:", "+X:").unwrap().next(), None);
     assert!(fields("+Y: 1", "+X:").is_none());
 }

@@ -109,16 +109,7 @@ impl Head {
 const BOOT: [&str; 5] = ["RDY", "^SYSSTART", "+PBREADY", "^STARTUP", "*MTRDY"];
 
 /// Codes without a meaning for SMS.
-const NOISE: [&str; 8] = [
-    "RING",
-    "^",
-    "*",
-    "+CLIP:",
-    "+CRING:",
-    "+CTZV:",
-    "+CIEV:",
-    "Call Ready",
-];
+const NOISE: [&str; 8] = ["RING", "^", "*", "+CLIP:", "+CRING:", "+CTZV:", "+CIEV:", "Call Ready"];
 
 impl Urc {
     /// Reads a line of its own; `None` when it is no unsolicited code.
@@ -135,9 +126,7 @@ impl Urc {
             return Some(Self::ReportStored { memory, index });
         }
         if let Some(mut fields) = fields(line, "+CREG:") {
-            return Some(Self::Registration(Registration::from_code(
-                fields.number()?,
-            )));
+            return Some(Self::Registration(Registration::from_code(fields.number()?)));
         }
         if let Some(mut fields) = fields(line, "+CUSD:") {
             return Some(Self::Ussd {

@@ -47,11 +47,7 @@ struct Place {
 
 /// Prints what each PDU says. A bad one is a line too, with its `error`; the exit code stays 0.
 pub fn decode(args: &DecodeArgs, out: &mut dyn io::Write) -> io::Result<ExitCode> {
-    let prefix = if args.no_smsc {
-        Prefix::Absent
-    } else {
-        Prefix::Detect
-    };
+    let prefix = if args.no_smsc { Prefix::Absent } else { Prefix::Detect };
     for pdu in &args.pdus {
         let frame = hex::parse(pdu).and_then(|o| Frame::decode(&o, args.direction, prefix));
         let decoded = Decoded::new(frame, args.direction);

@@ -1,8 +1,7 @@
 //! `sms encode`: the PDUs for a text.
 
 use crate::pdu::{
-    Address, DataCoding, Deliver, Direction, Frame, Header, Reference, ServiceTime, Submit, Tpdu,
-    UserData, Validity,
+    Address, DataCoding, Deliver, Direction, Frame, Header, Reference, ServiceTime, Submit, Tpdu, UserData, Validity,
     address::AddressError,
     alphabet::Language,
     compose::{Composer, TooLong},
@@ -114,11 +113,7 @@ struct Encoded {
 }
 
 /// Prints the PDUs, or to `err` why there are none, with exit code 1.
-pub fn encode(
-    args: &EncodeArgs,
-    out: &mut dyn io::Write,
-    err: &mut dyn io::Write,
-) -> io::Result<ExitCode> {
+pub fn encode(args: &EncodeArgs, out: &mut dyn io::Write, err: &mut dyn io::Write) -> io::Result<ExitCode> {
     let frames = match frames(args) {
         Ok(frames) => frames,
         Err(error) => {
@@ -179,11 +174,7 @@ fn parts(args: &EncodeArgs) -> Result<Vec<UserData>, EncodeError> {
         return Ok(composer.split(&args.text)?);
     };
     let header = args.udh.as_deref().map(header).transpose()?;
-    Ok(vec![UserData::from_text(
-        DataCoding(dcs),
-        header,
-        &args.text,
-    )?])
+    Ok(vec![UserData::from_text(DataCoding(dcs), header, &args.text)?])
 }
 
 fn header(udh: &str) -> Result<Header, EncodeError> {
@@ -250,14 +241,9 @@ fn timestamp(text: Option<&str>) -> Result<ServiceTime, EncodeError> {
     let (instant, offset) = match text {
         None => (Timestamp::now(), SignedDuration::ZERO),
         Some(text) => {
-            let instant: Timestamp = text
-                .parse()
-                .map_err(|e: jiff::Error| wrong(e.to_string()))?;
-            let pieces = jiff::fmt::temporal::Pieces::parse(text)
-                .map_err(|error| wrong(error.to_string()))?;
-            let offset = pieces
-                .to_numeric_offset()
-                .map_or(0, jiff::tz::Offset::seconds);
+            let instant: Timestamp = text.parse().map_err(|e: jiff::Error| wrong(e.to_string()))?;
+            let pieces = jiff::fmt::temporal::Pieces::parse(text).map_err(|error| wrong(error.to_string()))?;
+            let offset = pieces.to_numeric_offset().map_or(0, jiff::tz::Offset::seconds);
             (instant, SignedDuration::from_secs(i64::from(offset)))
         }
     };

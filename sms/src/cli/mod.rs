@@ -3,11 +3,13 @@
 
 mod decode;
 mod encode;
+mod probe;
 #[cfg(test)]
 mod tests;
 
 pub use decode::{DecodeArgs, decode};
 pub use encode::{EncodeArgs, EncodeError, ValidityArg, encode};
+pub use probe::{ProbeArgs, probe};
 
 use std::{io, process::ExitCode};
 
@@ -18,6 +20,8 @@ pub enum Command {
     Decode(DecodeArgs),
     /// Make the PDUs for a text
     Encode(EncodeArgs),
+    /// Find out what a modem is and whether it works
+    Probe(ProbeArgs),
 }
 
 impl Command {
@@ -26,6 +30,7 @@ impl Command {
         match self {
             Self::Decode(args) => decode(args, out),
             Self::Encode(args) => encode(args, out, err),
+            Self::Probe(args) => probe(args, out),
         }
     }
 }

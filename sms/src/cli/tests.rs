@@ -63,14 +63,7 @@ fn for_people() {
 #[test]
 fn what_is_encoded_decodes() {
     let text = "Ж".repeat(100);
-    let (pdus, _) = sms(&[
-        "encode",
-        "+4366",
-        &text,
-        "--concat-reference",
-        "300",
-        "--status-report",
-    ]);
+    let (pdus, _) = sms(&["encode", "+4366", &text, "--concat-reference", "300", "--status-report"]);
     let pdus: Vec<&str> = pdus.lines().collect();
     assert_eq!(pdus.len(), 2);
     let (out, _) = sms(&["decode", "--json", pdus[1]]);
@@ -91,10 +84,7 @@ fn what_is_encoded_decodes() {
     ]);
     let (out, _) = sms(&["decode", "--json", pdu.trim()]);
     assert!(out.contains(r#""number":"Bank""#), "{out}");
-    assert!(
-        out.contains(r#""timestamp":"2026-11-21T11:53:07-03:30""#),
-        "{out}"
-    );
+    assert!(out.contains(r#""timestamp":"2026-11-21T11:53:07-03:30""#), "{out}");
 }
 
 #[test]

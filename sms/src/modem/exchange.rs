@@ -36,11 +36,7 @@ impl Command {
     /// Types `text` and Ctrl-Z at the prompt and waits `deadline` from then on; after an escape,
     /// `grace` more for the late answer.
     pub(super) fn typing(mut self, text: String, deadline: Duration, grace: Duration) -> Self {
-        self.typed = Some(Typed {
-            text,
-            deadline,
-            grace,
-        });
+        self.typed = Some(Typed { text, deadline, grace });
         self
     }
 }
@@ -124,10 +120,7 @@ impl Exchange {
 
     pub(super) fn bytes(&mut self, bytes: &[u8], now: Instant) -> Vec<Outcome> {
         let events = self.digester.feed(bytes);
-        events
-            .into_iter()
-            .filter_map(|event| self.event(event, now))
-            .collect()
+        events.into_iter().filter_map(|event| self.event(event, now)).collect()
     }
 
     fn event(&mut self, event: Event, now: Instant) -> Option<Outcome> {

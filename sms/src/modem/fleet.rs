@@ -4,9 +4,8 @@
 mod worker;
 
 use super::{
-    Config, Counters, DriverEvent, Inbox, InboxConfig, Journal, JournalError, MessageId, ModemId,
-    Outbound, Outbox, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Received, Restored,
-    State, port::Opener,
+    Config, Counters, DriverEvent, Inbox, InboxConfig, Journal, JournalError, MessageId, ModemId, Outbound, Outbox,
+    OutboxConfig, OutboxCounters, OutboxError, Outgoing, Received, Restored, State, port::Opener,
 };
 use crate::pdu::Deliver;
 use std::{

@@ -198,16 +198,13 @@ fn whole(modem: &ModemId, first: &Deliver, parts: &[Option<Deliver>]) -> Receive
     for part in parts {
         let continued = match (&mut run, part) {
             (Some((payload, first)), Some(part)) => {
-                first.user_data.shift() == part.user_data.shift()
-                    && payload.append(part.user_data.payload())
+                first.user_data.shift() == part.user_data.shift() && payload.append(part.user_data.payload())
             }
             _ => false,
         };
         if !continued {
             flush(run.take(), &mut text);
-            run = part
-                .as_ref()
-                .map(|part| (part.user_data.payload().clone(), part));
+            run = part.as_ref().map(|part| (part.user_data.payload().clone(), part));
         }
     }
     flush(run, &mut text);

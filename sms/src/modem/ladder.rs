@@ -128,10 +128,7 @@ mod tests {
         let mut ladder = Ladder::new(&config);
         ladder.appeared(start);
         let later = start + config.settle;
-        assert_eq!(
-            climb(&mut ladder, later, 5),
-            [Escape, Defaults, Restart, Reopen, Power]
-        );
+        assert_eq!(climb(&mut ladder, later, 5), [Escape, Defaults, Restart, Reopen, Power]);
         ladder.ready(later);
         assert_eq!(climb(&mut ladder, later, 1), [Escape]);
     }
@@ -155,10 +152,7 @@ mod tests {
         let later = start + config.settle;
         let is_restart = |rung: &Rung| matches!(rung, Rung::Restart | Rung::Power);
         let all = climb(&mut ladder, later, 100);
-        assert_eq!(
-            all.iter().filter(|r| is_restart(r)).count(),
-            config.max_restarts
-        );
+        assert_eq!(all.iter().filter(|r| is_restart(r)).count(), config.max_restarts);
         let next_window = later + config.restart_window;
         assert!(climb(&mut ladder, next_window, 2).iter().any(is_restart));
     }

@@ -322,10 +322,7 @@ impl Outbox {
     /// durable before the part is handed over; see [`Job::trying`].
     pub fn take(&mut self, modem: &ModemId, now: Instant) -> Option<Job> {
         let config = &self.config;
-        let sim = self
-            .sims
-            .entry(modem.clone())
-            .or_insert_with(|| Sim::new(config, now));
+        let sim = self.sims.entry(modem.clone()).or_insert_with(|| Sim::new(config, now));
         sim.refill(config, now);
         let allowed = sim.allows(config, now)?;
         let (key, entry) = self.entries.iter_mut().find(|((priority, _), entry)| {
@@ -353,13 +350,7 @@ impl Outbox {
     }
 
     /// Notes what became of a part; gives the records of it.
-    pub fn result(
-        &mut self,
-        modem: &ModemId,
-        job: &Job,
-        outcome: &SendOutcome,
-        now: Instant,
-    ) -> Vec<Outbound> {
+    pub fn result(&mut self, modem: &ModemId, job: &Job, outcome: &SendOutcome, now: Instant) -> Vec<Outbound> {
         let Some(key) = self.key(job.id) else {
             return Vec::new();
         };
@@ -424,14 +415,7 @@ impl Outbox {
             .find(|key| self.entries.contains_key(key))
     }
 
-    fn sent(
-        &mut self,
-        key: &(Priority, MessageId),
-        modem: &ModemId,
-        job: &Job,
-        reference: Option<u8>,
-        now: Instant,
-    ) {
+    fn sent(&mut self, key: &(Priority, MessageId), modem: &ModemId, job: &Job, reference: Option<u8>, now: Instant) {
         self.counters.parts_sent += 1;
         let Some(entry) = self.entries.get_mut(key) else {
             return;
@@ -440,9 +424,7 @@ impl Outbox {
         entry.doubtful = false;
         entry.next = job.part + 1;
         let part = &entry.parts[job.part];
-        if let (Some(sim), Some(reference), true) =
-            (self.sims.get_mut(modem), reference, part.status_report)
-        {
+        if let (Some(sim), Some(reference), true) = (self.sims.get_mut(modem), reference, part.status_report) {
             let number = part.destination.clone();
             sim.await_report(&self.config, reference, number, job, now);
         }
@@ -453,13 +435,7 @@ impl Outbox {
     }
 
     /// One attempt more has failed; gives the record of the end, if it is that.
-    fn failed(
-        &mut self,
-        key: &(Priority, MessageId),
-        error: &str,
-        permanent: bool,
-        now: Instant,
-    ) -> Option<Outbound> {
+    fn failed(&mut self, key: &(Priority, MessageId), error: &str, permanent: bool, now: Instant) -> Option<Outbound> {
         self.counters.failed_attempts += 1;
         let entry = self.entries.get_mut(key)?;
         let wait = self.config.retry_min * 2u32.saturating_pow(entry.attempts.min(16));
@@ -508,9 +484,10 @@ impl Outbox {
     /// A modem is gone: what it has begun starts again by another, whole, because the parts of a
     /// message have to come from one number.
     pub fn modem_lost(&mut self, modem: &ModemId) {
-        let begun = self.entries.values_mut().filter(|entry| {
-            !entry.in_flight && entry.only.is_none() && entry.modem.as_ref() == Some(modem)
-        });
+        let begun = self
+            .entries
+            .values_mut()
+            .filter(|entry| !entry.in_flight && entry.only.is_none() && entry.modem.as_ref() == Some(modem));
         for entry in begun {
             entry.modem = None;
             entry.next = 0;

@@ -160,10 +160,7 @@ impl Address {
         }
         let type_of_address = reader.octet(FIELD)?;
         let value = digits(reader.take(octets - 1, FIELD)?).collect();
-        Ok(Some(Self {
-            type_of_address,
-            value,
-        }))
+        Ok(Some(Self { type_of_address, value }))
     }
 
     /// Appends the service centre form of `address`.

@@ -92,12 +92,8 @@ impl Composer<'_> {
     fn writings(&self, text: &str) -> impl Iterator<Item = Writing> {
         let national = self.languages.iter().copied().flat_map(|language| {
             let locking = language.has_locking().then_some(language);
-            [
-                (None, Some(language)),
-                (locking, None),
-                (locking, Some(language)),
-            ]
-            .map(|(locking, single)| Shift { locking, single })
+            [(None, Some(language)), (locking, None), (locking, Some(language))]
+                .map(|(locking, single)| Shift { locking, single })
         });
         std::iter::once(Shift::default())
             .chain(national)

@@ -71,12 +71,7 @@ impl Header {
     /// it needs none.
     pub fn for_text(concat: Option<Concat>, shift: Shift) -> Option<Self> {
         let mut elements = Vec::new();
-        if let Some(Concat {
-            reference,
-            total,
-            part,
-        }) = concat
-        {
+        if let Some(Concat { reference, total, part }) = concat {
             elements.push(match reference {
                 Reference::Short(value) => Element {
                     id: CONCAT_8,
@@ -107,11 +102,7 @@ impl Header {
 
     /// Length in octets, the length octet included.
     pub fn len(&self) -> usize {
-        1 + self
-            .elements
-            .iter()
-            .map(|e| 2 + e.data.len())
-            .sum::<usize>()
+        1 + self.elements.iter().map(|e| 2 + e.data.len()).sum::<usize>()
     }
 
     /// Whether there is no element.
@@ -125,30 +116,25 @@ impl Header {
         self.elements.iter().rev().find_map(|element| {
             let (reference, total, part) = match (element.id, element.data.as_slice()) {
                 (CONCAT_8, &[value, total, part]) => (Reference::Short(value), total, part),
-                (CONCAT_16, &[high, low, total, part]) => (
-                    Reference::Wide(u16::from_be_bytes([high, low])),
-                    total,
-                    part,
-                ),
+                (CONCAT_16, &[high, low, total, part]) => {
+                    (Reference::Wide(u16::from_be_bytes([high, low])), total, part)
+                }
                 _ => return None,
             };
-            (1..=total).contains(&part).then_some(Concat {
-                reference,
-                total,
-                part,
-            })
+            (1..=total).contains(&part).then_some(Concat { reference, total, part })
         })
     }
 
     /// The national tables that the text uses.
     pub fn shift(&self) -> Shift {
         let language = |id| {
-            self.elements.iter().rev().find_map(|element| {
-                match (element.id == id, element.data.as_slice()) {
+            self.elements
+                .iter()
+                .rev()
+                .find_map(|element| match (element.id == id, element.data.as_slice()) {
                     (true, &[identifier]) => Language::from_identifier(identifier),
                     _ => None,
-                }
-            })
+                })
         };
         Shift {
             locking: language(LOCKING_SHIFT).filter(|l| l.has_locking()),

@@ -283,11 +283,7 @@ impl Frame {
     }
 
     /// Decodes `octets`. With `expected`, another PDU is an error.
-    pub fn decode(
-        octets: &[u8],
-        expected: Option<Direction>,
-        prefix: Prefix,
-    ) -> Result<Self, Error> {
+    pub fn decode(octets: &[u8], expected: Option<Direction>, prefix: Prefix) -> Result<Self, Error> {
         let bare = || {
             Ok(Self {
                 smsc: None,
@@ -312,10 +308,7 @@ impl Frame {
     }
 
     fn is_exactly(&self, octets: &[u8]) -> bool {
-        let sane_time = self
-            .tpdu
-            .timestamp()
-            .is_none_or(|time| time.parts().is_some());
+        let sane_time = self.tpdu.timestamp().is_none_or(|time| time.parts().is_some());
         sane_time && self.tpdu.encode() == octets
     }
 

@@ -57,13 +57,7 @@ fn absurd_places_are_ignored() {
         .unwrap()
         .concat()
     };
-    for absurd in [
-        &[7, 0, 0][..],
-        &[7, 3, 0],
-        &[7, 3, 4],
-        &[7, 3],
-        &[7, 3, 1, 1],
-    ] {
+    for absurd in [&[7, 0, 0][..], &[7, 3, 0], &[7, 3, 4], &[7, 3], &[7, 3, 1, 1]] {
         assert_eq!(header(absurd), None, "{absurd:?}");
     }
     let place = Concat {
@@ -85,41 +79,21 @@ fn absurd_places_are_ignored() {
 
 #[test]
 fn reserved_languages_mean_the_default_alphabet() {
-    let header = |id, data| {
-        Header::new(vec![Element {
-            id,
-            data: vec![data],
-        }])
-        .unwrap()
-        .shift()
-    };
+    let header = |id, data| Header::new(vec![Element { id, data: vec![data] }]).unwrap().shift();
     assert_eq!(header(0x24, 0), Shift::default());
     assert_eq!(header(0x25, 14), Shift::default());
-    assert_eq!(
-        header(0x25, 2),
-        Shift::default(),
-        "Spanish has no locking table"
-    );
+    assert_eq!(header(0x25, 2), Shift::default(), "Spanish has no locking table");
     assert_eq!(header(0x24, 2).single, Some(Language::Spanish));
 }
 
 #[test]
 fn a_frame_without_service_centre_is_recognised() {
-    let submit = Submit::new(
-        to(),
-        UserData::from_text(DataCoding::GSM7, None, "hello").unwrap(),
-    );
+    let submit = Submit::new(to(), UserData::from_text(DataCoding::GSM7, None, "hello").unwrap());
     let frame = Frame::new(submit);
     let (octets, length) = frame.encode();
     assert_eq!(length, octets.len() - 1);
-    assert_eq!(
-        Frame::decode(&octets, None, Prefix::Detect),
-        Ok(frame.clone())
-    );
-    assert_eq!(
-        Frame::decode(&octets[1..], None, Prefix::Detect),
-        Ok(frame.clone())
-    );
+    assert_eq!(Frame::decode(&octets, None, Prefix::Detect), Ok(frame.clone()));
+    assert_eq!(Frame::decode(&octets[1..], None, Prefix::Detect), Ok(frame.clone()));
     assert_eq!(Frame::decode(&octets[1..], None, Prefix::Absent), Ok(frame));
     assert!(Frame::decode(&octets[1..], None, Prefix::Present).is_err());
 }
@@ -152,19 +126,10 @@ fn addresses() {
     assert_eq!(Address::number("+91 98"), Err(AddressError::Character(' ')));
     assert_eq!(Address::number("+"), Err(AddressError::Empty));
     assert!(Address::number(&"1".repeat(20)).is_ok());
-    assert_eq!(
-        Address::number(&"1".repeat(21)),
-        Err(AddressError::TooLong(21))
-    );
+    assert_eq!(Address::number(&"1".repeat(21)), Err(AddressError::TooLong(21)));
     assert!(Address::alphanumeric("elevenchars").is_ok());
-    assert_eq!(
-        Address::alphanumeric("twelve chars"),
-        Err(AddressError::TooLong(12))
-    );
-    assert_eq!(
-        Address::alphanumeric("тест"),
-        Err(AddressError::Character('т'))
-    );
+    assert_eq!(Address::alphanumeric("twelve chars"), Err(AddressError::TooLong(12)));
+    assert_eq!(Address::alphanumeric("тест"), Err(AddressError::Character('т')));
 }
 
 #[test]
@@ -187,10 +152,7 @@ fn validity_periods() {
     );
     assert_eq!(Relative::at_least(Duration::from_hours(24)), Relative(167));
     assert_eq!(Relative::at_least(Duration::MAX), Relative(255));
-    assert_eq!(
-        Enhanced::seconds(90).duration(),
-        Some(Duration::from_secs(90))
-    );
+    assert_eq!(Enhanced::seconds(90).duration(), Some(Duration::from_secs(90)));
     let clock = Enhanced::clock(1, 2, 3).single_shot();
     assert!(clock.is_single_shot());
     assert_eq!(clock.duration(), Some(Duration::from_secs(3723)));
@@ -217,10 +179,7 @@ fn statuses() {
 fn user_data_that_does_not_fit_together() {
     let gsm7 = |text: &str| UserData::from_text(DataCoding::GSM7, None, text);
     assert!(gsm7(&"a".repeat(160)).is_ok());
-    assert_eq!(
-        gsm7(&"a".repeat(161)),
-        Err(UserDataError::TooLong { octets: 141 })
-    );
+    assert_eq!(gsm7(&"a".repeat(161)), Err(UserDataError::TooLong { octets: 141 }));
     assert!(matches!(gsm7("я"), Err(UserDataError::Unencodable(_))));
     let mismatch = UserData::new(DataCoding::UCS2, None, Payload::Data(vec![1]));
     assert!(matches!(mismatch, Err(UserDataError::Coding { .. })));

@@ -31,14 +31,7 @@ impl ServiceTime {
         .ok()?;
         // The sign is the top bit of the first digit's nibble (§9.2.3.11).
         let quarters = swapped(zone & !0x08)? as i8;
-        Some((
-            local,
-            if zone & 0x08 == 0 {
-                quarters
-            } else {
-                -quarters
-            },
-        ))
+        Some((local, if zone & 0x08 == 0 { quarters } else { -quarters }))
     }
 
     /// The instant.
@@ -50,9 +43,7 @@ impl ServiceTime {
     /// The octets for `instant` as told at an offset of `quarters` of an hour; `None` outside the
     /// years 2000 to 2089 and beyond 79 quarters.
     pub fn at(instant: Timestamp, quarters: i8) -> Option<Self> {
-        let local = instant
-            .to_zoned(TimeZone::fixed(offset(quarters)?))
-            .datetime();
+        let local = instant.to_zoned(TimeZone::fixed(offset(quarters)?)).datetime();
         let year = u8::try_from(local.year().checked_sub(2000)?).ok()?;
         if year > 89 || quarters.unsigned_abs() > 79 {
             return None;

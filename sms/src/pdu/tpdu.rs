@@ -1,8 +1,8 @@
 //! The three PDUs of the transfer layer that cross a modem's serial line (3GPP TS 23.040 §9.2.2).
 
 use super::{
-    Error, address::Address, dcs::DataCoding, reader::Reader, time::ServiceTime,
-    user_data::UserData, validity::Validity,
+    Error, address::Address, dcs::DataCoding, reader::Reader, time::ServiceTime, user_data::UserData,
+    validity::Validity,
 };
 use std::fmt;
 
@@ -27,10 +27,7 @@ const fn flag(on: bool, bit: u8) -> u8 {
 
 /// A message from the service centre (§9.2.2.1).
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "independent bits of the first octet"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "independent bits of the first octet")]
 pub struct Deliver {
     /// More messages wait at the service centre.
     pub more_messages: bool,

@@ -103,11 +103,7 @@ pub enum UserDataError {
 
 impl UserData {
     /// Puts together what belongs together.
-    pub fn new(
-        coding: DataCoding,
-        header: Option<Header>,
-        payload: Payload,
-    ) -> Result<Self, UserDataError> {
+    pub fn new(coding: DataCoding, header: Option<Header>, payload: Payload) -> Result<Self, UserDataError> {
         let alphabet = payload.alphabet();
         if coding.alphabet() != alphabet {
             return Err(UserDataError::Coding { coding, alphabet });
@@ -126,11 +122,7 @@ impl UserData {
 
     /// `text` in the alphabet of `coding`, with the national tables that `header` names. Data
     /// takes the characters up to U+00FF.
-    pub fn from_text(
-        coding: DataCoding,
-        header: Option<Header>,
-        text: &str,
-    ) -> Result<Self, UserDataError> {
+    pub fn from_text(coding: DataCoding, header: Option<Header>, text: &str) -> Result<Self, UserDataError> {
         let shift = header.as_ref().map(Header::shift).unwrap_or_default();
         let payload = match coding.alphabet() {
             Alphabet::Gsm7 => Payload::Gsm7(shift.encode(text)?),
@@ -181,19 +173,13 @@ impl UserData {
     /// Octets of header and text together.
     fn octets(&self) -> usize {
         match &self.payload {
-            Payload::Gsm7(text) => {
-                septets::packed_len(header_septets(self.header_len()) + text.len(), 0)
-            }
+            Payload::Gsm7(text) => septets::packed_len(header_septets(self.header_len()) + text.len(), 0),
             Payload::Data(text) | Payload::Ucs2(text) => self.header_len() + text.len(),
         }
     }
 
     /// Reads from the TP-UDL on. `has_header` is the TP-UDHI bit of the first octet.
-    pub(super) fn read(
-        coding: DataCoding,
-        has_header: bool,
-        reader: &mut Reader<'_>,
-    ) -> Result<Self, Error> {
+    pub(super) fn read(coding: DataCoding, has_header: bool, reader: &mut Reader<'_>) -> Result<Self, Error> {
         let length = usize::from(reader.octet("user data length")?);
         let alphabet = coding.alphabet();
         let (octets, limit) = match alphabet {

@@ -81,11 +81,7 @@ impl Enhanced {
     /// The period; `None` where none is given or the format is reserved.
     pub fn duration(self) -> Option<Duration> {
         // An extended indicator takes one more octet before the value.
-        let value = &self.0[if self.0[0] & Self::EXTENDED == 0 {
-            1
-        } else {
-            2
-        }..];
+        let value = &self.0[if self.0[0] & Self::EXTENDED == 0 { 1 } else { 2 }..];
         match self.0[0] & 0x07 {
             1 => Some(Relative(value[0]).duration()),
             2 => Some(Duration::from_secs(u64::from(value[0]))),

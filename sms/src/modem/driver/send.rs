@@ -36,9 +36,8 @@ impl Driver {
     /// Gives back a part that was never begun.
     pub(super) fn give_back(&mut self) {
         if self.sending.take().is_some() {
-            self.output.push(Output::Sent(SendOutcome::NotSent(
-                "the modem is not there".to_owned(),
-            )));
+            self.output
+                .push(Output::Sent(SendOutcome::NotSent("the modem is not there".to_owned())));
         }
     }
 
@@ -49,12 +48,8 @@ impl Driver {
             .find_map(|line| fields(line, "+CMGS:")?.number::<u8>());
         let outcome = match (&reply.end, reference) {
             // A reference is the modem's word, even if its OK got lost.
-            (End::Code(ResultCode::Ok) | End::Silence, Some(reference)) => {
-                SendOutcome::Sent { reference }
-            }
-            (End::Code(ResultCode::Cms(code)), _) if code.0 != NETWORK_TIMEOUT => {
-                SendOutcome::Refused(Some(*code))
-            }
+            (End::Code(ResultCode::Ok) | End::Silence, Some(reference)) => SendOutcome::Sent { reference },
+            (End::Code(ResultCode::Cms(code)), _) if code.0 != NETWORK_TIMEOUT => SendOutcome::Refused(Some(*code)),
             (End::Code(ResultCode::Error | ResultCode::Cme(_)), _) => SendOutcome::Refused(None),
             _ if !reply.typed => SendOutcome::NotSent("no prompt".to_owned()),
             _ => SendOutcome::Unknown,
@@ -82,9 +77,7 @@ impl Driver {
     }
 
     pub(super) fn ussd_sent(&mut self, reply: &Reply) {
-        if let End::Code(code @ (ResultCode::Error | ResultCode::Cme(_) | ResultCode::Cms(_))) =
-            &reply.end
-        {
+        if let End::Code(code @ (ResultCode::Error | ResultCode::Cme(_) | ResultCode::Cms(_))) = &reply.end {
             self.event(DriverEvent::UssdFailed(code.to_string()));
         }
     }
@@ -114,13 +107,9 @@ fn ussd_text(text: &str, coding: u8) -> String {
     // Cell broadcast groups 01xx have the alphabet where the data coding scheme has it; 0x11 is
     // UCS-2 behind a language (3GPP TS 23.038 §5).
     let payload = match coding {
-        0x40..=0x7F if DataCoding(coding).alphabet() == crate::pdu::Alphabet::Ucs2 => {
-            Payload::Ucs2(octets)
-        }
+        0x40..=0x7F if DataCoding(coding).alphabet() == crate::pdu::Alphabet::Ucs2 => Payload::Ucs2(octets),
         0x11 => Payload::Ucs2(octets),
-        0x40..=0x7F if DataCoding(coding).alphabet() == crate::pdu::Alphabet::Data => {
-            Payload::Data(octets)
-        }
+        0x40..=0x7F if DataCoding(coding).alphabet() == crate::pdu::Alphabet::Data => Payload::Data(octets),
         _ => {
             let count = octets.len() * 8 / 7;
             Payload::Gsm7(septets::unpack(&octets, 0, count).unwrap_or_default())

@@ -31,13 +31,7 @@ pub(super) enum Step {
 
 /// What `AT+CNMI` is told: messages stored and announced, reports stored and announced, or given
 /// directly, or not at all.
-const ANNOUNCE: [&str; 5] = [
-    "2,1,0,2,0",
-    "2,1,0,1,0",
-    "1,1,0,1,0",
-    "2,1,0,0,0",
-    "1,1,0,0,0",
-];
+const ANNOUNCE: [&str; 5] = ["2,1,0,2,0", "2,1,0,1,0", "1,1,0,1,0", "2,1,0,0,0", "1,1,0,0,0"];
 /// The same for messages given directly.
 const ANNOUNCE_DIRECT: [&str; 2] = ["2,2,0,1,0", "1,2,0,1,0"];
 
@@ -246,11 +240,7 @@ impl Driver {
         // What came while nobody listened.
         self.intake.poll();
         let registered = self.watch.registration().is_registered();
-        self.enter(if registered {
-            State::Ready
-        } else {
-            State::NoNetwork
-        });
+        self.enter(if registered { State::Ready } else { State::NoNetwork });
     }
 
     /// `+CREG` has been said, asked or not.

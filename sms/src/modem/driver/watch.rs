@@ -1,9 +1,6 @@
 //! Looking after a modem that works: signal, registration, clock, storage.
 
-use super::{
-    Alarm, Command, Config, Driver, DriverEvent, Instant, Registration, Reply, Storage, Task,
-    start::first,
-};
+use super::{Alarm, Command, Config, Driver, DriverEvent, Instant, Registration, Reply, Storage, Task, start::first};
 use crate::at::Answer;
 use jiff::{civil::DateTime, tz::Offset};
 use std::collections::VecDeque;
@@ -74,14 +71,8 @@ impl Driver {
         let plain = |text: String| Command::new(text, Answer::None, slow);
         let quick = |text: &str, prefix| Command::new(text, Answer::Lines(prefix), self.quick());
         match task {
-            Task::Select(memory) => Command::new(
-                format!("AT+CPMS=\"{memory}\""),
-                Answer::Lines("+CPMS:"),
-                slow,
-            ),
-            Task::Read(index) => {
-                Command::new(format!("AT+CMGR={index}"), Answer::Pdus("+CMGR:"), slow)
-            }
+            Task::Select(memory) => Command::new(format!("AT+CPMS=\"{memory}\""), Answer::Lines("+CPMS:"), slow),
+            Task::Read(index) => Command::new(format!("AT+CMGR={index}"), Answer::Pdus("+CMGR:"), slow),
             // 4: all messages, read ones too, because a crash can leave those.
             Task::List => Command::new("AT+CMGL=4", Answer::Pdus("+CMGL:"), slow),
             Task::Delete(index) => plain(format!("AT+CMGD={index}")),
@@ -96,9 +87,7 @@ impl Driver {
                 Some(command) => command,
                 None => Command::new("AT", Answer::None, self.quick()),
             },
-            Task::Sync | Task::Ping | Task::Start(_) => {
-                Command::new("AT", Answer::None, self.quick())
-            }
+            Task::Sync | Task::Ping | Task::Start(_) => Command::new("AT", Answer::None, self.quick()),
         }
     }
 

@@ -24,11 +24,7 @@ const RESTART_MAX: Duration = Duration::from_mins(1);
 
 /// Runs the modem until the fleet stops; after a panic it starts from the beginning.
 pub(super) fn supervise(modem: Modem, requests: &mpsc::Receiver<Request>, shared: &Shared) {
-    let Modem {
-        id,
-        mut opener,
-        config,
-    } = modem;
+    let Modem { id, mut opener, config } = modem;
     let panics = Panics::new(0);
     let mut wait = RESTART_MIN;
     while !shared.is_stopping() {
@@ -197,12 +193,7 @@ impl Worker<'_> {
         if let Err(error) = durable {
             self.send_after = now + CHORES;
             self.shared.tell(FleetEvent::Journal(error.to_string()));
-            finish(
-                self.shared,
-                self.id,
-                &job,
-                &SendOutcome::NotSent(error.to_string()),
-            );
+            finish(self.shared, self.id, &job, &SendOutcome::NotSent(error.to_string()));
             return;
         }
         let (pdu, length) = (job.frame.to_hex(), job.frame.encode().1);

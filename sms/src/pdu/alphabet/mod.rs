@@ -168,13 +168,11 @@ impl Code {
 
 impl Shift {
     fn main(self) -> &'static Table {
-        self.locking
-            .map_or(&tables::DEFAULT, |language| language.locking())
+        self.locking.map_or(&tables::DEFAULT, |language| language.locking())
     }
 
     fn extension(self) -> &'static Table {
-        self.single
-            .map_or(&tables::EXTENSION, |language| language.single())
+        self.single.map_or(&tables::EXTENSION, |language| language.single())
     }
 
     /// How `character` is written with these tables.
@@ -213,11 +211,7 @@ impl Shift {
                 continue;
             }
             let shifted = escaped.then(|| lookup(self.extension(), septet)).flatten();
-            text.push(
-                shifted
-                    .or_else(|| lookup(self.main(), septet))
-                    .unwrap_or(UNKNOWN),
-            );
+            text.push(shifted.or_else(|| lookup(self.main(), septet)).unwrap_or(UNKNOWN));
             escaped = false;
         }
         text

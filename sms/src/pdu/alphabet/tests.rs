@@ -132,10 +132,7 @@ fn the_standard_examples() {
         locking: None,
         single: Some(Language::Hindi),
     };
-    assert_eq!(
-        hindi.encode("१\u{95E}").unwrap(),
-        [ESCAPE, 0x1D, ESCAPE, 0x33]
-    );
+    assert_eq!(hindi.encode("१\u{95E}").unwrap(), [ESCAPE, 0x1D, ESCAPE, 0x33]);
     let urdu = Shift {
         locking: Some(Language::Urdu),
         single: Some(Language::Urdu),

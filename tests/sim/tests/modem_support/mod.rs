@@ -21,7 +21,7 @@ use std::{
 };
 
 /// Far beyond what anything takes: it only ends a test that would otherwise hang.
-const BOUND: Duration = Duration::from_secs(120);
+const BOUND: Duration = Duration::from_mins(2);
 
 /// A journal in memory that can be told to fail.
 #[derive(Debug, Clone, Default)]
