@@ -37,14 +37,7 @@ fn build() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root())
-        .args([
-            "build",
-            "--quiet",
-            "-p",
-            "megamind-gateway",
-            "--bin",
-            "megamind",
-        ])
+        .args(["build", "--quiet", "-p", "megamind-gateway", "--bin", "megamind"])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .status()

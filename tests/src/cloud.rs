@@ -82,9 +82,7 @@ impl Cloud {
             .arg(self.dir.join("oblivion.jsonl"))
             .args(&self.flags);
         let mut process = Process::spawn("oblivion", &mut command, &self.dir);
-        process
-            .await_line("control on ")
-            .expect("the stand-in cloud starts");
+        process.await_line("control on ").expect("the stand-in cloud starts");
         self.process = Some(process);
     }
 

@@ -49,8 +49,7 @@ impl Dialect {
                 })
                 .collect()
         };
-        let text =
-            |value: Option<&toml::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
+        let text = |value: Option<&toml::Value>| value.and_then(|value| value.as_str().map(str::to_owned));
         let mut config = Table::new();
         config.insert("dialect".into(), dialect.clone().into());
         let mut upstream = Table::new();
@@ -62,11 +61,7 @@ impl Dialect {
             paths: names("paths"),
             fields: names("fields"),
             statuses: names("statuses"),
-            envelope: text(
-                dialect
-                    .get("envelope")
-                    .and_then(|envelope| envelope.get("data")),
-            ),
+            envelope: text(dialect.get("envelope").and_then(|envelope| envelope.get("data"))),
             config,
         }
     }
@@ -108,12 +103,7 @@ impl Dialect {
                 .map(|(canonical, wire)| (wire.clone(), canonical.clone()))
                 .collect()
         };
-        translate(
-            inner,
-            &flip(&self.fields),
-            &flip(&self.statuses),
-            self.field("status"),
-        )
+        translate(inner, &flip(&self.fields), &flip(&self.statuses), self.field("status"))
     }
 
     fn to_wire(&self, body: &Value) -> Value {
@@ -131,9 +121,7 @@ fn translate(
         Value::Object(map) => {
             let member = |(name, value): (&String, &Value)| {
                 let value = match value {
-                    Value::String(word) if name == status => {
-                        statuses.get(word).unwrap_or(word).clone().into()
-                    }
+                    Value::String(word) if name == status => statuses.get(word).unwrap_or(word).clone().into(),
                     value => translate(value, fields, statuses, status),
                 };
                 (fields.get(name).unwrap_or(name).clone(), value)

@@ -135,9 +135,7 @@ impl Gateway {
     /// Waits for a mode.
     #[track_caller]
     pub fn await_mode(&self, mode: &str) {
-        wait::until(&format!("the mode is {mode}"), || {
-            (self.mode() == mode).then_some(())
-        });
+        wait::until(&format!("the mode is {mode}"), || (self.mode() == mode).then_some(()));
     }
 
     /// Waits until Oblivion serves and has everything.
@@ -162,9 +160,7 @@ impl Gateway {
             let (known, rest) = series.split_at(series.find('{').unwrap_or(series.len()));
             (known == name && rest.contains(labels)).then(|| value.parse().ok())?
         });
-        samples.fold(None, |sum: Option<f64>, value: f64| {
-            Some(sum.unwrap_or(0.0) + value)
-        })
+        samples.fold(None, |sum: Option<f64>, value: f64| Some(sum.unwrap_or(0.0) + value))
     }
 
     /// Runs another command of the same binary, with this gateway's configuration.

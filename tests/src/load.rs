@@ -66,13 +66,13 @@ pub struct Written {
 
 /// The lives that orders are given, one after the other.
 const LIVES: [&[&str]; 3] = [
-    &["place", "update", "accepted", "picked_up", "delivered"],
+    &["place", "update", "arrived_at_pickup", "picked_up", "delivered"],
     &["place", "update", "cancel"],
     &[
         "place",
-        "accepted",
         "arrived_at_pickup",
         "picked_up",
+        "arrived_at_dropoff",
         "failed",
     ],
 ];
@@ -155,9 +155,7 @@ impl Worker {
         let (Some(id), Some(client)) = (&self.id, &mut self.client) else {
             return Ok(None);
         };
-        client
-            .send(&self.dialect.get("/trackOrder", "orderId", id))
-            .map(Some)
+        client.send(&self.dialect.get("/trackOrder", "orderId", id)).map(Some)
     }
 
     fn write(&self, step: &str) -> (&'static str, Value) {
@@ -171,13 +169,11 @@ impl Worker {
                 "/updateOrder",
                 json!({"orderId": id, "dropoff": {"lat": 12.93, "lng": 77.61}}),
             ),
-            "cancel" => (
-                "/cancelOrder",
-                json!({"orderId": id, "reason": "changed my mind"}),
-            ),
+            "cancel" => ("/cancelOrder", json!({"orderId": id, "reason": "changed my mind"})),
             status => (
                 "/updatemaster/ind/deliveryInfo",
-                json!({"orderId": id, "minionId": format!("P{}", self.name), "status": status}),
+                // A pilot for each order: a busy one would stay fenced as long as the client goes on.
+                json!({"orderId": id, "minionId": format!("P{}-{}", self.name, self.order), "status": status}),
             ),
         }
     }
@@ -219,9 +215,7 @@ pub fn audit(written: &[Written], log: &[Effect]) -> Tally {
             Told::Nothing => tally.open += 1,
         }
         if !good {
-            wrong.push(format!(
-                "{tag} ({id:?}) was told {told:?} and had effect {count} times"
-            ));
+            wrong.push(format!("{tag} ({id:?}) was told {told:?} and had effect {count} times"));
         }
     }
     let mut sorted: Vec<(Tag, usize)> = effects

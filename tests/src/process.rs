@@ -53,9 +53,7 @@ impl Process {
             // Asked before looking, so that what it said last is seen.
             let ended = self.ended();
             let text = self.stdout();
-            let mut whole = text
-                .split_inclusive('\n')
-                .filter_map(|line| line.strip_suffix('\n'));
+            let mut whole = text.split_inclusive('\n').filter_map(|line| line.strip_suffix('\n'));
             match (whole.find_map(|line| line.strip_prefix(prefix)), ended) {
                 (Some(rest), _) => Some(Ok(rest.to_owned())),
                 (None, Some(status)) => Some(Err(format!("{status}\n{text}{}", self.stderr()))),
@@ -114,11 +112,7 @@ impl Process {
         for (kind, text) in [("stdout", self.stdout()), ("stderr", self.stderr())] {
             let lines: Vec<&str> = text.lines().collect();
             let shown = &lines[lines.len().saturating_sub(SHOWN_LINES)..];
-            eprintln!(
-                "--- {} (pid {}), {kind}, last lines:",
-                self.name,
-                self.pid()
-            );
+            eprintln!("--- {} (pid {}), {kind}, last lines:", self.name, self.pid());
             eprintln!("{}", shown.join("\n"));
         }
     }

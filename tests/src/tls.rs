@@ -9,9 +9,7 @@ use std::thread;
 
 use rcgen::{BasicConstraints, CertificateParams, IsCa, Issuer, KeyPair};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, PrivatePkcs8KeyDer, ServerName};
-use rustls::{
-    ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned,
-};
+use rustls::{ClientConfig, ClientConnection, RootCertStore, ServerConfig, ServerConnection, StreamOwned};
 
 use crate::http::{Client, Party, Transport};
 use crate::wait::PATIENCE;
@@ -72,10 +70,7 @@ impl Certificate {
         let tls = ClientConnection::new(Arc::new(config), name).map_err(io::Error::other)?;
         let stream = TcpStream::connect(addr)?;
         stream.set_read_timeout(Some(PATIENCE))?;
-        Ok(Client::over(
-            Box::new(StreamOwned::new(tls, stream)),
-            Party::Gateway,
-        ))
+        Ok(Client::over(Box::new(StreamOwned::new(tls, stream)), Party::Gateway))
     }
 
     /// Starts a server that shows this certificate and answers every request 200, until the test
@@ -136,19 +131,12 @@ pub struct Server {
 impl Server {
     /// The requests so far.
     pub fn seen(&self) -> Vec<Seen> {
-        self.seen
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner)
-            .clone()
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
 /// Answers requests without bodies until the client closes.
-fn converse(
-    stream: TcpStream,
-    config: Arc<ServerConfig>,
-    seen: &Mutex<Vec<Seen>>,
-) -> io::Result<()> {
+fn converse(stream: TcpStream, config: Arc<ServerConfig>, seen: &Mutex<Vec<Seen>>) -> io::Result<()> {
     stream.set_read_timeout(Some(PATIENCE))?;
     let tls = ServerConnection::new(config).map_err(io::Error::other)?;
     let mut stream = StreamOwned::new(tls, stream);
@@ -167,12 +155,10 @@ fn converse(
                 body.len()
             )?;
             stream.flush()?;
-            seen.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(Seen {
-                    sni: stream.conn.server_name().map(str::to_owned),
-                    head: String::from_utf8_lossy(&head).into_owned(),
-                });
+            seen.lock().unwrap_or_else(PoisonError::into_inner).push(Seen {
+                sni: stream.conn.server_name().map(str::to_owned),
+                head: String::from_utf8_lossy(&head).into_owned(),
+            });
             head.clear();
         }
     }

@@ -40,8 +40,7 @@ impl Answer {
 
     /// Whether the server closes the connection after it.
     pub fn closes(&self) -> bool {
-        self.all("connection")
-            .any(|value| value.eq_ignore_ascii_case("close"))
+        self.all("connection").any(|value| value.eq_ignore_ascii_case("close"))
     }
 
     /// The body as text, without its gzip coding.
@@ -62,8 +61,7 @@ impl Answer {
     #[track_caller]
     pub fn json(&self) -> Value {
         let text = self.text();
-        serde_json::from_str(&text)
-            .unwrap_or_else(|error| panic!("{error} in the body of {}: {text}", self.status))
+        serde_json::from_str(&text).unwrap_or_else(|error| panic!("{error} in the body of {}: {text}", self.status))
     }
 
     /// The stable code of an error, in whichever form it came.

@@ -69,8 +69,7 @@ fn problem(status: u16, body: &Value) -> Option<String> {
 fn enveloped(body: &Value) -> Option<String> {
     let marked = body["success"] == false;
     let speaks = |pointer: &str| body.pointer(pointer).is_some_and(Value::is_string);
-    let told = speaks("/error/message") && speaks("/error/code")
-        || speaks("/message") && speaks("/error_code");
+    let told = speaks("/error/message") && speaks("/error/code") || speaks("/message") && speaks("/error_code");
     (!(marked && told)).then(|| "an error without a code and a text".to_owned())
 }
 

@@ -41,11 +41,7 @@ impl Request {
     }
 
     /// POST of any bytes.
-    pub fn post_as(
-        target: impl Into<String>,
-        content_type: &str,
-        body: impl Into<Vec<u8>>,
-    ) -> Self {
+    pub fn post_as(target: impl Into<String>, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
         Self::new("POST", target)
             .header("Content-Type", content_type)
             .body(body)
@@ -75,8 +71,7 @@ impl Request {
             format!("{} {} HTTP/1.1", self.method, self.target),
             "Host: city.test".to_owned(),
         ];
-        let actual =
-            (!self.body.is_empty() || self.method == "POST").then(|| self.body.len().to_string());
+        let actual = (!self.body.is_empty() || self.method == "POST").then(|| self.body.len().to_string());
         if let Some(length) = self.claimed_length.clone().or(actual) {
             lines.push(format!("Content-Length: {length}"));
         }

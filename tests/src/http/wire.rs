@@ -116,9 +116,7 @@ impl Wire {
 }
 
 fn find(bytes: &[u8], pattern: &[u8]) -> Option<usize> {
-    bytes
-        .windows(pattern.len())
-        .position(|window| window == pattern)
+    bytes.windows(pattern.len()).position(|window| window == pattern)
 }
 
 type Headers = Vec<(String, String)>;
@@ -169,8 +167,7 @@ mod tests {
     fn good_answers_are_read_whole() {
         let sized = read("HTTP/1.1 200 OK\r\nContent-Length: 2\r\nVia: x\r\n\r\nhi").expect("good");
         assert_eq!((sized.status, sized.body.as_slice()), (200, &b"hi"[..]));
-        let chunked =
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n2\r\ni!\r\n0\r\n\r\n";
+        let chunked = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n2\r\ni!\r\n0\r\n\r\n";
         assert_eq!(read(chunked).expect("good").body, b"hi!");
         assert_eq!(read("HTTP/1.1 204 \r\n\r\n").expect("good").status, 204);
     }

@@ -63,10 +63,7 @@ impl Bench {
 fn assert_names(answer: &Answer, field: &str) {
     let named = answer.field().unwrap_or_default();
     assert!(named.starts_with(field), "{field:?} is not named: {answer}");
-    let detail = answer.json()["detail"]
-        .as_str()
-        .unwrap_or_default()
-        .to_owned();
+    let detail = answer.json()["detail"].as_str().unwrap_or_default().to_owned();
     assert!(!detail.is_empty(), "{answer}");
 }
 
@@ -142,16 +139,8 @@ fn bodies_that_are_none() {
         let answer = bench.city.send(&json(body)).expect(400);
         answer.expect_local();
     }
-    let deep = format!(
-        "{}{}",
-        "{\"a\":".repeat(500),
-        "1".to_owned() + &"}".repeat(500)
-    );
-    bench
-        .city
-        .send(&json(deep.as_bytes()))
-        .expect(400)
-        .expect_local();
+    let deep = format!("{}{}", "{\"a\":".repeat(500), "1".to_owned() + &"}".repeat(500));
+    bench.city.send(&json(deep.as_bytes())).expect(400).expect_local();
     let brackets = format!("merchantId=M1&items{}=1", "[a]".repeat(500));
     let form = Request::form("/placeOrder", &brackets);
     bench.city.send(&form).expect(400).expect_local();
@@ -177,19 +166,9 @@ fn orders_pilots_and_statuses_that_nobody_knows() {
         bench.refuses(&request, 404, "order_not_found", "");
         let request = Request::post(path, &json!({"orderId": "OB-77"}));
         bench.refuses(&request, 503, "not_known_here", "");
-        bench.refuses(
-            &Request::post(path, &json!({})),
-            400,
-            "missing_field",
-            "orderId",
-        );
+        bench.refuses(&Request::post(path, &json!({})), 400, "missing_field", "orderId");
     }
-    bench.refuses(
-        &Request::get("/trackOrder"),
-        400,
-        "missing_field",
-        "orderId",
-    );
+    bench.refuses(&Request::get("/trackOrder"), 400, "missing_field", "orderId");
     let nobody = Request::get("/ind/getminiongeneralinfo?minionId=nobody");
     let answer = bench.city.send(&nobody);
     assert!(matches!(answer.status, 404 | 503), "{answer}");
@@ -202,10 +181,7 @@ fn orders_pilots_and_statuses_that_nobody_knows() {
         assert_names(&answer, "status");
     }
     let position = json!({"minionId": "P9", "lat": 91, "lng": 0});
-    let answer = bench
-        .city
-        .post("/updatemaster/ind/generalinfo", &position)
-        .expect(400);
+    let answer = bench.city.post("/updatemaster/ind/generalinfo", &position).expect(400);
     assert_names(&answer, "lat");
     let answer = bench
         .city
@@ -220,14 +196,9 @@ fn methods_that_do_not_work_here() {
     let bench = Bench::new();
     for method in ["PUT", "DELETE", "PATCH"] {
         let request = Request::new(method, format!("/trackOrder?orderId={}", bench.id));
-        let answer = bench
-            .city
-            .send(&request)
-            .expect_problem(405, "method_not_allowed");
+        let answer = bench.city.send(&request).expect_problem(405, "method_not_allowed");
         assert!(
-            answer
-                .header("allow")
-                .is_some_and(|allow| allow.contains("GET")),
+            answer.header("allow").is_some_and(|allow| allow.contains("GET")),
             "{answer}"
         );
     }
@@ -240,7 +211,8 @@ fn bytes_that_are_not_http() {
     let bench = Bench::new();
     let truncated = b"POST /placeOrder HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: 400\r\n\r\n{\"merchantId\":\"M1\",";
     let lies = b"POST /placeOrder HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nhello!";
-    let both = b"POST /placeOrder HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
+    let both =
+        b"POST /placeOrder HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n";
     let chunk = b"POST /placeOrder HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\nhello\r\n0\r\n\r\n";
     let negative = b"POST /placeOrder HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n";
     let line = b"PLACE AN ORDER\r\n\r\n";
@@ -251,23 +223,13 @@ fn bytes_that_are_not_http() {
         state = state.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         noise.push((state >> 24) as u8);
     }
-    let long_name = [
-        b"GET /".to_vec(),
-        vec![b'a'; 200_000],
-        b" HTTP/1.1\r\n\r\n".to_vec(),
-    ]
-    .concat();
-    let all: [&[u8]; 9] = [
-        truncated, lies, both, chunk, negative, line, tls, &noise, &long_name,
-    ];
+    let long_name = [b"GET /".to_vec(), vec![b'a'; 200_000], b" HTTP/1.1\r\n\r\n".to_vec()].concat();
+    let all: [&[u8]; 9] = [truncated, lies, both, chunk, negative, line, tls, &noise, &long_name];
     for bytes in all {
         let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(60)]).into_owned();
         let said = say(&bench.city, bytes);
         let status = said.get(9..12).unwrap_or_default();
-        assert!(
-            said.is_empty() || status.starts_with(['4', '5']),
-            "{shown:?}: {said}"
-        );
+        assert!(said.is_empty() || status.starts_with(['4', '5']), "{shown:?}: {said}");
         bench.city.track(&bench.id).expect(200);
     }
     bench.unchanged();
@@ -289,10 +251,7 @@ fn say(city: &City, bytes: &[u8]) -> String {
 fn bad_input_is_counted() {
     let bench = Bench::new();
     bench.refuses(&without("pickup"), 400, "missing_field", "pickup");
-    let counted = bench
-        .city
-        .gateway
-        .metric("megamind_requests_total", "status=\"400\"");
+    let counted = bench.city.gateway.metric("megamind_requests_total", "status=\"400\"");
     assert_eq!(counted, Some(1.0));
     bench.unchanged();
 }

@@ -37,21 +37,15 @@ fn an_empty_gateway_without_an_upstream_is_ready_and_takes_everything() {
     city.post("/updatemaster/ind/generalinfo", &pilot("P2"))
         .expect(200)
         .expect_local();
-    let unknown = city
-        .deliver(&unseen, "P3", "picked_up")
-        .expect(200)
-        .expect_local();
+    let unknown = city.deliver(&unseen, "P3", "picked_up").expect(200).expect_local();
     assert_eq!(unknown.json()["known"], false);
-    city.deliver(&id, "P3", "picked_up")
-        .expect(200)
-        .expect_local();
+    let carrier = city.track(&id).expect(200).json()["minionId"].clone();
+    let carrier = carrier.as_str().expect("a pilot has it");
+    city.deliver(&id, carrier, "picked_up").expect(200).expect_local();
 
     city.regain_cloud();
     assert_eq!(city.cloud.effects_of("\"first\"").len(), 1);
-    assert_eq!(
-        city.cloud.order(&unseen).expect("known")["status"],
-        "picked_up"
-    );
+    assert_eq!(city.cloud.order(&unseen).expect("known")["status"], "picked_up");
     for pilot in ["P1", "P2"] {
         let quoted = format!("\"{pilot}\"");
         assert!(

@@ -29,10 +29,7 @@ impl SmallDisk {
             Ok(output) if output.status.success() => Some(Self { dir }),
             Ok(output) => {
                 let why = String::from_utf8_lossy(&output.stderr);
-                eprintln!(
-                    "skipped: no small file system without root ({})",
-                    why.trim()
-                );
+                eprintln!("skipped: no small file system without root ({})", why.trim());
                 None
             }
             Err(error) => {
@@ -84,10 +81,7 @@ fn a_full_disk_loses_nothing_refuses_cleanly_and_is_got_over() {
     let Some(disk) = SmallDisk::mount() else {
         return;
     };
-    let config = format!(
-        "store.path = '{}'",
-        disk.path().join("megamind.db").display()
-    );
+    let config = format!("store.path = '{}'", disk.path().join("megamind.db").display());
     let mut city = City::with(&config).start();
     let mut workers: Vec<Worker> = (0..4)
         .map(|name| Worker::new(city.gateway.addr, &city.dialect, name))
@@ -96,12 +90,9 @@ fn a_full_disk_loses_nothing_refuses_cleanly_and_is_got_over() {
     let filler = disk.fill();
     // Forwarding goes on, whatever the journal does.
     for count in 0..20 {
-        city.post(
-            "/placeOrder",
-            &megamind_tests::city::order(&format!("full {count}")),
-        )
-        .expect(201)
-        .expect_forwarded();
+        city.post("/placeOrder", &megamind_tests::city::order(&format!("full {count}")))
+            .expect(201)
+            .expect_forwarded();
     }
     city.lose_cloud();
     for worker in &mut workers {
@@ -122,10 +113,7 @@ fn a_full_disk_loses_nothing_refuses_cleanly_and_is_got_over() {
     city.gateway.kill();
     city.gateway.start();
     city.regain_cloud();
-    let written: Vec<Written> = workers
-        .into_iter()
-        .flat_map(|worker| worker.written)
-        .collect();
+    let written: Vec<Written> = workers.into_iter().flat_map(|worker| worker.written).collect();
     let tally = audit(&written, &city.cloud.log());
     assert!(tally.done > 0 && tally.refused >= 4, "{tally:?}");
     assert_eq!(tally.open, 0, "a full disk leaves no doubt: {tally:?}");

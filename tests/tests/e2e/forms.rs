@@ -33,12 +33,7 @@ fn json_forms_and_queries_mean_the_same() {
         .cloud
         .log()
         .iter()
-        .map(|effect| {
-            (
-                effect.text("contentType").to_owned(),
-                effect.body().is_empty(),
-            )
-        })
+        .map(|effect| (effect.text("contentType").to_owned(), effect.body().is_empty()))
         .collect();
     let sent = [
         ("application/json", false),
@@ -91,9 +86,7 @@ fn a_pilot_is_assigned_and_found_again_everywhere() {
 
     // The assignment is handed over as the gateway's own decision, after the order.
     city.regain_cloud();
-    let upstream = city.cloud.effects_of("\"assigned\"")[0]
-        .text("orderId")
-        .to_owned();
+    let upstream = city.cloud.effects_of("\"assigned\"")[0].text("orderId").to_owned();
     let known = city.cloud.order(&upstream).expect("known");
     assert_eq!(
         (&known["status"], &known["minionId"]),
@@ -105,8 +98,7 @@ fn a_pilot_is_assigned_and_found_again_everywhere() {
 fn a_rejected_order_goes_to_somebody_else() {
     let city = City::with("").start_without_cloud();
     for name in ["P1", "P2"] {
-        city.post("/updatemaster/ind/generalinfo", &pilot(name))
-            .expect(200);
+        city.post("/updatemaster/ind/generalinfo", &pilot(name)).expect(200);
     }
     let placed = city.post("/placeOrder", &order("rejected")).expect(201);
     let (id, first) = (city.id_of(&placed), placed.json()["minionId"].clone());
@@ -122,33 +114,20 @@ fn bulk_requests_answer_item_by_item() {
     let mut city = City::with("").start_without_cloud();
     let minions: Vec<_> = ["P1", "P2", "P3"].iter().map(|name| pilot(name)).collect();
     let answer = city
-        .post(
-            "/updatemaster/bulk/generalinfo",
-            &json!({"minions": minions}),
-        )
+        .post("/updatemaster/bulk/generalinfo", &json!({"minions": minions}))
         .expect(200);
-    assert_eq!(
-        answer.json()["results"].as_array().map(Vec::len),
-        Some(3),
-        "{answer}"
-    );
+    assert_eq!(answer.json()["results"].as_array().map(Vec::len), Some(3), "{answer}");
     let id = city.place("in bulk");
     let deliveries = json!({"deliveries": [
         {"orderId": id, "minionId": "P1", "status": "picked_up"},
         {"orderId": id, "minionId": "P1", "status": "jumping"},
         {"orderId": id, "minionId": "P1", "status": "delivered"},
     ]});
-    let answer = city
-        .post("/updatemaster/bulk/deliveryInfo", &deliveries)
-        .expect(200);
+    let answer = city.post("/updatemaster/bulk/deliveryInfo", &deliveries).expect(200);
     let body = answer.json();
     let results = body["results"].as_array().expect("results");
     let statuses: Vec<_> = results.iter().map(|result| &result["status"]).collect();
-    assert_eq!(
-        statuses,
-        [&json!(200), &json!(400), &json!(200)],
-        "{answer}"
-    );
+    assert_eq!(statuses, [&json!(200), &json!(400), &json!(200)], "{answer}");
     assert_eq!(city.status_of(&id), "delivered");
     city.cloud.start();
     wait_for_status(&city, "in bulk", "delivered");
@@ -166,22 +145,13 @@ fn wait_for_status(city: &City, client_ref: &str, status: &str) {
 #[test]
 fn a_repeated_request_gets_the_first_answer() {
     let mut city = City::with("").start_without_cloud();
-    let keyed = |body| {
-        city.dialect
-            .post("/placeOrder", body)
-            .header("Idempotency-Key", "k-1")
-    };
+    let keyed = |body| city.dialect.post("/placeOrder", body).header("Idempotency-Key", "k-1");
     let (same, other) = (keyed(&order("keyed")), keyed(&order("something else")));
     let first = city.send(&same).expect(201);
     let again = city.send(&same).expect(201);
     assert_eq!(first.body, again.body);
-    assert_eq!(
-        again.header("idempotency-replayed"),
-        Some("true"),
-        "{again}"
-    );
-    city.send(&other)
-        .expect_problem(422, "idempotency_key_reused");
+    assert_eq!(again.header("idempotency-replayed"), Some("true"), "{again}");
+    city.send(&other).expect_problem(422, "idempotency_key_reused");
     // Without a key, merchant, reference and content say the same.
     let first = city.post("/placeOrder", &order("natural")).expect(201);
     let again = city.post("/placeOrder", &order("natural")).expect(201);
@@ -194,9 +164,7 @@ fn a_repeated_request_gets_the_first_answer() {
 
 #[test]
 fn the_limits_of_a_stand_in_hold_while_acting_only() {
-    let mut city =
-        City::with("acting.max_cod_amount = '100'\nacting.max_open_orders_per_merchant = 1")
-            .start();
+    let mut city = City::with("acting.max_cod_amount = '100'\nacting.max_open_orders_per_merchant = 1").start();
     city.post("/placeOrder", &order("forwarded"))
         .expect(201)
         .expect_forwarded();
@@ -208,8 +176,7 @@ fn the_limits_of_a_stand_in_hold_while_acting_only() {
     cheap["codAmount"] = "99.99".into();
     city.post("/placeOrder", &cheap).expect(201);
     cheap["clientRef"] = "one too many".into();
-    city.post("/placeOrder", &cheap)
-        .expect_problem(503, "beyond_stand_in");
+    city.post("/placeOrder", &cheap).expect_problem(503, "beyond_stand_in");
     city.regain_cloud();
     assert!(city.cloud.effects_of("too dear").is_empty());
     assert!(city.cloud.effects_of("one too many").is_empty());
@@ -220,9 +187,7 @@ fn a_picked_up_order_is_neither_cancelled_nor_changed() {
     let city = City::with("").start_without_cloud();
     let id = city.place("on its way");
     city.deliver(&id, "P1", "picked_up").expect(200);
-    let answer = city
-        .post("/cancelOrder", &json!({"orderId": id}))
-        .expect(409);
+    let answer = city.post("/cancelOrder", &json!({"orderId": id})).expect(409);
     answer.expect_local();
     assert_eq!(city.status_of(&id), "picked_up");
     // Cancelling twice is cancelling.

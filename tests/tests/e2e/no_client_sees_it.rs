@@ -13,7 +13,7 @@ const CLIENTS: usize = 64;
 /// Requests in each of the three parts: before, during, after.
 const REQUESTS: usize = 10 * CLIENTS;
 /// Sixty-four clients that do not pause leave two cores nothing for the gateway.
-const PAUSE: Duration = Duration::from_millis(30);
+const PAUSE: Duration = Duration::from_millis(50);
 const RESPONSE_TIMEOUT: Duration = Duration::from_secs(2);
 
 const CONFIG: &str = r#"
@@ -113,8 +113,7 @@ fn carry(city: &mut City, fail: impl Fn(&mut City), heal: impl Fn(&mut City)) ->
         city.gateway.await_mode("forwarding");
         sight.await_requests();
         drop(stopper);
-        let join =
-            |client: thread::ScopedJoinHandle<'_, Vec<Written>>| client.join().expect("no panic");
+        let join = |client: thread::ScopedJoinHandle<'_, Vec<Written>>| client.join().expect("no panic");
         clients.into_iter().flat_map(join).collect()
     });
     let failures = sight.failures.lock().expect("no panic");
@@ -141,21 +140,13 @@ impl Drop for Stopper<'_> {
 
 fn with_fault(dialect: Dialect, fault: &Value) -> Sight {
     let mut city = City::with(CONFIG).speaking(dialect).start();
-    carry(
-        &mut city,
-        |city| city.cloud.fault(fault),
-        |city| city.cloud.heal(),
-    )
+    carry(&mut city, |city| city.cloud.fault(fault), |city| city.cloud.heal())
 }
 
 #[test]
 fn killing_the_upstream() {
     let mut city = City::with(CONFIG).start();
-    carry(
-        &mut city,
-        |city| city.cloud.kill(),
-        |city| city.cloud.start(),
-    );
+    carry(&mut city, |city| city.cloud.kill(), |city| city.cloud.start());
 }
 
 #[test]
@@ -169,18 +160,12 @@ fn an_upstream_that_hangs() {
     );
     // One that asked Oblivion first would have taken all of `response_timeout`.
     let longest = *sight.longest_acting.lock().expect("no panic");
-    assert!(
-        longest < RESPONSE_TIMEOUT,
-        "a request took {longest:?} while acting"
-    );
+    assert!(longest < RESPONSE_TIMEOUT, "a request took {longest:?} while acting");
 }
 
 #[test]
 fn an_upstream_that_answers_500() {
-    with_fault(
-        Dialect::standard(),
-        &json!({"kind": "status", "status": 500}),
-    );
+    with_fault(Dialect::standard(), &json!({"kind": "status", "status": 500}));
 }
 
 #[test]

@@ -28,9 +28,7 @@ struct Random(u64);
 impl Random {
     /// Seeded from `MEGAMIND_SEED`, or by the clock.
     fn seeded() -> Self {
-        let given = env::var("MEGAMIND_SEED")
-            .ok()
-            .and_then(|seed| seed.parse().ok());
+        let given = env::var("MEGAMIND_SEED").ok().and_then(|seed| seed.parse().ok());
         let seed = given.unwrap_or_else(|| {
             let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
             now.map_or(1, |now| now.as_nanos() as u64)
@@ -52,9 +50,7 @@ fn a_gateway_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
     let mut random = Random::seeded();
     let mut city = City::with(CONFIG).start();
     let (addr, dialect) = (city.gateway.addr, city.dialect.clone());
-    let mut workers: Vec<Worker> = (0..WORKERS)
-        .map(|name| Worker::new(addr, &dialect, name))
-        .collect();
+    let mut workers: Vec<Worker> = (0..WORKERS).map(|name| Worker::new(addr, &dialect, name)).collect();
     city.cloud.fault(&json!({"kind": "refuse"}));
     city.gateway.await_mode("acting");
     let mut drained_at_kill = 0;
@@ -89,34 +85,34 @@ fn a_gateway_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
     eprintln!("{ROUNDS} kills, {drained_at_kill} of them while draining");
     city.cloud.heal();
     city.gateway.await_drained();
-    let written: Vec<_> = workers
-        .into_iter()
-        .flat_map(|worker| worker.written)
-        .collect();
+    let written: Vec<_> = workers.into_iter().flat_map(|worker| worker.written).collect();
     let tally = audit(&written, &city.cloud.log());
     eprintln!("{tally:?}");
     assert!(tally.done > ROUNDS, "there was hardly any load: {tally:?}");
-    assert_eq!(tally.refused, 0, "nothing here is to be refused");
 }
 
-/// Writes until the gateway dies.
+/// Writes until the gateway dies. Nothing is to be refused, but for one thing: what was forwarded
+/// in the moment before a kill has been watched, and is not on disk yet.
 fn load(worker: &mut Worker) {
     for _ in 0..WRITES {
-        if worker.step().is_err() {
+        let Ok(answer) = worker.step() else {
             return;
+        };
+        if answer.status >= 300 {
+            let code = answer.code().unwrap_or_default();
+            assert!(
+                matches!(code.as_str(), "not_known_here" | "outcome_unknown"),
+                "{answer}"
+            );
         }
     }
 }
 
-/// Orders that were acknowledged last are known to the gateway that was started again.
+/// Orders that were acknowledged by the gateway itself are known when it is started again.
 fn ask_again(city: &City, workers: &[Worker]) {
     let acknowledged = workers.iter().filter_map(|worker| {
-        let done = worker
-            .written
-            .iter()
-            .rev()
-            .find(|write| write.told == Told::Done)?;
-        done.id.as_deref()
+        let done = worker.written.iter().rev().find(|write| write.told == Told::Done)?;
+        done.id.as_deref().filter(|id| id.starts_with("tst-"))
     });
     for id in acknowledged.take(ASKED_AGAIN) {
         city.track(id).expect(200);

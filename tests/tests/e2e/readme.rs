@@ -58,15 +58,10 @@ fn the_curl_lines_of_the_readme_work() {
             .replace(CONTROL, &city.cloud.control().to_string())
             .replace(ADMIN, &city.gateway.admin.to_string())
             .replace("=ID", &format!("={id}"));
-        assert!(
-            !command.contains("localhost"),
-            "an unknown address: {command}"
-        );
+        assert!(!command.contains("localhost"), "an unknown address: {command}");
         let output = Command::new("sh")
             .arg("-c")
-            .arg(format!(
-                "{command} -sS --max-time 20 -w '\\n%{{http_code}}'"
-            ))
+            .arg(format!("{command} -sS --max-time 20 -w '\\n%{{http_code}}'"))
             .output()
             .expect("a shell");
         let said = String::from_utf8_lossy(&output.stdout).into_owned();

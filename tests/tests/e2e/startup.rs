@@ -48,20 +48,23 @@ fn a_configuration_with_mistakes_is_refused_with_all_of_them() {
             let named = said
                 .lines()
                 .any(|said| said.contains(&start) && said.contains(&format!(" {key}: ")));
-            assert!(
-                named,
-                "{command} does not name {key} in line {line}:\n{said}"
-            );
+            assert!(named, "{command} does not name {key} in line {line}:\n{said}");
         }
-        assert!(
-            said.contains("connect_timeout"),
-            "what was meant is told:\n{said}"
-        );
+        assert!(said.contains("connect_timeout"), "what was meant is told:\n{said}");
     }
     let output = run(&["check", "--json"]);
     assert_eq!(output.status.code(), Some(1));
-    let told: Value = serde_json::from_slice(&output.stdout).expect("JSON");
-    assert!(told.to_string().contains("upstream.idempotency"), "{told}");
+    let told = String::from_utf8(output.stdout).expect("UTF-8");
+    let found: Vec<(u64, String)> = told
+        .lines()
+        .map(|line| {
+            let told: Value = serde_json::from_str(line).expect("one object a line");
+            let key = told["key"].as_str().expect("a key").to_owned();
+            (told["line"].as_u64().expect("a line"), key)
+        })
+        .collect();
+    assert!(found.contains(&(8, "upstream.idempotency".to_owned())), "{found:?}");
+    assert_eq!(found.len(), 5, "{found:?}");
     let left: Vec<_> = fs::read_dir(dir.path()).expect("a folder").collect();
     assert_eq!(left.len(), 1, "nothing is created: {left:?}");
 }
@@ -125,8 +128,7 @@ fn a_port_in_use_is_named() {
 fn a_database_that_is_none_is_left_alone() {
     let mut city = City::with("").prepare();
     let path = city.gateway.database();
-    let bytes =
-        b"Dear diary, this is not a database at all, and it is longer than a header.".repeat(20);
+    let bytes = b"Dear diary, this is not a database at all, and it is longer than a header.".repeat(20);
     fs::write(&path, &bytes).expect("a writable folder");
     refuses_to_start(&mut city, &["megamind.db", "not a MegaMind database"]);
     assert_eq!(fs::read(&path).expect("it is there"), bytes);
@@ -137,9 +139,7 @@ fn a_database_of_another_program_is_left_alone() {
     let mut city = City::with("").prepare();
     let path = city.gateway.database();
     Connection::open(&path)
-        .and_then(|other| {
-            other.execute_batch("CREATE TABLE diary(line TEXT); INSERT INTO diary VALUES ('dear')")
-        })
+        .and_then(|other| other.execute_batch("CREATE TABLE diary(line TEXT); INSERT INTO diary VALUES ('dear')"))
         .expect("a database");
     let bytes = fs::read(&path).expect("it is there");
     refuses_to_start(&mut city, &["megamind.db", "another program"]);

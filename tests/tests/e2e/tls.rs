@@ -14,27 +14,15 @@ fn clients_are_served_in_tls() {
         certificate.key.display()
     );
     let mut city = City::with(&config).start();
-    let mut client = certificate
-        .connect(addr, "api.city.test")
-        .expect("a listener");
+    let mut client = certificate.connect(addr, "api.city.test").expect("a listener");
     let placed = client
-        .send(
-            &city
-                .dialect
-                .post("/placeOrder", &megamind_tests::city::order("in TLS")),
-        )
+        .send(&city.dialect.post("/placeOrder", &megamind_tests::city::order("in TLS")))
         .expect("an answer")
         .expect(201)
         .expect_forwarded();
     let id = city.id_of(&placed);
-    let echo = client
-        .send(&Request::get("/echo"))
-        .expect("an answer")
-        .expect(200);
-    assert!(
-        echo.text().contains("[\"x-forwarded-proto\",\"https\"]"),
-        "{echo}"
-    );
+    let echo = client.send(&Request::get("/echo")).expect("an answer").expect(200);
+    assert!(echo.text().contains("[\"x-forwarded-proto\",\"https\"]"), "{echo}");
     city.lose_cloud();
     let track = city.dialect.get("/trackOrder", "orderId", &id);
     client
@@ -60,9 +48,7 @@ fn oblivion_is_asked_in_tls_and_verified() {
     let mut city = City::with(&config).prepare();
     city.gateway.start();
     city.gateway.await_mode("forwarding");
-    city.send(&Request::get("/anything"))
-        .expect(200)
-        .expect_forwarded();
+    city.send(&Request::get("/anything")).expect(200).expect_forwarded();
     let seen = wait::until("the server has seen it", || {
         server
             .seen()
@@ -112,8 +98,5 @@ fn a_bad_certificate_is_named_before_anything_starts() {
     let said = String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned();
     assert!(said.contains("gateway.tls.key"), "{said}");
     let said = city.gateway.try_start().expect_err("it must not start");
-    assert!(
-        said.contains("gateway.tls.key") && !said.contains("panicked"),
-        "{said}"
-    );
+    assert!(said.contains("gateway.tls.key") && !said.contains("panicked"), "{said}");
 }

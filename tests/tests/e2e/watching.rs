@@ -8,9 +8,7 @@ use megamind_tests::{City, Request, wait};
 use serde_json::json;
 
 fn info(city: &City, minion: &str) -> megamind_tests::Answer {
-    city.send(&Request::get(format!(
-        "/ind/getminiongeneralinfo?minionId={minion}"
-    )))
+    city.send(&Request::get(format!("/ind/getminiongeneralinfo?minionId={minion}")))
 }
 
 #[test]
@@ -25,9 +23,7 @@ fn pilots_and_orders_are_known_when_the_outage_comes() {
         .expect_forwarded();
     let id = city.place("watched");
     for status in ["accepted", "picked_up"] {
-        city.deliver(&id, "P1", status)
-            .expect(200)
-            .expect_forwarded();
+        city.deliver(&id, "P1", status).expect(200).expect_forwarded();
     }
     let cancelled = city.place("cancelled");
     city.post("/cancelOrder", &json!({"orderId": cancelled}))
@@ -45,9 +41,7 @@ fn pilots_and_orders_are_known_when_the_outage_comes() {
         assert!(known.contains("12.97"), "the position of {minion}: {known}");
     }
     // And what was learned can be acted on.
-    city.deliver(&id, "P1", "delivered")
-        .expect(200)
-        .expect_local();
+    city.deliver(&id, "P1", "delivered").expect(200).expect_local();
     city.regain_cloud();
     assert_eq!(city.cloud.order(&id).expect("known")["status"], "delivered");
 }
@@ -57,8 +51,7 @@ fn an_assignment_is_learned_from_an_answer_to_a_question() {
     let mut city = City::start();
     let id = city.place("unassigned at first");
     // Oblivion gives the order to the first free pilot, without telling.
-    city.post("/updatemaster/ind/generalinfo", &pilot("P7"))
-        .expect(200);
+    city.post("/updatemaster/ind/generalinfo", &pilot("P7")).expect(200);
     let told = city.track(&id).expect(200).expect_forwarded().json();
     assert_eq!(told["minionId"], "P7", "{told}");
     city.lose_cloud();
@@ -100,10 +93,9 @@ fn an_answer_passes_through_as_it_is() {
     let city = City::start();
     let id = city.place("untouched");
     let target = format!("/trackOrder?orderId={id}");
-    let direct =
-        megamind_tests::Client::connect_to(city.cloud.addr, megamind_tests::http::Party::Other)
-            .and_then(|mut client| client.send(&Request::get(&target)))
-            .expect("the cloud answers");
+    let direct = megamind_tests::Client::connect_to(city.cloud.addr, megamind_tests::http::Party::Other)
+        .and_then(|mut client| client.send(&Request::get(&target)))
+        .expect("the cloud answers");
     let passed = city.send(&Request::get(&target)).expect_forwarded();
     assert_eq!((direct.status, &direct.body), (passed.status, &passed.body));
     for (name, value) in &direct.headers {
@@ -112,13 +104,8 @@ fn an_answer_passes_through_as_it_is() {
         }
     }
     // Its errors, too.
-    let wrong = city
-        .send(&Request::get("/trackOrder?orderId=OB-404"))
-        .expect(404);
-    assert_eq!(
-        wrong.expect_forwarded().code().as_deref(),
-        Some("order_not_found")
-    );
+    let wrong = city.send(&Request::get("/trackOrder?orderId=OB-404")).expect(404);
+    assert_eq!(wrong.expect_forwarded().code().as_deref(), Some("order_not_found"));
 }
 
 #[test]
@@ -146,10 +133,7 @@ fn every_forwarded_write_carries_a_key() {
         .iter()
         .map(|effect| effect.key().map(str::to_owned))
         .collect();
-    assert!(
-        keys[0].as_ref().is_some_and(|key| !key.is_empty()),
-        "{keys:?}"
-    );
+    assert!(keys[0].as_ref().is_some_and(|key| !key.is_empty()), "{keys:?}");
     assert_eq!(keys[1].as_deref(), Some("mine"));
 }
 
@@ -168,9 +152,7 @@ fn pilots_are_imported_from_a_table() {
     let known = info(&city, "P1").expect(200).json();
     assert_eq!(known["name"], "Rao, Asha", "{known}");
     info(&city, "P2").expect(200);
-    let placed = city
-        .post("/placeOrder", &order("for an imported pilot"))
-        .expect(201);
+    let placed = city.post("/placeOrder", &order("for an imported pilot")).expect(201);
     assert_eq!(placed.json()["minionId"], "P1", "{placed}");
     city.gateway.kill();
     city.gateway.start();
@@ -214,9 +196,7 @@ fn a_forwarded_change_to_an_order_of_ours_waits_for_those_before_it() {
     city.cloud.start();
     city.gateway.await_mode("draining");
     let change = json!({"orderId": id, "notes": "after it"});
-    city.post("/updateOrder", &change)
-        .expect(200)
-        .expect_local();
+    city.post("/updateOrder", &change).expect(200).expect_local();
     city.post("/placeOrder", &order("unrelated"))
         .expect(201)
         .expect_forwarded();
