@@ -114,12 +114,7 @@ fn run(runtime: &tokio::runtime::Runtime, store: &Store<Toy>, time: Duration, qu
     for task in tasks {
         runtime.block_on(task).expect("a submitter ends");
     }
-    Done {
-        writes: total,
-        wall,
-        writer_cpu,
-        slowest: Duration::from_micros(slowest.load(Relaxed)),
-    }
+    Done { writes: total, wall, writer_cpu, slowest: Duration::from_micros(slowest.load(Relaxed)) }
 }
 
 /// As large as a placeOrder.

@@ -13,11 +13,7 @@ pub(crate) struct Generations<K, V> {
 
 impl<K: Eq + Hash, V: Clone> Generations<K, V> {
     pub(crate) fn new(size: usize) -> Self {
-        Self {
-            young: HashMap::new(),
-            old: HashMap::new(),
-            size: size.max(1),
-        }
+        Self { young: HashMap::new(), old: HashMap::new(), size: size.max(1) }
     }
 
     /// The value, which counts as used.

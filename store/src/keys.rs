@@ -134,11 +134,7 @@ impl Keys {
         let Some(known) = self.known.get(&key.scope) else {
             return Seen::Never;
         };
-        let window = if known.from_client {
-            self.keep_millis
-        } else {
-            self.natural_millis
-        };
+        let window = if known.from_client { self.keep_millis } else { self.natural_millis };
         if now.millis_since(known.at) > window {
             Seen::Never
         } else {
@@ -147,12 +143,7 @@ impl Keys {
     }
 
     pub(crate) fn insert(&mut self, key: &KeyRow, at: Time) {
-        let known = Known {
-            seq: key.seq,
-            fingerprint: key.fingerprint,
-            at,
-            from_client: key.from_client,
-        };
+        let known = Known { seq: key.seq, fingerprint: key.fingerprint, at, from_client: key.from_client };
         self.known.insert(key.scope, known);
         self.by_age.push_back((at, key.scope));
         while let Some((age, scope)) = self.by_age.front().copied() {
@@ -183,12 +174,7 @@ mod tests {
     use super::*;
 
     fn key(scope: u128, fingerprint: u64, from_client: bool) -> KeyRow {
-        KeyRow {
-            scope: Scope(scope),
-            fingerprint,
-            seq: scope as u64,
-            from_client,
-        }
+        KeyRow { scope: Scope(scope), fingerprint, seq: scope as u64, from_client }
     }
 
     fn keys(max: usize) -> Keys {

@@ -4,7 +4,11 @@ use std::{
     hash::{BuildHasher, RandomState},
     panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Mutex, atomic::AtomicU64, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU64, Ordering::Relaxed},
+        mpsc,
+    },
     time::Instant,
 };
 
@@ -33,9 +37,7 @@ pub(crate) fn open<D: Domain>(
         queue: Queue::default(),
         keys: Keys::new(options.max_keys, options.keep_keys_for, options.natural_window),
     };
-    let opening = journal
-        .load(&mut loading)
-        .map_err(|error| explain(&options.path, error))?;
+    let opening = journal.load(&mut loading).map_err(|error| explain(&options.path, error))?;
     let Loading { city, queue, keys, .. } = loading;
 
     let seed = options.seed.unwrap_or_else(|| RandomState::new().hash_one(0));
@@ -60,6 +62,8 @@ pub(crate) fn open<D: Domain>(
         reader,
         options,
     });
+    let bytes = journal.bytes();
+    shared.metrics.file_bytes.store(bytes, Relaxed);
     tracing::info!(
         path = %shared.options.path.display(),
         records = base.last_seq,
@@ -69,10 +73,8 @@ pub(crate) fn open<D: Domain>(
         "the journal is open"
     );
     let writer = Writer::new(domain, Arc::clone(&shared), journal, inbox, base, keys);
-    let handle = WriterHandle::spawn(writer, sender).map_err(|source| OpenError::Io {
-        path: shared.options.path.clone(),
-        source,
-    })?;
+    let handle = WriterHandle::spawn(writer, sender)
+        .map_err(|source| OpenError::Io { path: shared.options.path.clone(), source })?;
     Ok((shared, handle))
 }
 
@@ -101,10 +103,9 @@ impl<D: Domain> Visit for Loading<'_, D> {
         let decoded = catch_unwind(AssertUnwindSafe(|| self.domain.decode(&mut self.city, key, value)));
         match decoded {
             Ok(Ok(())) => Ok(()),
-            Ok(Err(why)) => Err(LoadError::Corrupt(format!(
-                "the row of entity {}, written by record {seq}: {why}",
-                key.0
-            ))),
+            Ok(Err(why)) => {
+                Err(LoadError::Corrupt(format!("the row of entity {}, written by record {seq}: {why}", key.0)))
+            }
             Err(_) => Err(LoadError::Panicked(seq)),
         }
     }

@@ -72,8 +72,6 @@ impl fmt::Debug for Options {
 
 /// Now, by the system's clock; 1970 where it stands before that.
 fn wall_clock() -> Time {
-    let since = SystemTime::now()
-        .duration_since(SystemTime::UNIX_EPOCH)
-        .unwrap_or_default();
+    let since = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     Time(i64::try_from(since.as_millis()).unwrap_or(i64::MAX))
 }

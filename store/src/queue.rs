@@ -63,11 +63,7 @@ impl Queued {
     }
 
     pub(crate) fn place(&self) -> EntryState {
-        if self.parked.is_some() {
-            EntryState::Parked
-        } else {
-            EntryState::Pending
-        }
+        if self.parked.is_some() { EntryState::Parked } else { EntryState::Pending }
     }
 
     fn summary(&self, seq: u64) -> EntrySummary {
@@ -169,9 +165,7 @@ impl Queue {
                 }
                 continue;
             }
-            let others = entry
-                .subjects()
-                .any(|key| fences.get(&key.0).is_some_and(|count| *count > 1));
+            let others = entry.subjects().any(|key| fences.get(&key.0).is_some_and(|count| *count > 1));
             self.set_aside(seq, entry);
             if others && !was_parked {
                 self.hold_back_after(seq);
@@ -290,12 +284,7 @@ impl Queue {
                 .pending
                 .range(later.clone())
                 .take(limit)
-                .chain(
-                    self.aside
-                        .range(later)
-                        .filter(|(_, entry)| entry.parked.is_none())
-                        .take(limit),
-                )
+                .chain(self.aside.range(later).filter(|(_, entry)| entry.parked.is_none()).take(limit))
                 .collect(),
             EntryState::Parked => self
                 .aside

@@ -148,10 +148,7 @@ pub(crate) struct KeyHead<'a> {
 
 impl<'a> From<&'a Key> for KeyHead<'a> {
     fn from(key: &'a Key) -> Self {
-        Self {
-            text: Cow::Borrowed(&key.text),
-            from_client: key.from_client,
-        }
+        Self { text: Cow::Borrowed(&key.text), from_client: key.from_client }
     }
 }
 

@@ -97,10 +97,7 @@ impl<D: Domain> Inbox<D> {
 
     /// A body larger than the whole queue takes all of it.
     fn cost(&self, bytes: usize) -> Cost {
-        Cost {
-            messages: 1,
-            units: (bytes / BYTES_UNIT + 1).min(self.byte_capacity),
-        }
+        Cost { messages: 1, units: (bytes / BYTES_UNIT + 1).min(self.byte_capacity) }
     }
 
     /// Takes room without waiting.
@@ -152,10 +149,7 @@ impl<D: Domain> Inbox<D> {
     /// Nothing is taken any more. Whoever waits for room is let through, to be told.
     pub(crate) fn close(&self) {
         self.closed.store(true, Relaxed);
-        self.release(Cost {
-            messages: self.capacity,
-            units: self.byte_capacity,
-        });
+        self.release(Cost { messages: self.capacity, units: self.byte_capacity });
     }
 
     fn over_half_full(&self) -> bool {
@@ -195,11 +189,7 @@ impl<D: Domain> Store<D> {
         let cost = inbox.cost(write.request.body.len());
         inbox.reserve_within(cost, self.0.options.queue_timeout).await?;
         let (reply, answer) = oneshot::channel();
-        inbox.send(Message::Write {
-            write: Box::new(write),
-            reply,
-            cost,
-        })?;
+        inbox.send(Message::Write { write: Box::new(write), reply, cost })?;
         answer.await.map_err(|_| SubmitError::Closed)?
     }
 
@@ -209,11 +199,7 @@ impl<D: Domain> Store<D> {
         let cost = inbox.cost(exchange_size(&exchange));
         inbox.reserve(cost).await;
         // After the end of the writer there is nobody left who could use it.
-        let _ = inbox.send(Message::Observe {
-            exchange: Box::new(exchange),
-            span,
-            cost,
-        });
+        let _ = inbox.send(Message::Observe { exchange: Box::new(exchange), span, cost });
     }
 
     /// A watched read. False if it was dropped, because more than half of the queue is full.
@@ -223,11 +209,7 @@ impl<D: Domain> Store<D> {
         let taken = !inbox.over_half_full()
             && inbox.try_reserve(cost)
             && inbox
-                .send(Message::Observe {
-                    exchange: Box::new(exchange),
-                    span,
-                    cost,
-                })
+                .send(Message::Observe { exchange: Box::new(exchange), span, cost })
                 .is_ok();
         if !taken {
             self.0.metrics.dropped_reads.fetch_add(1, Relaxed);
@@ -248,20 +230,13 @@ impl<D: Domain> Store<D> {
     pub async fn settle(&self, settle: Settle<D>) -> Result<(), SubmitError> {
         let inbox = &self.0.inbox;
         let size = match &settle {
-            Settle::Acknowledged {
-                exchange: Some(exchange),
-                ..
-            } => exchange_size(exchange),
+            Settle::Acknowledged { exchange: Some(exchange), .. } => exchange_size(exchange),
             _ => 0,
         };
         let cost = inbox.cost(size);
         inbox.reserve_within(cost, self.0.options.queue_timeout).await?;
         let (reply, done) = oneshot::channel();
-        inbox.send(Message::Settle {
-            settle: Box::new(settle),
-            reply,
-            cost,
-        })?;
+        inbox.send(Message::Settle { settle: Box::new(settle), reply, cost })?;
         done.await.map_err(|_| SubmitError::Closed)?
     }
 
@@ -271,12 +246,7 @@ impl<D: Domain> Store<D> {
         let cost = inbox.cost(0);
         inbox.reserve_within(cost, self.0.options.queue_timeout).await?;
         let (reply, done) = oneshot::channel();
-        inbox.send(Message::Mode {
-            mode: mode.into(),
-            why: why.into(),
-            reply,
-            cost,
-        })?;
+        inbox.send(Message::Mode { mode: mode.into(), why: why.into(), reply, cost })?;
         done.await.map_err(|_| SubmitError::Closed)?
     }
 
@@ -305,10 +275,9 @@ impl<D: Domain> Store<D> {
     fn entry_of(&self, record: &Record, replay: ReplayHead<'_>) -> Entry {
         let queued = self.0.queue().get(record.seq).cloned();
         let rekeyed = queued.as_ref().map_or(0, |queued| queued.rekeyed);
-        let key = replay.key.map_or_else(
-            || format!("{}-{}-{}", self.0.options.city, record.epoch, record.seq),
-            String::from,
-        );
+        let key = replay
+            .key
+            .map_or_else(|| format!("{}-{}-{}", self.0.options.city, record.epoch, record.seq), String::from);
         let key = match rekeyed {
             0 => key,
             n => format!("{key}-r{n}"),
@@ -347,13 +316,7 @@ impl<D: Domain> Store<D> {
             Vec::new()
         });
         done.into_iter()
-            .map(|(seq, at)| EntrySummary {
-                seq,
-                at,
-                state,
-                attempts: 0,
-                parked: None,
-            })
+            .map(|(seq, at)| EntrySummary { seq, at, state, attempts: 0, parked: None })
             .collect()
     }
 

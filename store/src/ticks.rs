@@ -18,12 +18,7 @@ pub(crate) struct Ticks {
 
 impl Ticks {
     pub(crate) fn new() -> Self {
-        Self {
-            last: Generations::new(SIZE),
-            floor: 0,
-            newest: 0,
-            rotated: 0,
-        }
+        Self { last: Generations::new(SIZE), floor: 0, newest: 0, rotated: 0 }
     }
 
     /// These entities were written, at `tick` at the latest.
@@ -58,10 +53,7 @@ mod tests {
     use megamind_domain::Touch;
 
     fn about(key: u64) -> Touches {
-        Touches::from_iter([Touch {
-            key: EntityKey(key),
-            role: Role::Subject,
-        }])
+        Touches::from_iter([Touch { key: EntityKey(key), role: Role::Subject }])
     }
 
     #[test]
@@ -82,10 +74,7 @@ mod tests {
         for key in 1..=(3 * SIZE as u64) {
             ticks.written(&about(key), 10 + key);
         }
-        assert!(
-            !ticks.allow_read(&about(0), 10),
-            "forgotten, so it may have been written"
-        );
+        assert!(!ticks.allow_read(&about(0), 10), "forgotten, so it may have been written");
         assert!(ticks.allow_read(&about(0), 11 + 3 * SIZE as u64));
     }
 }

@@ -167,10 +167,7 @@ fn an_empty_journal_is_empty<K: Kind>() {
 fn what_was_appended_is_read_back<K: Kind>() {
     let (kind, mut journal) = K::start();
     let first = batch(&journal, 0, 3);
-    let second = Batch {
-        mode: Some("acting".into()),
-        ..batch(&journal, 3, 1)
-    };
+    let second = Batch { mode: Some("acting".into()), ..batch(&journal, 3, 1) };
     append(&mut journal, &first);
     append(&mut journal, &second);
     let mut journal = kind.restart(journal);
@@ -189,10 +186,7 @@ fn only_the_expected_place_is_written<K: Kind>() {
     append(&mut journal, &first);
     for wrong in [0, 1, 3] {
         let misplaced = batch(&journal, wrong, 1);
-        assert!(
-            matches!(journal.append(&misplaced), Err(AppendError::Fenced(_))),
-            "after {wrong}"
-        );
+        assert!(matches!(journal.append(&misplaced), Err(AppendError::Fenced(_))), "after {wrong}");
     }
     assert_eq!(journal.tail().expect("reads").batch, first.id());
 }
@@ -204,25 +198,15 @@ fn an_older_owner_is_fenced<K: Kind>() {
     let before = journal.epoch();
     let mut journal = kind.restart(journal);
     assert!(journal.epoch() > before);
-    let deposed = Batch {
-        expected_last: 1,
-        ..batch(&journal, 1, 1)
-    };
-    let deposed = Batch {
-        epoch: before,
-        ..deposed
-    };
+    let deposed = Batch { expected_last: 1, ..batch(&journal, 1, 1) };
+    let deposed = Batch { epoch: before, ..deposed };
     assert!(matches!(journal.append(&deposed), Err(AppendError::Fenced(_))));
     let next = batch(&journal, 1, 1);
     append(&mut journal, &next);
 }
 
 fn row(key: u64, seq: u64, value: Option<&str>) -> Row {
-    Row {
-        key: EntityKey(key),
-        seq,
-        value: value.map(|value| value.as_bytes().to_vec()),
-    }
+    Row { key: EntityKey(key), seq, value: value.map(|value| value.as_bytes().to_vec()) }
 }
 
 fn the_newest_rows_are_loaded<K: Kind>() {
@@ -261,33 +245,18 @@ fn trimming_keeps_what_is_needed<K: Kind>() {
     let (kind, mut journal) = K::start();
     for (last, queued) in [(0, None), (2, Some(3)), (4, None), (6, None)] {
         let queue = queued.map(|seq| (seq, Some(b"entry".to_vec()))).into_iter().collect();
-        let two = Batch {
-            queue,
-            ..batch(&journal, last, 2)
-        };
+        let two = Batch { queue, ..batch(&journal, last, 2) };
         append(&mut journal, &two);
     }
     let left = |journal: &mut K::Journal| -> Vec<u64> {
         let records = journal.read(1, usize::MAX).expect("reads");
         records.iter().map(|record| record.seq).collect()
     };
-    assert_eq!(
-        journal.trim(Time(1002), 100).expect("trims"),
-        0,
-        "not older than its last record"
-    );
-    assert_eq!(
-        journal.trim(Time(i64::MAX), 1).expect("trims"),
-        2,
-        "a batch goes as a whole"
-    );
+    assert_eq!(journal.trim(Time(1002), 100).expect("trims"), 0, "not older than its last record");
+    assert_eq!(journal.trim(Time(i64::MAX), 1).expect("trims"), 2, "a batch goes as a whole");
     assert_eq!(left(&mut journal), [3, 4, 5, 6, 7, 8]);
     assert_eq!(journal.trim(Time(i64::MAX), 100).expect("trims"), 2);
-    assert_eq!(
-        left(&mut journal),
-        [3, 4, 7, 8],
-        "neither what is queued nor the newest batch"
-    );
+    assert_eq!(left(&mut journal), [3, 4, 7, 8], "neither what is queued nor the newest batch");
     let mut journal = kind.restart(journal);
     assert_eq!(load(&mut journal).1.tail.seq, 8);
     let next = batch(&journal, 8, 1);
@@ -298,15 +267,8 @@ fn a_reader_finds_single_things<K: Kind>() {
     let (_kind, mut journal) = K::start();
     let reader = journal.reader();
     assert_eq!(reader.record(1).expect("reads"), None);
-    let alias = |local: &str, upstream: &str| Alias {
-        local: local.into(),
-        upstream: upstream.into(),
-        seq: 1,
-    };
-    let first = Batch {
-        aliases: vec![alias("blr-1", "OB-1"), alias("blr-2", "OB-2")],
-        ..batch(&journal, 0, 2)
-    };
+    let alias = |local: &str, upstream: &str| Alias { local: local.into(), upstream: upstream.into(), seq: 1 };
+    let first = Batch { aliases: vec![alias("blr-1", "OB-1"), alias("blr-2", "OB-2")], ..batch(&journal, 0, 2) };
     append(&mut journal, &first);
     assert_eq!(reader.record(2).expect("reads").as_ref(), Some(&first.records[1]));
     assert_eq!(reader.upstream_of("blr-2").expect("reads").as_deref(), Some("OB-2"));
@@ -320,22 +282,10 @@ fn batches_differ_in_their_ids<K: Kind>() {
     let mut other_body = plain.clone();
     other_body.records[1].body = Bytes::from_static(b"bodY");
     let others = [
-        Batch {
-            epoch: plain.epoch + 1,
-            ..plain.clone()
-        },
-        Batch {
-            expected_last: 1,
-            ..plain.clone()
-        },
-        Batch {
-            newest_id: 1,
-            ..plain.clone()
-        },
-        Batch {
-            keys: Vec::new(),
-            ..plain.clone()
-        },
+        Batch { epoch: plain.epoch + 1, ..plain.clone() },
+        Batch { expected_last: 1, ..plain.clone() },
+        Batch { newest_id: 1, ..plain.clone() },
+        Batch { keys: Vec::new(), ..plain.clone() },
         other_body,
     ];
     for other in others {
@@ -347,11 +297,7 @@ fn batches_differ_in_their_ids<K: Kind>() {
 fn an_ambiguous_append_is_told_by_the_tail() {
     let faults = Faults::default();
     let mut journal = Faulty::new(Memory::new(), faults.clone());
-    for (fault, written) in [
-        (Fault::LostBefore, false),
-        (Fault::LostAfter, true),
-        (Fault::Full, false),
-    ] {
+    for (fault, written) in [(Fault::LostBefore, false), (Fault::LostAfter, true), (Fault::Full, false)] {
         let last = journal.tail().expect("reads").seq;
         let next = batch(&journal, last, 1);
         faults.push(fault);

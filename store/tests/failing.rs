@@ -40,12 +40,7 @@ fn city() -> City {
     let disk = Memory::new();
     let journal = Box::new(Faulty::new(disk.reopen(), faults.clone()));
     let (store, writer) = Store::open_on(Arc::new(Toy), options("unused".as_ref()), journal).expect("opens");
-    City {
-        store,
-        writer: Some(writer),
-        faults,
-        disk,
-    }
+    City { store, writer: Some(writer), faults, disk }
 }
 
 async fn healthy(store: &Store<Toy>) {
@@ -63,9 +58,7 @@ async fn a_full_disk_refuses_and_leaves_nothing_behind() {
     let (key, _) = account(&city.store).await;
     city.faults.push(Fault::Full);
     assert_eq!(add(&city.store, key, 5).await, Err(SubmitError::JournalUnavailable));
-    let Health::Failing { why, .. } = city.store.health() else {
-        panic!("not failing")
-    };
+    let Health::Failing { why, .. } = city.store.health() else { panic!("not failing") };
     assert!(why.contains("no space"), "{why}");
     assert_eq!(balances(&city.store)[&key], 0);
     assert_eq!(city.store.published().entries, 1);
@@ -115,10 +108,7 @@ async fn nobody_is_answered_while_the_fate_of_a_batch_is_unknown() {
         if city.faults.left() > 0 {
             let refused = city.store.settle(Settle::Sent { seq }).await;
             // Unless it was resolved in the meantime.
-            assert!(
-                matches!(refused, Err(SubmitError::JournalUnavailable) | Ok(())),
-                "{refused:?}"
-            );
+            assert!(matches!(refused, Err(SubmitError::JournalUnavailable) | Ok(())), "{refused:?}");
         }
         let answer = timeout(LONG, waiting).await.expect("resolved").expect("no panic");
         assert_eq!(answer.is_ok(), outcome, "{fault:?}: {answer:?}");
@@ -131,21 +121,13 @@ async fn nobody_is_answered_while_the_fate_of_a_batch_is_unknown() {
 async fn observations_outlive_a_failed_commit() {
     let city = city();
     let (key, seq) = account(&city.store).await;
-    let done = Settle::Acknowledged {
-        seq,
-        exchange: None,
-        span: span(&city.store),
-    };
+    let done = Settle::Acknowledged { seq, exchange: None, span: span(&city.store) };
     city.store.settle(done).await.expect("acknowledged");
     for _ in 0..3 {
         city.faults.push(Fault::Full);
     }
     let booked = |balance: i64| {
-        let command = Command::Add {
-            account: key,
-            teller: None,
-            amount: 0,
-        };
+        let command = Command::Add { account: key, teller: None, amount: 0 };
         exchange(BOOK, Some(command), &format!("balance={balance}"))
     };
     city.store.observe_write(booked(3), span(&city.store)).await;
@@ -183,19 +165,12 @@ async fn what_is_acknowledged_is_there_whatever_fails() {
     for round in 0..60 {
         let faults = [Fault::Full, Fault::LostAfter, Fault::LostBefore, Fault::None];
         city.faults.push(faults[round % faults.len()]);
-        let all = tokio::join!(
-            add(&city.store, key, 1),
-            add(&city.store, key, 1),
-            add(&city.store, key, 1)
-        );
+        let all = tokio::join!(add(&city.store, key, 1), add(&city.store, key, 1), add(&city.store, key, 1));
         let outcomes = [all.0, all.1, all.2];
         acknowledged += outcomes.iter().filter(|outcome| outcome.is_ok()).count() as i64;
         assert_eq!(balances(&city.store)[&key], acknowledged, "round {round}: {outcomes:?}");
     }
-    assert!(
-        (45..180).contains(&acknowledged),
-        "some failed and some did not: {acknowledged}"
-    );
+    assert!((45..180).contains(&acknowledged), "some failed and some did not: {acknowledged}");
     assert!(city.store.metrics().failed_commits.load(Relaxed) >= 15);
     assert_eq!(balances(&city.restarted())[&key], acknowledged);
 }

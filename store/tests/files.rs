@@ -82,17 +82,7 @@ async fn a_newer_one() {
     database.pragma_update(None, "user_version", 99).expect("set");
     drop(database);
     let error = refused(&path);
-    assert!(
-        matches!(
-            error,
-            OpenError::TooNew {
-                found: 99,
-                supported: 1,
-                ..
-            }
-        ),
-        "{error}"
-    );
+    assert!(matches!(error, OpenError::TooNew { found: 99, supported: 1, .. }), "{error}");
 }
 
 #[test]
@@ -134,33 +124,14 @@ async fn a_flipped_bit_in_a_record_is_found_when_it_is_read() {
     let path = folder.path().join("toy.db");
     let (store, writer) = Store::open(Arc::new(Toy), options(&path)).expect("opens");
     let (key, _) = account(&store).await;
-    let seq = decided(
-        &store,
-        Command::Add {
-            account: key,
-            teller: Some(424_242),
-            amount: 5,
-        },
-    )
-    .await;
-    decided(
-        &store,
-        Command::Add {
-            account: key,
-            teller: None,
-            amount: 6,
-        },
-    )
-    .await;
+    let seq = decided(&store, Command::Add { account: key, teller: Some(424_242), amount: 5 }).await;
+    decided(&store, Command::Add { account: key, teller: None, amount: 6 }).await;
     writer.stop();
     drop(store);
     flip(&path, b"teller: Some(424242)");
     let (store, _writer) = Store::open(Arc::new(Toy), options(&path)).expect("opens");
     let error = store.entry(seq).expect_err("corrupt");
-    assert!(
-        matches!(error, ReadError::Corrupt { seq: found, .. } if found == seq),
-        "{error}"
-    );
+    assert!(matches!(error, ReadError::Corrupt { seq: found, .. } if found == seq), "{error}");
     assert!(store.entry(seq + 1).is_ok(), "the others can be read");
 }
 
@@ -170,10 +141,7 @@ async fn a_flipped_bit_in_the_last_batch_stops_the_start() {
     let path = closed(&folder).await;
     flip(&path, b"Add { account");
     let error = refused(&path);
-    assert!(
-        matches!(&error, OpenError::Corrupt { what, .. } if what.contains("record 2")),
-        "{error}"
-    );
+    assert!(matches!(&error, OpenError::Corrupt { what, .. } if what.contains("record 2")), "{error}");
     assert!(error.to_string().contains("megamind restore"), "the way back: {error}");
 }
 
@@ -183,10 +151,7 @@ async fn a_flipped_bit_in_an_entity_stops_the_start() {
     let path = closed(&folder).await;
     flip(&path, b"\"balance\":5");
     let error = refused(&path);
-    assert!(
-        matches!(&error, OpenError::Corrupt { what, .. } if what.contains("entity 1")),
-        "{error}"
-    );
+    assert!(matches!(&error, OpenError::Corrupt { what, .. } if what.contains("entity 1")), "{error}");
 }
 
 #[tokio::test]
@@ -195,20 +160,10 @@ async fn a_row_that_the_handlers_panic_on_stops_the_start_with_its_record() {
     let path = folder.path().join("toy.db");
     let (store, writer) = Store::open(Arc::new(Toy), options(&path)).expect("opens");
     account(&store).await;
-    let seq = decided(
-        &store,
-        Command::At {
-            teller: POISON,
-            place: 1,
-        },
-    )
-    .await;
+    let seq = decided(&store, Command::At { teller: POISON, place: 1 }).await;
     writer.stop();
     let error = refused(&path);
-    assert!(
-        matches!(error, OpenError::Panicked { seq: found, .. } if found == seq),
-        "{error}"
-    );
+    assert!(matches!(error, OpenError::Panicked { seq: found, .. } if found == seq), "{error}");
 }
 
 #[tokio::test]
@@ -280,9 +235,7 @@ async fn fill_up(disk: &Path) -> Result<(), String> {
             return Err(format!("round {round}: something refused is visible"));
         }
         fs::remove_file(&ballast).map_err(|error| error.to_string())?;
-        add(&store, key, 1)
-            .await
-            .map_err(|error| format!("with room again: {error}"))?;
+        add(&store, key, 1).await.map_err(|error| format!("with room again: {error}"))?;
         acknowledged += 1;
     }
     writer.stop();

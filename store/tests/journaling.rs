@@ -70,10 +70,7 @@ async fn follow_ups_are_records_of_their_own_and_show_in_the_answer() {
     let (store, _writer) = open(&folder);
     let seq = decided(&store, Command::Open { bonus: Some(777) }).await;
     assert_eq!(balances(&store)[&1], 777);
-    let own = store
-        .entry(seq + 1)
-        .expect("readable")
-        .expect("the follow-up is queued");
+    let own = store.entry(seq + 1).expect("readable").expect("the follow-up is queued");
     assert_eq!((&*own.method, &own.body[..], own.own), ("PUT", &b"own"[..], true));
     assert_eq!(own.endpoint, BOOK);
     let refused = store.submit(write(Command::Open { bonus: Some(-1) })).await;
@@ -86,32 +83,14 @@ async fn a_repeated_key_gets_the_first_answer_also_after_a_restart() {
     let folder = folder();
     let (store, writer) = open(&folder);
     let (key, _) = account(&store).await;
-    let five = || {
-        keyed(
-            Command::Add {
-                account: key,
-                teller: None,
-                amount: 5,
-            },
-            "k",
-        )
-    };
+    let five = || keyed(Command::Add { account: key, teller: None, amount: 5 }, "k");
     let Ok(Outcome::Decided { response: first, .. }) = store.submit(five()).await else {
         panic!("not decided")
     };
     assert!(add(&store, key, 1).await.is_ok());
-    let repeated = Ok(Outcome::Repeated {
-        response: first.clone(),
-    });
+    let repeated = Ok(Outcome::Repeated { response: first.clone() });
     assert_eq!(store.submit(five()).await, repeated);
-    let six = keyed(
-        Command::Add {
-            account: key,
-            teller: None,
-            amount: 6,
-        },
-        "k",
-    );
+    let six = keyed(Command::Add { account: key, teller: None, amount: 6 }, "k");
     assert_eq!(store.submit(six).await, Ok(Outcome::KeyReused));
     writer.stop();
     let (store, _writer) = open(&folder);
@@ -124,16 +103,7 @@ async fn twins_in_one_batch_take_effect_once() {
     let folder = folder();
     let (store, _writer) = open(&folder);
     let (key, _) = account(&store).await;
-    let twin = || {
-        store.submit(keyed(
-            Command::Add {
-                account: key,
-                teller: None,
-                amount: 5,
-            },
-            "k",
-        ))
-    };
+    let twin = || store.submit(keyed(Command::Add { account: key, teller: None, amount: 5 }, "k"));
     let outcomes = tokio::join!(twin(), twin(), twin());
     let outcomes = [outcomes.0, outcomes.1, outcomes.2];
     let decided = |outcome: &&Result<Outcome, SubmitError>| matches!(outcome, Ok(Outcome::Decided { .. }));
@@ -147,28 +117,17 @@ async fn a_natural_key_is_recognized_without_the_client_naming_one() {
     let (store, _writer) = open(&folder);
     let (key, _) = account(&store).await;
     let order = |body: &'static [u8]| {
-        let mut write = write(Command::Add {
-            account: key,
-            teller: None,
-            amount: 5,
-        });
+        let mut write = write(Command::Add { account: key, teller: None, amount: 5 });
         Arc::make_mut(&mut write.request).body = bytes::Bytes::from_static(body);
         write.parsed = Arc::new(megamind_domain::Parsed {
-            command: Command::Add {
-                account: key,
-                teller: None,
-                amount: 5,
-            },
+            command: Command::Add { account: key, teller: None, amount: 5 },
             subject: Some("m1".into()),
             natural: Some(b"ref 1".to_vec()),
             fact: false,
         });
         write
     };
-    assert!(matches!(
-        store.submit(order(b"a=1&b=2")).await,
-        Ok(Outcome::Decided { .. })
-    ));
+    assert!(matches!(store.submit(order(b"a=1&b=2")).await, Ok(Outcome::Decided { .. })));
     let again = store.submit(order(b"b=2&a=1")).await;
     assert!(matches!(again, Ok(Outcome::Repeated { .. })), "{again:?}");
     assert_eq!(balances(&store)[&key], 5);
@@ -179,16 +138,7 @@ async fn a_refusal_changes_nothing_and_is_repeated_under_its_key() {
     let folder = folder();
     let (store, _writer) = open(&folder);
     let (key, _) = account(&store).await;
-    let negative = || {
-        keyed(
-            Command::Add {
-                account: key,
-                teller: None,
-                amount: -1,
-            },
-            "k",
-        )
-    };
+    let negative = || keyed(Command::Add { account: key, teller: None, amount: -1 }, "k");
     let Ok(Outcome::Rejected { rejection, response }) = store.submit(negative()).await else {
         panic!("not rejected")
     };
@@ -202,24 +152,11 @@ async fn what_may_have_been_applied_is_kept_although_it_is_refused_here() {
     let folder = folder();
     let (store, _writer) = open(&folder);
     let (key, first) = account(&store).await;
-    let acknowledged = Settle::Acknowledged {
-        seq: first,
-        exchange: None,
-        span: span(&store),
-    };
+    let acknowledged = Settle::Acknowledged { seq: first, exchange: None, span: span(&store) };
     store.settle(acknowledged).await.expect("acknowledged");
     let lost = || megamind_store::Write {
-        prior: Prior::PossiblyApplied {
-            at: megamind_domain::Time(3),
-        },
-        ..keyed(
-            Command::Add {
-                account: key,
-                teller: None,
-                amount: -1,
-            },
-            "k",
-        )
+        prior: Prior::PossiblyApplied { at: megamind_domain::Time(3) },
+        ..keyed(Command::Add { account: key, teller: None, amount: -1 }, "k")
     };
     for _ in 0..2 {
         let outcome = store.submit(lost()).await;
@@ -232,12 +169,7 @@ async fn what_may_have_been_applied_is_kept_although_it_is_refused_here() {
     let entry = store.entry(seq).expect("readable").expect("there");
     assert!(entry.unknown);
     assert_eq!(entry.key.as_deref(), Some("k"));
-    assert_eq!(
-        entry.state,
-        SendState::PossiblyApplied {
-            since: megamind_domain::Time(3)
-        }
-    );
+    assert_eq!(entry.state, SendState::PossiblyApplied { since: megamind_domain::Time(3) });
 }
 
 #[tokio::test]
@@ -262,10 +194,7 @@ async fn only_the_newest_of_a_slot_waits_unless_one_is_under_way() {
     store.settle(Settle::Sent { seq: second }).await.expect("sent");
     let third = decided(&store, Command::At { teller: 1, place: 12 }).await;
     assert_eq!(waiting(&store), [second, third], "one under way is never superseded");
-    assert_eq!(
-        store.settle(Settle::Sent { seq: first }).await,
-        Err(SubmitError::NotQueued)
-    );
+    assert_eq!(store.settle(Settle::Sent { seq: first }).await, Err(SubmitError::NotQueued));
     writer.stop();
     let (store, _writer) = open(&folder);
     assert_eq!(waiting(&store), [second, third]);
@@ -289,11 +218,7 @@ async fn an_acknowledgement_drops_the_fence_and_brings_the_id_in_one_commit() {
     assert_eq!(entry.attempts, 1);
     let answer = exchange(BOOK, Some(Command::Open { bonus: None }), "id=UP-1&balance=9");
     store
-        .settle(Settle::Acknowledged {
-            seq,
-            exchange: Some(answer),
-            span: span(&store),
-        })
+        .settle(Settle::Acknowledged { seq, exchange: Some(answer), span: span(&store) })
         .await
         .expect("acknowledged");
     let check = |store: &Store<Toy>| {
@@ -318,11 +243,7 @@ async fn parked_entries_come_back_with_a_new_key_and_can_be_discarded() {
     let (key, seq) = account(&store).await;
     assert!(add(&store, key, 5).await.is_ok());
     store.settle(Settle::Sent { seq }).await.expect("sent");
-    let park = |status| Settle::Parked {
-        seq,
-        status,
-        reason: "no".into(),
-    };
+    let park = |status| Settle::Parked { seq, status, reason: "no".into() };
     store.settle(park(Some(422))).await.expect("parked");
     writer.stop();
     let (store, _writer) = open(&folder);
@@ -331,25 +252,13 @@ async fn parked_entries_come_back_with_a_new_key_and_can_be_discarded() {
     assert_eq!(store.entries(EntryState::Parked, 0, 10)[0].seq, seq);
     store.settle(Settle::Retry { seq }).await.expect("taken back");
     let entry = store.entry(seq).expect("readable").expect("there");
-    assert_eq!(
-        entry.key.as_deref(),
-        Some("toy-1-1-r1"),
-        "a definite refusal: a new key"
-    );
+    assert_eq!(entry.key.as_deref(), Some("toy-1-1-r1"), "a definite refusal: a new key");
     store.settle(Settle::Sent { seq }).await.expect("sent");
     store.settle(park(None)).await.expect("parked");
     store.settle(Settle::Retry { seq }).await.expect("taken back");
     let entry = store.entry(seq).expect("readable").expect("there");
-    assert_eq!(
-        entry.key.as_deref(),
-        Some("toy-1-1-r1"),
-        "possibly applied: the old key"
-    );
-    let discard = Settle::Discarded {
-        seq,
-        who: "op".into(),
-        why: "twice".into(),
-    };
+    assert_eq!(entry.key.as_deref(), Some("toy-1-1-r1"), "possibly applied: the old key");
+    let discard = Settle::Discarded { seq, who: "op".into(), why: "twice".into() };
     store.settle(discard).await.expect("discarded");
     assert_eq!(store.published().sendable, 1);
     assert_eq!(store.published().fences.get(&key), Some(&1));
@@ -363,30 +272,19 @@ async fn observations_are_published_at_once_and_durable_soon() {
     let answer = |balance: &str, endpoint| {
         let command = match endpoint {
             READ => Command::Look { account: key },
-            _ => Command::Add {
-                account: key,
-                teller: None,
-                amount: 0,
-            },
+            _ => Command::Add { account: key, teller: None, amount: 0 },
         };
         exchange(endpoint, Some(command), &format!("balance={balance}"))
     };
     store.observe_write(answer("7", BOOK), span(&store)).await;
     store.barrier().await;
     assert_eq!(balances(&store)[&key], 0, "fenced");
-    let done = Settle::Acknowledged {
-        seq,
-        exchange: None,
-        span: span(&store),
-    };
+    let done = Settle::Acknowledged { seq, exchange: None, span: span(&store) };
     store.settle(done).await.expect("acknowledged");
 
     let early = store.tick();
     store.observe_write(answer("7", BOOK), span(&store)).await;
-    let overlapped = megamind_store::Span {
-        started: early,
-        finished: store.tick(),
-    };
+    let overlapped = megamind_store::Span { started: early, finished: store.tick() };
     assert!(store.observe_read(answer("1", READ), overlapped));
     store.barrier().await;
     assert_eq!(balances(&store)[&key], 7, "the read began before the write ended");
@@ -418,11 +316,7 @@ async fn a_panic_harms_nobody_else() {
     }
     assert_eq!([boom, crack, spoil], [(); 3].map(|()| Err(SubmitError::Panicked)));
     assert_eq!(balances(&store)[&key], 7);
-    assert_eq!(
-        store.published().city.next,
-        key,
-        "nothing of the half-applied event is left"
-    );
+    assert_eq!(store.published().city.next, key, "nothing of the half-applied event is left");
     assert!(store.metrics().panics.load(Relaxed) >= 3);
 }
 
@@ -465,11 +359,7 @@ async fn a_closed_store_says_so() {
 async fn a_full_queue_is_overload_and_drops_reads_first() {
     let folder = folder();
     let path = folder.path().join("toy.db");
-    let options = megamind_store::Options {
-        max_queue: 1,
-        queue_timeout: std::time::Duration::ZERO,
-        ..options(&path)
-    };
+    let options = megamind_store::Options { max_queue: 1, queue_timeout: std::time::Duration::ZERO, ..options(&path) };
     let (store, _writer) = Store::open(Arc::new(Toy), options).expect("opens");
     let mut overloaded = 0;
     for _ in 0..50 {
@@ -485,9 +375,5 @@ async fn a_full_queue_is_overload_and_drops_reads_first() {
             }
         }
     }
-    assert_eq!(
-        balances(&store).len() + overloaded,
-        100,
-        "decided or refused, nothing in between"
-    );
+    assert_eq!(balances(&store).len() + overloaded, 100, "decided or refused, nothing in between");
 }

@@ -45,28 +45,15 @@ fn what_was_acknowledged_survives_a_kill() {
         let (store, writer) = Store::open(Arc::new(Toy), options(&path)).expect("opens after a kill");
         let accounts = balances(&store);
         for key in told {
-            assert!(
-                accounts.contains_key(&key),
-                "round {round}: account {key} was acknowledged"
-            );
+            assert!(accounts.contains_key(&key), "round {round}: account {key} was acknowledged");
         }
         let published = Arc::clone(&store.published());
         let (known, queued) = (accounts.len() as u64, published.entries);
         let gone = known - queued;
         // At the moment of the kill, each writer had one thing under way that nobody was told of.
-        assert!(
-            known >= opened && gone >= acknowledged,
-            "round {round}: {known} {queued}"
-        );
-        assert!(
-            known <= opened + WRITERS * (round + 1),
-            "round {round}: {known} of {opened}"
-        );
-        assert_eq!(
-            published.fences.len() as u64,
-            queued,
-            "round {round}: one account an entry"
-        );
+        assert!(known >= opened && gone >= acknowledged, "round {round}: {known} {queued}");
+        assert!(known <= opened + WRITERS * (round + 1), "round {round}: {known} of {opened}");
+        assert_eq!(published.fences.len() as u64, queued, "round {round}: one account an entry");
         writer.stop();
     }
     assert!(opened > 0, "not one write in {ROUNDS} rounds");
@@ -117,22 +104,13 @@ fn write_until_killed(path: &Path) {
 
 async fn open_and_settle(store: &Store<Toy>, key: &str, settle: bool) {
     let outcome = store.submit(keyed(Command::Open { bonus: None }, key)).await;
-    let Ok(Outcome::Decided { response, seq }) = outcome else {
-        panic!("{outcome:?}")
-    };
+    let Ok(Outcome::Decided { response, seq }) = outcome else { panic!("{outcome:?}") };
     let id = String::from_utf8_lossy(&response.body).into_owned();
     let published = Arc::clone(&store.published());
     let account = published.city.accounts.iter().find(|(_, account)| account.id == id);
-    say(&format!(
-        "opened {}",
-        account.expect("published before it is answered").0
-    ));
+    say(&format!("opened {}", account.expect("published before it is answered").0));
     if settle {
-        let acknowledged = Settle::Acknowledged {
-            seq,
-            exchange: None,
-            span: span(store),
-        };
+        let acknowledged = Settle::Acknowledged { seq, exchange: None, span: span(store) };
         store.settle(acknowledged).await.expect("settled");
         say("settled");
     }
@@ -140,7 +118,5 @@ async fn open_and_settle(store: &Store<Toy>, key: &str, settle: bool) {
 
 fn say(line: &str) {
     let mut out = std::io::stdout().lock();
-    writeln!(out, "{line}")
-        .and_then(|()| out.flush())
-        .expect("the parent listens");
+    writeln!(out, "{line}").and_then(|()| out.flush()).expect("the parent listens");
 }

@@ -4,7 +4,10 @@ mod toy;
 
 use std::{collections::BTreeMap, sync::Arc};
 
-use megamind_store::{Settle, Store, SubmitError, WriterHandle, journal::Memory};
+use megamind_store::{
+    Outcome, Settle, Store, SubmitError, WriterHandle,
+    journal::{Fault, Faults, Faulty, Memory},
+};
 use proptest::prelude::*;
 use toy::{BOOK, City, Command, Toy, decided, exchange, options, span, write};
 
@@ -42,11 +45,17 @@ enum Step {
     Together {
         account: u64,
     },
+    /// A write whose commit fails.
+    Fault {
+        account: u64,
+        fault: Fault,
+    },
     Restart,
 }
 
 fn step() -> impl Strategy<Value = Step> {
     let account = 1..5u64;
+    let fault = prop_oneof![Just(Fault::Full), Just(Fault::LostBefore), Just(Fault::LostAfter)];
     let nth = 0..8usize;
     prop_oneof![
         3 => Just(Step::Open),
@@ -60,7 +69,8 @@ fn step() -> impl Strategy<Value = Step> {
         2 => nth.clone().prop_map(|nth| Step::Sent { nth }),
         1 => nth.clone().prop_map(|nth| Step::Park { nth }),
         1 => nth.prop_map(|nth| Step::Retry { nth }),
-        2 => account.prop_map(|account| Step::Together { account }),
+        2 => account.clone().prop_map(|account| Step::Together { account }),
+        2 => (account, fault).prop_map(|(account, fault)| Step::Fault { account, fault }),
         2 => Just(Step::Restart),
     ]
 }
@@ -88,6 +98,7 @@ fn see(store: &Store<Toy>) -> Seen {
 
 struct Run {
     disk: Memory,
+    faults: Faults,
     running: Option<(Store<Toy>, WriterHandle)>,
 }
 
@@ -103,7 +114,7 @@ impl Run {
             writer.stop();
             before = Some(see(&store));
         }
-        let journal = Box::new(self.disk.reopen());
+        let journal = Box::new(Faulty::new(self.disk.reopen(), self.faults.clone()));
         let opened = Store::open_on(Arc::new(Toy), options("unused".as_ref()), journal);
         self.running = Some(opened.expect("opens"));
         if let Some(before) = before {
@@ -127,18 +138,8 @@ impl Run {
         let settled = |result: Result<(), SubmitError>| result.expect("no faults here");
         match step {
             Step::Open => drop(decided(store, Command::Open { bonus: Some(1) }).await),
-            Step::Add {
-                account,
-                teller,
-                amount,
-            } => {
-                let outcome = store
-                    .submit(write(Command::Add {
-                        account,
-                        teller,
-                        amount,
-                    }))
-                    .await;
+            Step::Add { account, teller, amount } => {
+                let outcome = store.submit(write(Command::Add { account, teller, amount })).await;
                 prop_assert!(outcome.is_ok());
             }
             Step::At { teller, place } => drop(decided(store, Command::At { teller, place }).await),
@@ -147,11 +148,7 @@ impl Run {
                 prop_assert!(closed.is_ok());
             }
             Step::Watch { account, balance } => {
-                let command = Command::Add {
-                    account,
-                    teller: None,
-                    amount: 0,
-                };
+                let command = Command::Add { account, teller: None, amount: 0 };
                 let seen = exchange(BOOK, Some(command), &format!("balance={balance}"));
                 store.observe_write(seen, span(store)).await;
             }
@@ -159,15 +156,7 @@ impl Run {
                 if let Some(seq) = entry(nth) {
                     let answer = exchange(BOOK, None, &format!("id=UP-{seq}"));
                     let span = span(store);
-                    settled(
-                        store
-                            .settle(Settle::Acknowledged {
-                                seq,
-                                exchange: Some(answer),
-                                span,
-                            })
-                            .await,
-                    );
+                    settled(store.settle(Settle::Acknowledged { seq, exchange: Some(answer), span }).await);
                 }
             }
             Step::Sent { nth } => {
@@ -178,15 +167,7 @@ impl Run {
             Step::Park { nth } => {
                 if let Some(seq) = entry(nth) {
                     let status = Some(422);
-                    settled(
-                        store
-                            .settle(Settle::Parked {
-                                seq,
-                                status,
-                                reason: "no".into(),
-                            })
-                            .await,
-                    );
+                    settled(store.settle(Settle::Parked { seq, status, reason: "no".into() }).await);
                 }
             }
             Step::Retry { nth } => {
@@ -195,15 +176,25 @@ impl Run {
                 }
             }
             Step::Together { account } => {
-                let add = |amount| {
-                    store.submit(write(Command::Add {
-                        account,
-                        teller: Some(1),
-                        amount,
-                    }))
-                };
+                let add = |amount| store.submit(write(Command::Add { account, teller: Some(1), amount }));
                 let all = tokio::join!(add(1), add(2), add(3), store.barrier());
                 prop_assert!(all.0.is_ok() && all.1.is_ok() && all.2.is_ok());
+            }
+            Step::Fault { account, fault } => {
+                let before = store.published().city.accounts.get(&account).cloned();
+                self.faults.push(fault);
+                let add = Command::Add { account, teller: None, amount: 1 };
+                let outcome = store.submit(write(add)).await;
+                // A refusal needs no commit: the fault is left for the next one.
+                let applied = matches!(outcome, Ok(Outcome::Decided { .. }));
+                let after = store.published().city.accounts.get(&account).cloned();
+                let bookings = |account: Option<toy::Account>| account.map_or(0, |account| account.bookings);
+                prop_assert_eq!(bookings(after), bookings(before) + u64::from(applied));
+                if self.faults.left() > 0 {
+                    prop_assert!(
+                        store.set_mode("any", "a commit for the fault").await.is_ok() == (fault == Fault::LostAfter)
+                    );
+                }
             }
             Step::Restart => self.restart()?,
         }
@@ -236,7 +227,7 @@ proptest! {
     #[test]
     fn a_restart_changes_nothing(steps in proptest::collection::vec(step(), 1..60)) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
-        let mut run = Run { disk: Memory::new(), running: None };
+        let mut run = Run { disk: Memory::new(), faults: Faults::default(), running: None };
         run.restart()?;
         runtime.block_on(async {
             for step in steps {

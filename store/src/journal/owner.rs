@@ -29,10 +29,7 @@ impl Owner {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => {
                 let mut text = String::new();
-                let by = file
-                    .read_to_string(&mut text)
-                    .ok()
-                    .and_then(|_| text.trim().parse().ok());
+                let by = file.read_to_string(&mut text).ok().and_then(|_| text.trim().parse().ok());
                 return Err(OpenError::Locked { path: path.into(), by });
             }
             Err(TryLockError::Error(source)) => {
@@ -59,17 +56,8 @@ fn lock_path(path: &Path) -> PathBuf {
 pub(crate) fn cannot_write(path: &Path, error: std::io::Error) -> OpenError {
     use std::io::ErrorKind::{NotFound, PermissionDenied, ReadOnlyFilesystem};
     match error.kind() {
-        PermissionDenied | ReadOnlyFilesystem => OpenError::ReadOnly {
-            path: path.into(),
-            why: error.to_string(),
-        },
-        NotFound => OpenError::ReadOnly {
-            path: path.into(),
-            why: "its folder does not exist".into(),
-        },
-        _ => OpenError::Io {
-            path: path.into(),
-            source: error,
-        },
+        PermissionDenied | ReadOnlyFilesystem => OpenError::ReadOnly { path: path.into(), why: error.to_string() },
+        NotFound => OpenError::ReadOnly { path: path.into(), why: "its folder does not exist".into() },
+        _ => OpenError::Io { path: path.into(), source: error },
     }
 }

@@ -32,10 +32,7 @@ pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
 /// Opens the file alone: what `SQLite` says about files that it cannot use is rarely what an operator needs.
 fn probe(path: &Path) -> Result<(), OpenError> {
     if path.is_dir() {
-        return Err(OpenError::NotADatabase {
-            path: path.into(),
-            why: "it is a folder".into(),
-        });
+        return Err(OpenError::NotADatabase { path: path.into(), why: "it is a folder".into() });
     }
     std::fs::OpenOptions::new()
         .read(true)
@@ -90,19 +87,12 @@ fn prepare(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
         .map_err(failed)?;
     let application = pragma(connection, "application_id").map_err(failed)?;
     if application != i64::from(APPLICATION_ID) && tables > 0 {
-        return Err(OpenError::NotADatabase {
-            path: path.into(),
-            why: "a SQLite file of another program".into(),
-        });
+        return Err(OpenError::NotADatabase { path: path.into(), why: "a SQLite file of another program".into() });
     }
     let found = pragma(connection, "user_version").map_err(failed)?;
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found > VERSION {
-        return Err(OpenError::TooNew {
-            path: path.into(),
-            found,
-            supported: VERSION,
-        });
+        return Err(OpenError::TooNew { path: path.into(), found, supported: VERSION });
     }
     for (version, step) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction().map_err(failed)?;
@@ -123,22 +113,14 @@ fn migrate(transaction: &Transaction<'_>, version: u32, step: &str) -> rusqlite:
 pub(crate) fn explain(path: &Path, error: rusqlite::Error) -> OpenError {
     let path = path.to_path_buf();
     match error.sqlite_error_code() {
-        Some(ErrorCode::NotADatabase) => OpenError::NotADatabase {
-            path,
-            why: "its first bytes are not those of a SQLite file".into(),
-        },
-        Some(ErrorCode::DatabaseCorrupt) => OpenError::Corrupt {
-            path,
-            what: error.to_string(),
-        },
-        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => OpenError::ReadOnly {
-            path,
-            why: error.to_string(),
-        },
+        Some(ErrorCode::NotADatabase) => {
+            OpenError::NotADatabase { path, why: "its first bytes are not those of a SQLite file".into() }
+        }
+        Some(ErrorCode::DatabaseCorrupt) => OpenError::Corrupt { path, what: error.to_string() },
+        Some(ErrorCode::ReadOnly | ErrorCode::CannotOpen | ErrorCode::PermissionDenied) => {
+            OpenError::ReadOnly { path, why: error.to_string() }
+        }
         Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => OpenError::Locked { path, by: None },
-        _ => OpenError::Journal {
-            path,
-            source: error.into(),
-        },
+        _ => OpenError::Journal { path, source: error.into() },
     }
 }

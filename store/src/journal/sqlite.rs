@@ -2,6 +2,8 @@
 
 mod load;
 mod reader;
+#[cfg(test)]
+mod tests;
 
 use std::{
     path::{Path, PathBuf},
@@ -85,11 +87,10 @@ impl Sqlite {
 }
 
 fn begin_epoch(connection: &Connection) -> rusqlite::Result<u64> {
-    let epoch: i64 = connection.query_row(
-        "UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value",
-        [],
-        |row| row.get(0),
-    )?;
+    let epoch: i64 =
+        connection.query_row("UPDATE meta SET value = value + 1 WHERE name = 'epoch' RETURNING value", [], |row| {
+            row.get(0)
+        })?;
     Ok(epoch as u64)
 }
 
@@ -111,11 +112,7 @@ impl Journal for Sqlite {
                 let full = error.sqlite_error_code() == Some(ErrorCode::DiskFull);
                 // A full disk is reported before anything of the commit is valid, and rolled back by the transaction.
                 self.suspect |= !full;
-                Err(AppendError::Ambiguous(if full {
-                    JournalError::Full
-                } else {
-                    error.into()
-                }))
+                Err(AppendError::Ambiguous(if full { JournalError::Full } else { error.into() }))
             }
         }
     }
@@ -163,16 +160,10 @@ fn tail(connection: &Connection) -> rusqlite::Result<Tail> {
     let tail = connection
         .prepare_cached("SELECT last, id FROM batch ORDER BY last DESC LIMIT 1")?
         .query_row([], |row| {
-            Ok(Tail {
-                seq: row.get::<_, i64>(0)? as u64,
-                batch: BatchId(u128::from_le_bytes(row.get(1)?)),
-            })
+            Ok(Tail { seq: row.get::<_, i64>(0)? as u64, batch: BatchId(u128::from_le_bytes(row.get(1)?)) })
         })
         .optional()?;
-    Ok(tail.unwrap_or(Tail {
-        seq: 0,
-        batch: BatchId::default(),
-    }))
+    Ok(tail.unwrap_or(Tail { seq: 0, batch: BatchId::default() }))
 }
 
 fn append(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
@@ -185,10 +176,7 @@ fn append(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
     }
     let last = tail(&transaction)?.seq;
     if last != batch.expected_last {
-        return Err(Failure::Fenced(format!(
-            "the last record is {last}, not {}",
-            batch.expected_last
-        )));
+        return Err(Failure::Fenced(format!("the last record is {last}, not {}", batch.expected_last)));
     }
     let sums = batch.sums();
     write_records(&transaction, batch, &sums)?;
@@ -316,10 +304,7 @@ fn verified((record, holds): (Record, bool)) -> Result<Record, ReadError> {
     if holds {
         Ok(record)
     } else {
-        Err(ReadError::Corrupt {
-            seq: record.seq,
-            what: "its checksum does not hold".into(),
-        })
+        Err(ReadError::Corrupt { seq: record.seq, what: "its checksum does not hold".into() })
     }
 }
 
@@ -353,10 +338,7 @@ fn trim(connection: &mut Connection, before: Time, limit: usize) -> rusqlite::Re
     let Some((_, newest)) = batches.last() else {
         return Ok(0);
     };
-    connection.execute(
-        "UPDATE meta SET value = max(value, ?1) WHERE name = 'trimmed'",
-        [newest],
-    )?;
+    connection.execute("UPDATE meta SET value = max(value, ?1) WHERE name = 'trimmed'", [newest])?;
     let transaction = connection.transaction()?;
     let mut gone = 0;
     for (first, last) in batches {

@@ -64,9 +64,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
     };
     let progress = match flags & SENT {
         0 => Progress::NeverSent,
-        _ => Progress::PossiblyApplied {
-            since: Time(i64::from_le_bytes(take(&mut rest)?)),
-        },
+        _ => Progress::PossiblyApplied { since: Time(i64::from_le_bytes(take(&mut rest)?)) },
     };
     let mut touches = Touches::new();
     for _ in 0..u16::from_le_bytes(take(&mut rest)?) {

@@ -7,10 +7,7 @@ fn entry(touches: &[(u64, Role)]) -> Queued {
         at: Time(0),
         touches: touches
             .iter()
-            .map(|(key, role)| Touch {
-                key: EntityKey(*key),
-                role: *role,
-            })
+            .map(|(key, role)| Touch { key: EntityKey(*key), role: *role })
             .collect(),
         slot: None,
         parked: None,
@@ -23,11 +20,7 @@ fn entry(touches: &[(u64, Role)]) -> Queued {
 }
 
 fn parked(mut entry: Queued) -> Queued {
-    entry.parked = Some(Box::new(Parked {
-        at: Time(1),
-        status: Some(422),
-        reason: "no".into(),
-    }));
+    entry.parked = Some(Box::new(Parked { at: Time(1), status: Some(422), reason: "no".into() }));
     entry
 }
 
@@ -65,12 +58,7 @@ fn one_entity_goes_in_order_and_unrelated_ones_side_by_side() {
     bench.change(3, Some(entry(&[(10, ORDER)])));
     bench.change(4, Some(entry(&[(12, ORDER), (90, PILOT)])));
     assert_eq!(bench.offered(), [1, 2]);
-    let rest: Vec<_> = bench
-        .queue
-        .work(100, |seq| seq == 1)
-        .iter()
-        .map(|work| work.seq)
-        .collect();
+    let rest: Vec<_> = bench.queue.work(100, |seq| seq == 1).iter().map(|work| work.seq).collect();
     assert_eq!(rest, [2], "what is in flight still holds its place");
     bench.change(1, None);
     bench.change(2, None);
@@ -86,18 +74,11 @@ fn a_parked_entry_holds_back_its_order_and_not_its_pilot() {
     bench.change(4, Some(entry(&[(12, ORDER), (91, PILOT)])));
     bench.change(1, Some(parked(entry(&[(10, ORDER), (90, PILOT)]))));
     assert_eq!(bench.offered(), [3, 4], "nor does what it holds back hold back a pilot");
-    assert_eq!(
-        (bench.queue.sendable(), bench.queue.parked(), bench.queue.len()),
-        (2, 1, 4)
-    );
+    assert_eq!((bench.queue.sendable(), bench.queue.parked(), bench.queue.len()), (2, 1, 4));
     bench.change(5, Some(entry(&[(10, ORDER)])));
     assert_eq!(bench.queue.sendable(), 2, "what comes later is held back too");
     bench.change(1, Some(entry(&[(10, ORDER), (90, PILOT)])));
-    assert_eq!(
-        bench.offered(),
-        [1],
-        "taken back, it is the first of its order and its pilot again"
-    );
+    assert_eq!(bench.offered(), [1], "taken back, it is the first of its order and its pilot again");
     bench.change(1, None);
     assert_eq!(bench.offered(), [2, 3]);
     assert_eq!(bench.queue.sendable(), 4);
@@ -144,24 +125,16 @@ fn any_entry() -> impl Strategy<Value = Queued> {
         (any::<u32>(), any::<u8>(), any::<bool>(), any::<i64>()),
         proptest::option::of((any::<Option<u16>>(), ".*")),
     )
-        .prop_map(
-            |(touches, slot, progress, (attempts, rekeyed, unknown, at), reason)| Queued {
-                slot: slot.map(EntityKey),
-                progress,
-                attempts,
-                rekeyed,
-                unknown,
-                at: Time(at),
-                parked: reason.map(|(status, reason)| {
-                    Box::new(Parked {
-                        at: Time(1),
-                        status,
-                        reason,
-                    })
-                }),
-                ..entry(&touches)
-            },
-        )
+        .prop_map(|(touches, slot, progress, (attempts, rekeyed, unknown, at), reason)| Queued {
+            slot: slot.map(EntityKey),
+            progress,
+            attempts,
+            rekeyed,
+            unknown,
+            at: Time(at),
+            parked: reason.map(|(status, reason)| Box::new(Parked { at: Time(1), status, reason })),
+            ..entry(&touches)
+        })
 }
 
 /// What [`Queue::work`] promises, checked pair by pair.

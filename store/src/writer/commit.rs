@@ -62,10 +62,7 @@ impl<D: Domain> Writer<D> {
         };
         let mut draft = Draft::new(self.base.clone(), &self.pending);
         let now = (self.shared.options.clock)().max(draft.base.last_at);
-        let head = Head::Recovered {
-            since: since.0,
-            why: why.into(),
-        };
+        let head = Head::Recovered { since: since.0, why: why.into() };
         draft.note(now, self.journal.epoch(), &head);
         self.commit(draft, BTreeMap::new(), Vec::new(), Vec::new());
     }
@@ -96,12 +93,7 @@ impl<D: Domain> Writer<D> {
             Err(AppendError::Ambiguous(error)) => {
                 metrics.failed_commits.fetch_add(1, Relaxed);
                 self.alarm(&error.to_string());
-                self.unresolved = Some(Unresolved {
-                    draft,
-                    id: append.id(),
-                    batch,
-                    verdicts,
-                });
+                self.unresolved = Some(Unresolved { draft, id: append.id(), batch, verdicts });
                 self.keep_pending(append);
                 self.resolve();
             }
@@ -142,14 +134,7 @@ impl<D: Domain> Writer<D> {
     }
 
     fn committed(&mut self, draft: Draft<D>, records: usize) {
-        let Draft {
-            base,
-            queue,
-            keys,
-            aliases,
-            mode,
-            ..
-        } = draft;
+        let Draft { base, queue, keys, aliases, mode, .. } = draft;
         self.durable_seq = base.last_seq;
         self.pending = Pending::default();
         for key in &keys {
@@ -232,9 +217,7 @@ impl<D: Domain> Writer<D> {
             Health::Failing { since, .. } => since,
             Health::Ok => self.now(),
         };
-        self.shared
-            .health
-            .store(Arc::new(Health::Failing { since, why: why.into() }));
+        self.shared.health.store(Arc::new(Health::Failing { since, why: why.into() }));
     }
 
     fn now(&self) -> Time {

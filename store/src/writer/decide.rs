@@ -57,17 +57,9 @@ impl<D: Domain> Trial<'_, D> {
         key: Option<KeyRow>,
         now: Time,
     ) -> Outcome {
-        let Decision {
-            events,
-            answer,
-            created,
-            replay,
-            then,
-        } = decision;
+        let Decision { events, answer, created, replay, then } = decision;
         if events.is_empty() && then.is_empty() && replay == Replay::Nothing {
-            let response = self
-                .domain
-                .render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
+            let response = self.domain.render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
             return Outcome::Decided { response, seq: 0 };
         }
         let request = match &replay {
@@ -91,9 +83,7 @@ impl<D: Domain> Trial<'_, D> {
         self.enqueue(seq, endpoint, now, &replay, &touches, progress);
         self.follow(seq, endpoint, then, write.stance);
 
-        let response = self
-            .domain
-            .render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
+        let response = self.domain.render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
         let head = Head::Decided(Decided {
             endpoint: endpoint.0,
             request: RequestHead::from(request),
@@ -127,9 +117,7 @@ impl<D: Domain> Trial<'_, D> {
         unsettled: Option<u64>,
         now: Time,
     ) -> Outcome {
-        let response = self
-            .domain
-            .render(&self.draft.base.city, Some(write.endpoint), Err(&rejection));
+        let response = self.domain.render(&self.draft.base.city, Some(write.endpoint), Err(&rejection));
         let decided = || Decided {
             endpoint: write.endpoint.0,
             request: RequestHead::from(&*write.request),
@@ -174,10 +162,7 @@ impl<D: Domain> Trial<'_, D> {
             Replay::AsSent | Replay::Own(_) => queued(endpoint, at, touches, progress),
             Replay::Newest { slot } => {
                 self.supersede(*slot);
-                Queued {
-                    slot: Some(*slot),
-                    ..queued(endpoint, at, &Touches::new(), progress)
-                }
+                Queued { slot: Some(*slot), ..queued(endpoint, at, &Touches::new(), progress) }
             }
         };
         self.change(seq, Some(entry));
@@ -218,9 +203,7 @@ impl<D: Domain> Trial<'_, D> {
             _ => None,
         };
         let body = own.map_or_else(Bytes::new, |request| request.body.clone());
-        let endpoint = own
-            .and_then(|request| self.routes.endpoint(&request.path))
-            .unwrap_or(endpoint);
+        let endpoint = own.and_then(|request| self.routes.endpoint(&request.path)).unwrap_or(endpoint);
         let seq = self.record(now, &decision.events, body);
         let mut touches = self.apply(&decision.events, seq);
         queue::merge(&mut touches, named);

@@ -53,11 +53,7 @@ impl<D: Domain> Draft<D> {
     pub(super) fn rows(&self, domain: &D) -> BTreeMap<EntityKey, Row> {
         let row = |(key, seq): (&EntityKey, &u64)| {
             let value = domain.encode(&self.base.city, *key);
-            let row = Row {
-                key: *key,
-                seq: *seq,
-                value,
-            };
+            let row = Row { key: *key, seq: *seq, value };
             (*key, row)
         };
         self.touched.iter().map(row).collect()
@@ -122,10 +118,7 @@ impl<'w, D: Domain> Trial<'w, D> {
                 Err(error) => Verdict::Failed(error),
             },
             Message::Mode { mode, why, .. } => {
-                let head = Head::Mode {
-                    mode: mode.into(),
-                    why: why.into(),
-                };
+                let head = Head::Mode { mode: mode.into(), why: why.into() };
                 self.draft.note(self.now(), self.epoch, &head);
                 self.draft.mode = Some(mode.clone());
                 Verdict::Done

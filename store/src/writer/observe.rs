@@ -37,10 +37,7 @@ impl<D: Domain> Trial<'_, D> {
         }
         let seq = self.record(now, &decision.events, Bytes::new());
         if let Some(record) = self.recorded(seq) {
-            let head = Head::Observed {
-                endpoint: exchange.endpoint.0,
-                status: exchange.status,
-            };
+            let head = Head::Observed { endpoint: exchange.endpoint.0, status: exchange.status };
             record.head = head.encode();
         }
         let touches = self.apply(&decision.events, seq);

@@ -18,12 +18,7 @@ pub(super) fn name_created<D: Domain>(batch: &mut [Message<D>], reader: &dyn Rea
         let Message::Settle { settle, .. } = message else {
             continue;
         };
-        let Settle::Acknowledged {
-            seq,
-            exchange: Some(exchange),
-            ..
-        } = &mut **settle
-        else {
+        let Settle::Acknowledged { seq, exchange: Some(exchange), .. } = &mut **settle else {
             continue;
         };
         if exchange.created.is_some() {
@@ -53,24 +48,13 @@ impl<D: Domain> Trial<'_, D> {
             Settle::Sent { .. } => (Some(sent(entry, now)), Head::Sent { of }),
             Settle::NotSent { .. } => (Some(without_effect(entry)), Head::NotSent { of }),
             Settle::Parked { status, reason, .. } => {
-                let parked = Parked {
-                    at: now,
-                    status: *status,
-                    reason: reason.clone(),
-                };
-                let head = Head::Parked {
-                    of,
-                    parked: parked.clone(),
-                };
+                let parked = Parked { at: now, status: *status, reason: reason.clone() };
+                let head = Head::Parked { of, parked: parked.clone() };
                 (Some(park(entry, parked)), head)
             }
             Settle::Retry { .. } => (Some(retry(entry)), Head::Retry { of }),
             Settle::Discarded { who, why, .. } => {
-                let head = Head::Discarded {
-                    of,
-                    who: who.into(),
-                    why: why.into(),
-                };
+                let head = Head::Discarded { of, who: who.into(), why: why.into() };
                 (None, head)
             }
         };
@@ -101,11 +85,9 @@ impl<D: Domain> Trial<'_, D> {
         let touches = self.apply(&events, seq);
         self.ticks.written(&touches, span.finished);
         if let (Some(local), Some(upstream)) = (created, &upstream_id) {
-            self.draft.aliases.push(Alias {
-                local: local.into(),
-                upstream: upstream.clone(),
-                seq,
-            });
+            self.draft
+                .aliases
+                .push(Alias { local: local.into(), upstream: upstream.clone(), seq });
         }
         let head = Head::Acknowledged {
             of,
@@ -128,11 +110,7 @@ fn sent(entry: Queued, now: Time) -> Queued {
         Progress::NeverSent => Progress::Attempting { since: now },
         Progress::Attempting { since } | Progress::PossiblyApplied { since } => Progress::PossiblyApplied { since },
     };
-    Queued {
-        progress,
-        attempts: entry.attempts.saturating_add(1),
-        ..entry
-    }
+    Queued { progress, attempts: entry.attempts.saturating_add(1), ..entry }
 }
 
 /// The attempt under way had a definite end without effect.
@@ -149,10 +127,7 @@ fn park(entry: Queued, parked: Parked) -> Queued {
         Some(_) => without_effect(entry),
         None => entry,
     };
-    Queued {
-        parked: Some(Box::new(parked)),
-        ..entry
-    }
+    Queued { parked: Some(Box::new(parked)), ..entry }
 }
 
 /// The upstream remembers its refusal under the old key; but where it may have applied the entry, only the old key is
@@ -160,9 +135,5 @@ fn park(entry: Queued, parked: Parked) -> Queued {
 fn retry(entry: Queued) -> Queued {
     let refused = entry.parked.as_ref().is_some_and(|parked| parked.status.is_some());
     let fresh_key = refused && entry.progress == Progress::NeverSent;
-    Queued {
-        parked: None,
-        rekeyed: entry.rekeyed.saturating_add(u8::from(fresh_key)),
-        ..entry
-    }
+    Queued { parked: None, rekeyed: entry.rekeyed.saturating_add(u8::from(fresh_key)), ..entry }
 }

@@ -103,10 +103,7 @@ pub(crate) enum Event {
 const SPOILED: u64 = 1 << 50;
 
 fn touch(key: u64, role: Role) -> Touch {
-    Touch {
-        key: EntityKey(key),
-        role,
-    }
+    Touch { key: EntityKey(key), role }
 }
 
 impl Domain for Toy {
@@ -148,30 +145,17 @@ impl Domain for Toy {
                 decision.events.push(Event::Opened { key, id });
                 decision.replay = Replay::AsSent;
                 if let Some(amount) = *bonus {
-                    decision.then.push(Command::Add {
-                        account: key,
-                        teller: None,
-                        amount,
-                    });
+                    decision.then.push(Command::Add { account: key, teller: None, amount });
                 }
             }
-            Command::Add {
-                account,
-                teller,
-                amount,
-            } => {
+            Command::Add { account, teller, amount } => {
                 known(account)?;
                 if *amount < 0 && ctx.stance == Stance::Acting {
                     return Err(Rejection::new(409, "negative", "not negative"));
                 }
                 let (account, teller, amount, at) = (*account, *teller, *amount, ctx.now.0);
                 decision.answer = format!("{account}");
-                decision.events.push(Event::Added {
-                    account,
-                    teller,
-                    amount,
-                    at,
-                });
+                decision.events.push(Event::Added { account, teller, amount, at });
                 decision.replay = if amount == 777 {
                     Replay::Own(Request {
                         method: "PUT".into(),
@@ -184,13 +168,8 @@ impl Domain for Toy {
                 };
             }
             Command::At { teller, place } => {
-                decision.events.push(Event::Moved {
-                    teller: *teller,
-                    place: *place,
-                });
-                decision.replay = Replay::Newest {
-                    slot: EntityKey(TELLERS + teller),
-                };
+                decision.events.push(Event::Moved { teller: *teller, place: *place });
+                decision.replay = Replay::Newest { slot: EntityKey(TELLERS + teller) };
             }
             Command::Close { account } => {
                 known(account)?;
@@ -200,11 +179,7 @@ impl Domain for Toy {
                 known(account)?;
                 decision.answer = format!("{account}");
             }
-            Command::Learn {
-                account,
-                balance,
-                upstream,
-            } => {
+            Command::Learn { account, balance, upstream } => {
                 known(account)?;
                 decision.events.push(Event::Learned {
                     account: *account,
@@ -223,10 +198,7 @@ impl Domain for Toy {
         match event {
             Event::Opened { key, id } => {
                 city.next = *key;
-                let account = Account {
-                    id: id.clone(),
-                    ..Account::default()
-                };
+                let account = Account { id: id.clone(), ..Account::default() };
                 city.accounts.insert(*key, account);
             }
             Event::Added { account, amount, .. } => {
@@ -241,11 +213,7 @@ impl Domain for Toy {
             Event::Closed { account } => {
                 city.accounts.remove(account);
             }
-            Event::Learned {
-                account,
-                balance,
-                upstream,
-            } => {
+            Event::Learned { account, balance, upstream } => {
                 if let Some(account) = city.accounts.get_mut(account) {
                     account.balance = balance.unwrap_or(account.balance);
                     if upstream.is_some() {
@@ -293,10 +261,7 @@ impl Domain for Toy {
         let (status, text) = match outcome {
             Ok(answer) => {
                 let account = answer.parse().ok().and_then(|key: u64| city.accounts.get(&key));
-                (
-                    200,
-                    account.map_or(answer.clone(), |account| format!("balance {}", account.balance)),
-                )
+                (200, account.map_or(answer.clone(), |account| format!("balance {}", account.balance)))
             }
             Err(rejection) => (rejection.status, rejection.detail.clone()),
         };
@@ -333,21 +298,11 @@ impl Domain for Toy {
             _ => None,
         });
         let command = match (account, named) {
-            (_, Some(Command::At { teller, place })) => Some(Command::At {
-                teller: *teller,
-                place: *place,
-            }),
-            (Some(account), _) => Some(Command::Learn {
-                account,
-                balance,
-                upstream: upstream.clone(),
-            }),
+            (_, Some(Command::At { teller, place })) => Some(Command::At { teller: *teller, place: *place }),
+            (Some(account), _) => Some(Command::Learn { account, balance, upstream: upstream.clone() }),
             _ => None,
         };
-        Observed {
-            command,
-            upstream_id: upstream.map(Into::into),
-        }
+        Observed { command, upstream_id: upstream.map(Into::into) }
     }
 
     fn encode(&self, city: &City, EntityKey(key): EntityKey) -> Option<Vec<u8>> {
@@ -360,11 +315,7 @@ impl Domain for Toy {
     }
 
     fn decode(&self, city: &mut City, EntityKey(key): EntityKey, row: &[u8]) -> Result<(), String> {
-        let number = || {
-            row.try_into()
-                .map(i64::from_le_bytes)
-                .map_err(|_| "not a number".to_owned())
-        };
+        let number = || row.try_into().map(i64::from_le_bytes).map_err(|_| "not a number".to_owned());
         match key {
             0 => city.next = number()? as u64,
             TELLERS.. => {
@@ -395,12 +346,7 @@ pub(crate) fn write(command: Command) -> Write<Toy> {
     let text = format!("{command:?}");
     Write {
         endpoint: BOOK,
-        parsed: Arc::new(Parsed {
-            command,
-            subject: None,
-            natural: None,
-            fact: false,
-        }),
+        parsed: Arc::new(Parsed { command, subject: None, natural: None, fact: false }),
         request: Arc::new(Request {
             method: "POST".into(),
             path: "/book".into(),
@@ -415,27 +361,14 @@ pub(crate) fn write(command: Command) -> Write<Toy> {
 }
 
 pub(crate) fn keyed(command: Command, key: &str) -> Write<Toy> {
-    Write {
-        key: Some(Key {
-            text: key.into(),
-            from_client: true,
-        }),
-        ..write(command)
-    }
+    Write { key: Some(Key { text: key.into(), from_client: true }), ..write(command) }
 }
 
 pub(crate) fn exchange(endpoint: Endpoint, command: Option<Command>, answer: &str) -> Exchange<Command> {
     Exchange {
         endpoint,
         request: Arc::new(Request::default()),
-        parsed: command.map(|command| {
-            Arc::new(Parsed {
-                command,
-                subject: None,
-                natural: None,
-                fact: false,
-            })
-        }),
+        parsed: command.map(|command| Arc::new(Parsed { command, subject: None, natural: None, fact: false })),
         status: 200,
         content_type: None,
         body: Bytes::copy_from_slice(answer.as_bytes()),
@@ -445,10 +378,7 @@ pub(crate) fn exchange(endpoint: Endpoint, command: Option<Command>, answer: &st
 }
 
 pub(crate) fn span(store: &Store<Toy>) -> Span {
-    Span {
-        started: store.tick(),
-        finished: store.tick(),
-    }
+    Span { started: store.tick(), finished: store.tick() }
 }
 
 /// Submits a write that must be decided; its record.
@@ -466,13 +396,7 @@ pub(crate) async fn account(store: &Store<Toy>) -> (u64, u64) {
 }
 
 pub(crate) async fn add(store: &Store<Toy>, account: u64, amount: i64) -> Result<Outcome, SubmitError> {
-    store
-        .submit(write(Command::Add {
-            account,
-            teller: None,
-            amount,
-        }))
-        .await
+    store.submit(write(Command::Add { account, teller: None, amount })).await
 }
 
 pub(crate) fn balances(store: &Store<Toy>) -> BTreeMap<u64, i64> {

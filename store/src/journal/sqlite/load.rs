@@ -20,12 +20,7 @@ pub(super) fn load(connection: &Connection, visit: &mut dyn Visit) -> Result<Ope
     let mode = connection
         .query_row("SELECT value FROM meta WHERE name = 'mode'", [], |row| row.get(0))
         .optional()?;
-    Ok(Opening {
-        tail,
-        last_at,
-        newest_id,
-        mode,
-    })
+    Ok(Opening { tail, last_at, newest_id, mode })
 }
 
 fn batches(connection: &Connection, visit: &mut dyn Visit) -> Result<(Time, u128), LoadError> {
@@ -54,11 +49,10 @@ fn last_batch(connection: &Connection, tail: Tail) -> Result<(), LoadError> {
     if tail.seq == 0 {
         return Ok(());
     }
-    let (first, newest, keys) = connection.query_row(
-        "SELECT first, newest, keys FROM batch WHERE last = ?1",
-        [tail.seq as i64],
-        |row| Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, row.get(2)?)),
-    )?;
+    let (first, newest, keys) =
+        connection.query_row("SELECT first, newest, keys FROM batch WHERE last = ?1", [tail.seq as i64], |row| {
+            Ok((row.get::<_, i64>(0)? as u64, row.get(1)?, row.get(2)?))
+        })?;
     let records = read(connection, first, usize::MAX).map_err(|error| match error {
         ReadError::Corrupt { seq, what } => LoadError::Corrupt(format!("record {seq}: {what}")),
         ReadError::Journal(error) => LoadError::Journal(error),
@@ -88,10 +82,7 @@ fn entities(connection: &Connection, visit: &mut dyn Visit) -> Result<(), LoadEr
         let seq = row.get::<_, i64>(1)? as u64;
         let value = row.get_ref(2)?.as_blob().map_err(rusqlite::Error::from)?;
         if checksum::of_row(table::ENTITY, key.0, seq, value) != row.get::<_, i64>(3)? {
-            return Err(LoadError::Corrupt(format!(
-                "the row of entity {}: its checksum does not hold",
-                key.0
-            )));
+            return Err(LoadError::Corrupt(format!("the row of entity {}: its checksum does not hold", key.0)));
         }
         visit.row(key, seq, value)?;
     }
@@ -105,9 +96,7 @@ fn queue(connection: &Connection, visit: &mut dyn Visit) -> Result<(), LoadError
         let seq = row.get::<_, i64>(0)? as u64;
         let entry = row.get_ref(1)?.as_blob().map_err(rusqlite::Error::from)?;
         if checksum::of_row(table::QUEUE, seq, 0, entry) != row.get::<_, i64>(2)? {
-            return Err(LoadError::Corrupt(format!(
-                "entry {seq} of the queue: its checksum does not hold"
-            )));
+            return Err(LoadError::Corrupt(format!("entry {seq} of the queue: its checksum does not hold")));
         }
         visit.queued(seq, entry)?;
     }

@@ -26,10 +26,7 @@ pub(super) struct Pool {
 
 impl Pool {
     pub(super) fn new(path: &Path) -> Self {
-        Self {
-            path: path.to_path_buf(),
-            idle: Mutex::new(Vec::new()),
-        }
+        Self { path: path.to_path_buf(), idle: Mutex::new(Vec::new()) }
     }
 
     fn with<T>(&self, read: impl FnOnce(&Connection) -> rusqlite::Result<T>) -> Result<T, JournalError> {
@@ -88,9 +85,7 @@ impl Reader for Pool {
                      AND seq NOT IN (SELECT seq FROM queue)
                      ORDER BY seq LIMIT ?2",
                 )?
-                .query_map((after as i64, limit as i64), |row| {
-                    Ok((row.get::<_, i64>(0)? as u64, Time(row.get(1)?)))
-                })?
+                .query_map((after as i64, limit as i64), |row| Ok((row.get::<_, i64>(0)? as u64, Time(row.get(1)?))))?
                 .collect()
         })
     }
@@ -100,11 +95,7 @@ impl Reader for Pool {
             connection
                 .prepare_cached("SELECT seq, value, sum FROM archive WHERE key = ?1")?
                 .query_row([key.0 as i64], |row| {
-                    Ok((
-                        row.get::<_, i64>(0)? as u64,
-                        row.get::<_, Vec<u8>>(1)?,
-                        row.get::<_, i64>(2)?,
-                    ))
+                    Ok((row.get::<_, i64>(0)? as u64, row.get::<_, Vec<u8>>(1)?, row.get::<_, i64>(2)?))
                 })
                 .optional()
         })?;
@@ -114,10 +105,7 @@ impl Reader for Pool {
         if checksum::of_row(table::ENTITY, key.0, seq, &value) == sum {
             Ok(Some(value))
         } else {
-            Err(ReadError::Corrupt {
-                seq,
-                what: format!("the archived row of entity {}", key.0),
-            })
+            Err(ReadError::Corrupt { seq, what: format!("the archived row of entity {}", key.0) })
         }
     }
 }
