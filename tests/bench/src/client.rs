@@ -12,12 +12,7 @@ use crate::frame::{frame, status};
 const TIMEOUT: Duration = Duration::from_secs(30);
 
 /// One request on a connection of its own: the status and the body.
-pub(crate) fn call(
-    target: SocketAddr,
-    method: &str,
-    path: &str,
-    body: &str,
-) -> anyhow::Result<(u16, String)> {
+pub(crate) fn call(target: SocketAddr, method: &str, path: &str, body: &str) -> anyhow::Result<(u16, String)> {
     let mut stream = TcpStream::connect_timeout(&target, TIMEOUT)?;
     stream.set_read_timeout(Some(TIMEOUT))?;
     write!(
@@ -37,11 +32,7 @@ pub(crate) fn call(
 }
 
 /// Waits until a GET is answered with 200.
-pub(crate) fn wait_until_ready(
-    target: SocketAddr,
-    path: &str,
-    limit: Duration,
-) -> anyhow::Result<Duration> {
+pub(crate) fn wait_until_ready(target: SocketAddr, path: &str, limit: Duration) -> anyhow::Result<Duration> {
     let began = Instant::now();
     loop {
         if let Ok((200, _)) = call(target, "GET", path, "") {

@@ -39,8 +39,7 @@ fn free_port() -> anyhow::Result<SocketAddr> {
 
 impl Contender {
     fn ready(name: &'static str, addr: SocketAddr, process: Process) -> anyhow::Result<Self> {
-        client::wait_until_ready(addr, "/plain/menu", START)
-            .with_context(|| format!("{name} does not come up"))?;
+        client::wait_until_ready(addr, "/plain/menu", START).with_context(|| format!("{name} does not come up"))?;
         Ok(Self {
             name,
             addr,
@@ -54,23 +53,9 @@ impl Contender {
         let listen = free_port()?;
         let mut command = Command::new(sibling("bare-proxy", "megamind-bench")?);
         command
-            .args([
-                "--listen",
-                &listen.to_string(),
-                "--upstream",
-                &upstream.to_string(),
-            ])
-            .args([
-                "--threads",
-                &threads().to_string(),
-                "--pool",
-                &POOL.to_string(),
-            ]);
-        Self::ready(
-            "bare Pingora",
-            listen,
-            Process::spawn("bare-proxy", &mut command)?,
-        )
+            .args(["--listen", &listen.to_string(), "--upstream", &upstream.to_string()])
+            .args(["--threads", &threads().to_string(), "--pool", &POOL.to_string()]);
+        Self::ready("bare Pingora", listen, Process::spawn("bare-proxy", &mut command)?)
     }
 
     /// nginx, where it is installed.
@@ -93,11 +78,7 @@ impl Contender {
         let conf = folder.join("nginx.conf");
         fs::write(&conf, text)?;
         let mut command = Command::new(program);
-        command
-            .arg("-c")
-            .arg(&conf)
-            .arg("-e")
-            .arg(folder.join("nginx.err"));
+        command.arg("-c").arg(&conf).arg("-e").arg(folder.join("nginx.err"));
         Self::ready("nginx", listen, Process::spawn("nginx", &mut command)?).map(Some)
     }
 

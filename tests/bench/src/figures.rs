@@ -24,11 +24,7 @@ pub(crate) fn grouped(figure: f64) -> String {
         }
         text.push(digit);
     }
-    if figure < 0.0 {
-        format!("-{text}")
-    } else {
-        text
-    }
+    if figure < 0.0 { format!("-{text}") } else { text }
 }
 
 pub(crate) fn mebibytes(bytes: u64) -> f64 {

@@ -103,10 +103,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
 }
 
 /// Starts all contenders, the bare proxy first; says which ones are not installed.
-fn line_up(
-    upstream: SocketAddr,
-    folder: &Path,
-) -> anyhow::Result<(Vec<Contender>, Vec<Watched>, Vec<String>)> {
+fn line_up(upstream: SocketAddr, folder: &Path) -> anyhow::Result<(Vec<Contender>, Vec<Watched>, Vec<String>)> {
     let mut contenders = vec![Contender::bare(upstream)?];
     let (mut watched, mut skipped) = (Vec::new(), Vec::new());
     for (name, setup) in [
@@ -178,10 +175,7 @@ fn report(lanes: &[Lane], dropped: &[(&str, Option<f64>)], skipped: &[String]) -
         json!({ "workloads": workloads, "droppedObservations": counts }),
     );
     for (title, rows) in tables {
-        let heading: Vec<_> = [title, "to bare"]
-            .into_iter()
-            .chain(Series::HEADING)
-            .collect();
+        let heading: Vec<_> = [title, "to bare"].into_iter().chain(Series::HEADING).collect();
         report.table(&heading, &rows);
     }
     for (name, count) in dropped {

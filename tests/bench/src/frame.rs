@@ -56,8 +56,7 @@ mod tests {
     use super::*;
 
     fn check(text: &str, expect: Result<Option<(usize, usize)>, Unsupported>) {
-        let found =
-            frame(text.as_bytes()).map(|frame| frame.map(|frame| (frame.head, frame.total)));
+        let found = frame(text.as_bytes()).map(|frame| frame.map(|frame| (frame.head, frame.total)));
         assert_eq!(found, expect, "{text}");
     }
 
@@ -65,14 +64,8 @@ mod tests {
     fn messages_end_where_their_length_says() {
         check("HTTP/1.1 200 OK\r\n", Ok(None));
         check("HTTP/1.1 200 OK\r\n\r\n", Ok(Some((19, 19))));
-        check(
-            "HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\n\r\nhel",
-            Ok(Some((38, 43))),
-        );
-        check(
-            "HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n",
-            Err(Unsupported),
-        );
+        check("HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\n\r\nhel", Ok(Some((38, 43))));
+        check("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", Err(Unsupported));
         check(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
             Err(Unsupported),

@@ -41,9 +41,7 @@ pub(crate) struct Gateway {
 impl Gateway {
     /// Starts with an empty journal, and returns when `/readyz` has answered.
     pub(crate) fn start(upstream: SocketAddr, setup: Setup) -> anyhow::Result<Self> {
-        let folder = tempfile::Builder::new()
-            .prefix("megamind-bench-")
-            .tempdir()?;
+        let folder = tempfile::Builder::new().prefix("megamind-bench-").tempdir()?;
         Self::launch(folder, upstream, setup).map(|(gateway, _)| gateway)
     }
 
@@ -54,11 +52,7 @@ impl Gateway {
         Self::launch(self.folder, self.upstream, self.setup)
     }
 
-    fn launch(
-        folder: TempDir,
-        upstream: SocketAddr,
-        setup: Setup,
-    ) -> anyhow::Result<(Self, Duration)> {
+    fn launch(folder: TempDir, upstream: SocketAddr, setup: Setup) -> anyhow::Result<(Self, Duration)> {
         let conf = folder.path().join("megamind.toml");
         fs::write(&conf, configuration(folder.path(), upstream, setup))?;
         let (out, log) = (folder.path().join("stdout"), folder.path().join("stderr"));
@@ -73,9 +67,7 @@ impl Gateway {
         let mut process = Process::spawn_with_output("megamind", &mut command)?;
         let (addr, admin) = loop {
             let said = fs::read_to_string(&out)?;
-            if let (Some(addr), Some(admin)) =
-                (address(&said, "listening on "), address(&said, "admin on "))
-            {
+            if let (Some(addr), Some(admin)) = (address(&said, "listening on "), address(&said, "admin on ")) {
                 break (addr, admin);
             }
             if !process.is_running() || began.elapsed() > START {
@@ -132,10 +124,7 @@ impl Gateway {
     pub(crate) fn wait_for_mode(&self, mode: &str, limit: Duration) -> anyhow::Result<()> {
         let began = Instant::now();
         while self.mode()? != mode {
-            ensure!(
-                began.elapsed() < limit,
-                "the gateway is not {mode} within {limit:?}"
-            );
+            ensure!(began.elapsed() < limit, "the gateway is not {mode} within {limit:?}");
             std::thread::sleep(Duration::from_millis(20));
         }
         Ok(())

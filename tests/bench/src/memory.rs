@@ -41,11 +41,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         until: Until::Answered(options.orders),
         pace: None,
     })?;
-    ensure!(
-        placed.failed() == 0,
-        "placing failed: {:?}",
-        placed.statuses
-    );
+    ensure!(placed.failed() == 0, "placing failed: {:?}", placed.statuses);
     let filled = gateway.process.resident()?;
     let journal = gateway.journal_bytes()?;
     let (gateway, opening) = gateway.restart()?;

@@ -118,9 +118,5 @@ fn feel(outage: Outage, time: Duration) -> anyhow::Result<Felt> {
     })?;
     gateway.wait_for_mode("acting", Duration::from_secs(30))?;
     let acting = workload::full_speed(gateway.addr, &mut source, time.div_f64(3.0))?;
-    Ok(Felt {
-        outage,
-        across,
-        acting,
-    })
+    Ok(Felt { outage, across, acting })
 }

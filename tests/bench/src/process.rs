@@ -190,8 +190,7 @@ fn build(name: &str, package: &str) -> anyhow::Result<PathBuf> {
 /// A program of the system, where it is installed.
 pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
-    let folders = std::env::split_paths(&path)
-        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
+    let folders = std::env::split_paths(&path).chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
     folders
         .map(|folder| folder.join(name))
         .find(|path: &PathBuf| Path::is_file(path))

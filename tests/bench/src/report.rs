@@ -60,10 +60,7 @@ impl Report {
     /// Prints the report on stdout.
     pub(crate) fn print(&self, json: bool) {
         if json {
-            println!(
-                "{}",
-                serde_json::json!({ "bench": self.name, "result": self.json })
-            );
+            println!("{}", serde_json::json!({ "bench": self.name, "result": self.json }));
         } else {
             print!("# {}\n\n{}", self.name, self.text);
         }

@@ -24,8 +24,7 @@ pub(crate) struct Series {
 
 impl Series {
     /// The headings of [`Self::cells`].
-    pub(crate) const HEADING: [&str; 5] =
-        ["requests/s", "CPU µs", "p99 ms", "generator µs", "failed"];
+    pub(crate) const HEADING: [&str; 5] = ["requests/s", "CPU µs", "p99 ms", "generator µs", "failed"];
 
     /// One more measurement at full speed.
     pub(crate) fn measure(
@@ -39,8 +38,7 @@ impl Series {
         let outcome = workload::full_speed(addr, source, time)?;
         let cpu = process.cpu().saturating_sub(before);
         self.rate.push(outcome.rate());
-        self.cpu
-            .push(cpu.as_secs_f64() * 1e6 / outcome.answered.max(1) as f64);
+        self.cpu.push(cpu.as_secs_f64() * 1e6 / outcome.answered.max(1) as f64);
         self.p99.push(outcome.latency_ms(0.99));
         self.generator.push(outcome.cpu_per_request());
         self.failed += outcome.failed() + outcome.broken;

@@ -82,8 +82,7 @@ impl Upstream {
         let poll = Poll::new()?;
         let waker = Waker::new(poll.registry(), WAKER)?;
         let mut listener = TcpListener::from_std(listener);
-        poll.registry()
-            .register(&mut listener, LISTENER, Interest::READABLE)?;
+        poll.registry().register(&mut listener, LISTENER, Interest::READABLE)?;
         let shared = Arc::new(Shared::default());
         let mut server = Server {
             poll,
@@ -94,13 +93,11 @@ impl Upstream {
             pending: VecDeque::new(),
             shared: Arc::clone(&shared),
         };
-        let thread = std::thread::Builder::new()
-            .name("upstream".into())
-            .spawn(move || {
-                if let Err(error) = server.run() {
-                    eprintln!("the upstream ended: {error}");
-                }
-            })?;
+        let thread = std::thread::Builder::new().name("upstream".into()).spawn(move || {
+            if let Err(error) = server.run() {
+                eprintln!("the upstream ended: {error}");
+            }
+        })?;
         Ok(Self {
             addr,
             shared,
@@ -178,11 +175,7 @@ impl Server {
                     Token(token) => self.attend(token),
                 }
             }
-            while self
-                .pending
-                .front()
-                .is_some_and(|(due, _)| *due <= Instant::now())
-            {
+            while self.pending.front().is_some_and(|(due, _)| *due <= Instant::now()) {
                 if let Some((_, token)) = self.pending.pop_front() {
                     self.flush(token);
                 }
@@ -201,11 +194,9 @@ impl Server {
             stream.set_nodelay(true)?;
             let token = self.next;
             self.next += 1;
-            self.poll.registry().register(
-                &mut stream,
-                Token(token),
-                Interest::READABLE | Interest::WRITABLE,
-            )?;
+            self.poll
+                .registry()
+                .register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
             let peer = Peer {
                 stream,
                 buffer: vec![0; 4 << 10],
@@ -284,9 +275,7 @@ impl Peer {
         {
             let count = shared.writes.load(Ordering::Relaxed);
             let is_write = answers::answer(&self.buffer[..head], count + 1, &mut self.answer);
-            shared
-                .writes
-                .store(count + u64::from(is_write), Ordering::Relaxed);
+            shared.writes.store(count + u64::from(is_write), Ordering::Relaxed);
             shared.answered.fetch_add(1, Ordering::Relaxed);
             self.buffer.copy_within(total..self.filled, 0);
             self.filled -= total;

@@ -31,10 +31,7 @@ pub(crate) fn place() -> Source {
 
 /// `/trackOrder` of these orders, in turn.
 pub(crate) fn track(ids: impl IntoIterator<Item = String>) -> Source {
-    Source::rotating(
-        ids.into_iter()
-            .map(|id| format!("/trackOrder?orderId={id}")),
-    )
+    Source::rotating(ids.into_iter().map(|id| format!("/trackOrder?orderId={id}")))
 }
 
 /// Ids as the measuring upstream gives them.
@@ -43,11 +40,7 @@ pub(crate) fn upstream_ids(count: usize) -> impl Iterator<Item = String> {
 }
 
 /// As fast as answers come, for so long.
-pub(crate) fn full_speed(
-    target: SocketAddr,
-    source: &mut Source,
-    time: Duration,
-) -> anyhow::Result<Outcome> {
+pub(crate) fn full_speed(target: SocketAddr, source: &mut Source, time: Duration) -> anyhow::Result<Outcome> {
     load::run(Plan {
         target,
         connections: CONNECTIONS,
@@ -73,10 +66,7 @@ pub(crate) fn register_pilots(gateway: SocketAddr) -> anyhow::Result<()> {
         }
         body.push_str("]}");
         let (status, answer) = client::call(gateway, "POST", "/bulk/setminionsgeneralinfo", &body)?;
-        ensure!(
-            status == 200,
-            "registering pilots was answered {status}: {answer}"
-        );
+        ensure!(status == 200, "registering pilots was answered {status}: {answer}");
     }
     Ok(())
 }

@@ -53,12 +53,7 @@ impl Proxy {
         let chaos = watch::Sender::new(Chaos::Pass);
         let counters = Arc::new(Counters::default());
         let mut tasks = JoinSet::new();
-        tasks.spawn(accept(
-            listener,
-            target,
-            chaos.clone(),
-            Arc::clone(&counters),
-        ));
+        tasks.spawn(accept(listener, target, chaos.clone(), Arc::clone(&counters)));
         Ok(Self {
             addr,
             chaos,
@@ -88,12 +83,7 @@ impl Proxy {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
-    target: SocketAddr,
-    chaos: watch::Sender<Chaos>,
-    counters: Arc<Counters>,
-) {
+async fn accept(listener: TcpListener, target: SocketAddr, chaos: watch::Sender<Chaos>, counters: Arc<Counters>) {
     let mut connections = JoinSet::new();
     loop {
         tokio::select! {
@@ -110,12 +100,7 @@ async fn accept(
     }
 }
 
-async fn carry(
-    client: TcpStream,
-    target: SocketAddr,
-    chaos: watch::Receiver<Chaos>,
-    counters: Arc<Counters>,
-) {
+async fn carry(client: TcpStream, target: SocketAddr, chaos: watch::Receiver<Chaos>, counters: Arc<Counters>) {
     let mut until_refused = chaos.clone();
     let conversation = async {
         let server = TcpStream::connect(target).await?;
@@ -167,8 +152,7 @@ async fn answers(
                 to.write_all(bytes).await?;
             }
             Chaos::CutAfter(limit) => {
-                let left =
-                    usize::try_from(limit.saturating_sub(passed_since_set)).unwrap_or(usize::MAX);
+                let left = usize::try_from(limit.saturating_sub(passed_since_set)).unwrap_or(usize::MAX);
                 if left <= read {
                     to.write_all(&bytes[..left]).await?;
                     return to.shutdown().await;

@@ -116,11 +116,7 @@ impl Server {
 ///
 /// Fails when the data file cannot be read, or a port cannot be had.
 pub async fn serve(options: &Options) -> anyhow::Result<Server> {
-    let cloud = Cloud::open(
-        options.data.as_deref(),
-        !options.ignore_keys,
-        !options.no_dispatch,
-    )?;
+    let cloud = Cloud::open(options.data.as_deref(), !options.ignore_keys, !options.no_dispatch)?;
     let faults = Arc::new(Faults::default());
     let shared = Arc::new(Shared {
         cloud: Arc::new(cloud),
@@ -137,18 +133,8 @@ pub async fn serve(options: &Options) -> anyhow::Result<Server> {
     let (public, control) = (bind(options.listen).await?, bind(options.control).await?);
     let (addr, control_addr) = (public.local_addr()?, control.local_addr()?);
     let mut tasks = JoinSet::new();
-    tasks.spawn(listen::listen(
-        public,
-        addr,
-        Arc::clone(&shared),
-        Plane::Public,
-    ));
-    tasks.spawn(listen::listen(
-        control,
-        control_addr,
-        shared,
-        Plane::Control,
-    ));
+    tasks.spawn(listen::listen(public, addr, Arc::clone(&shared), Plane::Public));
+    tasks.spawn(listen::listen(control, control_addr, shared, Plane::Control));
     Ok(Server {
         addr,
         control: control_addr,
@@ -165,17 +151,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         .enable_all()
         .build()?;
     runtime.block_on(async {
-        let (mut term, mut int) = (
-            signal(SignalKind::terminate())?,
-            signal(SignalKind::interrupt())?,
-        );
+        let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
         let server = serve(options).await?;
         let mut out = std::io::stdout().lock();
-        writeln!(
-            out,
-            "listening on {}\ncontrol on {}",
-            server.addr, server.control
-        )?;
+        writeln!(out, "listening on {}\ncontrol on {}", server.addr, server.control)?;
         out.flush()?;
         drop(out);
         tokio::select! {

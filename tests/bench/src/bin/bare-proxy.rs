@@ -64,12 +64,7 @@ fn main() {
     };
     let mut server = Server::new_with_opt_and_conf(None, conf);
     server.bootstrap();
-    let mut proxy = http_proxy_service(
-        &server.configuration,
-        Bare {
-            upstream: cli.upstream,
-        },
-    );
+    let mut proxy = http_proxy_service(&server.configuration, Bare { upstream: cli.upstream });
     proxy.add_tcp(&cli.listen.to_string());
     server.add_service(proxy);
     server.run_forever();

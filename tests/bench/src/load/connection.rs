@@ -59,10 +59,7 @@ impl Connection {
     pub(super) fn receive(&mut self) -> std::io::Result<Progress> {
         self.send_rest()?;
         loop {
-            let room = self
-                .buffer
-                .get_mut(self.filled..)
-                .filter(|room| !room.is_empty());
+            let room = self.buffer.get_mut(self.filled..).filter(|room| !room.is_empty());
             let room = room.ok_or(ErrorKind::FileTooLarge)?;
             let wanted = room.len();
             match self.stream.read(room) {

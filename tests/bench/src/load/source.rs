@@ -22,10 +22,7 @@ impl Template {
         let mut text = format!("{method} {path} HTTP/1.1\r\nHost: bench\r\n");
         if !body.is_empty() {
             // Writing to a String cannot fail.
-            let _ = write!(
-                text,
-                "Content-Type: application/json\r\nContent-Length: {length}\r\n"
-            );
+            let _ = write!(text, "Content-Type: application/json\r\nContent-Length: {length}\r\n");
         }
         text.push_str("\r\n");
         text.push_str(body);
@@ -38,11 +35,7 @@ impl Template {
             bytes.extend_from_slice(&[b'0'; DIGITS]);
             bytes.extend_from_slice(part.as_bytes());
         }
-        Self {
-            bytes,
-            slots,
-            next: 0,
-        }
+        Self { bytes, slots, next: 0 }
     }
 
     fn next_request(&mut self) -> &[u8] {
@@ -116,10 +109,7 @@ mod tests {
         let mut source = Source::counted("POST", "/x?n={n}", "{n}+{n}");
         source.next_request();
         let second = String::from_utf8_lossy(source.next_request()).into_owned();
-        assert!(
-            second.starts_with("POST /x?n=000000002 HTTP/1.1\r\n"),
-            "{second}"
-        );
+        assert!(second.starts_with("POST /x?n=000000002 HTTP/1.1\r\n"), "{second}");
         assert!(second.contains("Content-Length: 19\r\n"), "{second}");
         assert!(second.ends_with("\r\n\r\n000000002+000000002"), "{second}");
     }

@@ -13,10 +13,7 @@ fn every_request_is_answered_once() {
         pace: None,
     };
     let outcome = run(plan).expect("a run");
-    assert_eq!(
-        (outcome.answered, outcome.broken, outcome.failed()),
-        (500, 0, 0)
-    );
+    assert_eq!((outcome.answered, outcome.broken, outcome.failed()), (500, 0, 0));
     assert_eq!(outcome.statuses, BTreeMap::from([(201, 500)]));
     assert_eq!(outcome.latency.len(), 500);
     assert_eq!(upstream.answered(), 500);

@@ -13,10 +13,7 @@ pub(super) fn answer(head: &[u8], number: u64, out: &mut Vec<u8>) -> bool {
         return true;
     }
     if path.starts_with(b"/trackOrder") {
-        let id = path
-            .split(|byte| *byte == b'=')
-            .nth(1)
-            .unwrap_or(b"OB-000000000");
+        let id = path.split(|byte| *byte == b'=').nth(1).unwrap_or(b"OB-000000000");
         let mut body = Vec::with_capacity(320);
         body.extend_from_slice(br#"{"orderId":""#);
         body.extend_from_slice(id);
@@ -27,7 +24,11 @@ pub(super) fn answer(head: &[u8], number: u64, out: &mut Vec<u8>) -> bool {
     } else if path.starts_with(b"/updatemaster/bulk/") || path.starts_with(b"/bulk/") {
         respond(out, "200 OK", br#"{"results":[]}"#);
     } else {
-        respond(out, "200 OK", br#"{"status":"ok","city":"bench","items":["idli","dosa","vada","upma","poha"],"version":1}"#);
+        respond(
+            out,
+            "200 OK",
+            br#"{"status":"ok","city":"bench","items":["idli","dosa","vada","upma","poha"],"version":1}"#,
+        );
     }
     false
 }
@@ -55,11 +56,7 @@ mod tests {
 
     #[test]
     fn orders_are_numbered_and_tracked_by_their_id() {
-        check(
-            "POST /placeOrder HTTP/1.1\r\n",
-            true,
-            r#""orderId":"OB-000000007""#,
-        );
+        check("POST /placeOrder HTTP/1.1\r\n", true, r#""orderId":"OB-000000007""#);
         check(
             "GET /trackOrder?orderId=OB-000000003 HTTP/1.1\r\n",
             false,

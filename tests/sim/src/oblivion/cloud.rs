@@ -43,11 +43,7 @@ pub(crate) struct Answer {
 #[derive(Debug)]
 enum KeyUse {
     Running,
-    Done {
-        fingerprint: u64,
-        seq: u64,
-        answer: Value,
-    },
+    Done { fingerprint: u64, seq: u64, answer: Value },
 }
 
 #[derive(Debug, Default)]
@@ -84,11 +80,7 @@ pub(crate) enum Admission {
 
 impl Cloud {
     /// Opens the cloud; with a file, in the state that the file tells.
-    pub(crate) fn open(
-        data: Option<&Path>,
-        honours_keys: bool,
-        dispatches: bool,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn open(data: Option<&Path>, honours_keys: bool, dispatches: bool) -> anyhow::Result<Self> {
         let mut inner = Inner {
             state: State::new(dispatches),
             ..Inner::default()
@@ -107,10 +99,7 @@ impl Cloud {
     }
 
     /// Looks at the key of a write before anything else is done with it.
-    pub(crate) async fn admit(
-        self: &Arc<Self>,
-        request: &WriteRequest,
-    ) -> Result<Admission, Refusal> {
+    pub(crate) async fn admit(self: &Arc<Self>, request: &WriteRequest) -> Result<Admission, Refusal> {
         let Some(key) = request.key.as_ref().filter(|_| self.honours_keys) else {
             return Ok(Admission::Apply(KeyClaim {
                 cloud: Arc::clone(self),
@@ -128,29 +117,20 @@ impl Cloud {
                     }));
                 }
                 Some(KeyUse::Running) => return Err(Refusal::KeyRunning),
-                Some(KeyUse::Done { fingerprint, .. })
-                    if *fingerprint != fingerprint_of(request) =>
-                {
+                Some(KeyUse::Done { fingerprint, .. }) if *fingerprint != fingerprint_of(request) => {
                     return Err(Refusal::KeyReused);
                 }
                 Some(KeyUse::Done { seq, answer, .. }) => (*seq, answer.clone()),
             }
         };
         self.durable(seq).await?;
-        Ok(Admission::Answered(Answer {
-            value,
-            replayed: true,
-        }))
+        Ok(Admission::Answered(Answer { value, replayed: true }))
     }
 
     /// Applies a write and waits until it is on disk.
     ///
     /// When the caller stops waiting, the write has its effect all the same.
-    pub(crate) async fn apply(
-        self: &Arc<Self>,
-        claim: KeyClaim,
-        request: WriteRequest,
-    ) -> Result<Answer, Refusal> {
+    pub(crate) async fn apply(self: &Arc<Self>, claim: KeyClaim, request: WriteRequest) -> Result<Answer, Refusal> {
         let (seq, value) = {
             let mut inner = self.lock();
             if let Some(why) = &inner.broken {
@@ -171,10 +151,7 @@ impl Cloud {
         };
         drop(claim);
         self.durable(seq).await?;
-        Ok(Answer {
-            value,
-            replayed: false,
-        })
+        Ok(Answer { value, replayed: false })
     }
 
     pub(crate) fn read(&self, read: Read, params: &Map<String, Value>) -> Result<Value, Refusal> {
@@ -188,9 +165,7 @@ impl Cloud {
     /// The entries after `since`, oldest first.
     pub(crate) fn log_since(&self, since: u64) -> Vec<LogEntry> {
         let inner = self.lock();
-        let skip = usize::try_from(since)
-            .unwrap_or(usize::MAX)
-            .min(inner.log.len());
+        let skip = usize::try_from(since).unwrap_or(usize::MAX).min(inner.log.len());
         inner.log[skip..].to_vec()
     }
 
@@ -329,9 +304,7 @@ fn fingerprint(write: Write, path: &str, params: &Map<String, Value>, body: &str
     if matches!(write, Write::Catalogue | Write::Echo) {
         (path, body).hash(&mut hasher);
     } else {
-        serde_json::to_string(params)
-            .unwrap_or_default()
-            .hash(&mut hasher);
+        serde_json::to_string(params).unwrap_or_default().hash(&mut hasher);
     }
     hasher.finish()
 }

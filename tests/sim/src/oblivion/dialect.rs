@@ -190,10 +190,7 @@ impl Dialect {
     fn translate(self, value: Value, direction: Direction) -> Value {
         match value {
             Value::Object(map) => Value::Object(self.translate_map(map, direction)),
-            Value::Array(items) => items
-                .into_iter()
-                .map(|item| self.translate(item, direction))
-                .collect(),
+            Value::Array(items) => items.into_iter().map(|item| self.translate(item, direction)).collect(),
             other => other,
         }
     }
@@ -207,12 +204,8 @@ impl Dialect {
                 Direction::ToWire => name.as_str(),
             };
             let value = match value {
-                Value::String(word) if canonical == "status" => {
-                    lookup(table.statuses, &word, direction).into()
-                }
-                value if table.civil_times && TIMES.contains(&canonical) => {
-                    translate_time(value, direction)
-                }
+                Value::String(word) if canonical == "status" => lookup(table.statuses, &word, direction).into(),
+                value if table.civil_times && TIMES.contains(&canonical) => translate_time(value, direction),
                 value => self.translate(value, direction),
             };
             (renamed, value)
@@ -221,11 +214,7 @@ impl Dialect {
     }
 }
 
-fn lookup<'a>(
-    pairs: &[(&'static str, &'static str)],
-    name: &'a str,
-    direction: Direction,
-) -> &'a str {
+fn lookup<'a>(pairs: &[(&'static str, &'static str)], name: &'a str, direction: Direction) -> &'a str {
     let found = pairs.iter().find_map(|&(canonical, wire)| match direction {
         Direction::FromWire => (wire == name).then_some(canonical),
         Direction::ToWire => (canonical == name).then_some(wire),

@@ -101,19 +101,12 @@ impl Fault {
             return Err(format!("status: {} is not within 200..=599", self.status));
         }
         if !(0.0..=1.0).contains(&self.probability) {
-            return Err(format!(
-                "probability: {} is not within 0..=1",
-                self.probability
-            ));
+            return Err(format!("probability: {} is not within 0..=1", self.probability));
         }
-        let picks = !self.paths.is_empty()
-            || !self.methods.is_empty()
-            || self.count.is_some()
-            || self.probability < 1.0;
+        let picks =
+            !self.paths.is_empty() || !self.methods.is_empty() || self.count.is_some() || self.probability < 1.0;
         if self.kind == FaultKind::Refuse && (picks || self.health_stays_ok) {
-            return Err(
-                "refuse closes the whole port: it cannot be limited to some requests".into(),
-            );
+            return Err("refuse closes the whole port: it cannot be limited to some requests".into());
         }
         Ok(())
     }
@@ -123,8 +116,7 @@ impl Fault {
             Some(prefix) => path.starts_with(prefix),
             None => path == pattern,
         };
-        let method_fits =
-            self.methods.is_empty() || self.methods.iter().any(|m| m.eq_ignore_ascii_case(method));
+        let method_fits = self.methods.is_empty() || self.methods.iter().any(|m| m.eq_ignore_ascii_case(method));
         let spared = self.health_stays_ok && path == "/healthz";
         method_fits && !spared && (self.paths.is_empty() || self.paths.iter().any(path_fits))
     }
@@ -220,9 +212,7 @@ impl Faults {
         let mut slot = self.lock();
         let generation = self.signal.borrow().generation;
         let active = slot.as_mut()?;
-        if !active.fault.covers(method, path)
-            || active.fault.count.is_some_and(|count| active.hits >= count)
-        {
+        if !active.fault.covers(method, path) || active.fault.count.is_some_and(|count| active.hits >= count) {
             return None;
         }
         let is_up = active.fault.kind == FaultKind::Flap && !active.flap_is_down();
@@ -246,9 +236,7 @@ impl Faults {
     pub(crate) async fn until_changed(&self, strike: &Strike) {
         let mut signal = self.signal.subscribe();
         // The sender lives in `self`, so waiting cannot fail.
-        let _ = signal
-            .wait_for(|signal| signal.generation != strike.generation)
-            .await;
+        let _ = signal.wait_for(|signal| signal.generation != strike.generation).await;
     }
 
     /// Waits until the port has to be closed, or opened again.
@@ -312,23 +300,14 @@ mod tests {
             count: Some(2),
             ..Fault::new(FaultKind::Hang)
         };
-        assert_eq!(
-            hits(count, &requests),
-            [true, true, false, false, false, false]
-        );
+        assert_eq!(hits(count, &requests), [true, true, false, false, false, false]);
         let half = Fault {
             probability: 0.5,
             ..Fault::new(FaultKind::Hang)
         };
-        assert_eq!(
-            hits(half, &requests),
-            [false, true, false, true, false, true]
-        );
+        assert_eq!(hits(half, &requests), [false, true, false, true, false, true]);
         let flap = Fault::new(FaultKind::Flap);
-        assert_eq!(
-            hits(flap, &requests),
-            [true, false, true, false, true, false]
-        );
+        assert_eq!(hits(flap, &requests), [true, false, true, false, true, false]);
     }
 
     #[test]
@@ -347,9 +326,7 @@ mod tests {
     #[test]
     fn impossible_faults_are_refused_and_change_nothing() {
         let faults = Faults::default();
-        faults
-            .set(Fault::new(FaultKind::Hang))
-            .expect("a good fault");
+        faults.set(Fault::new(FaultKind::Hang)).expect("a good fault");
         let before = faults.show();
         let bad = [
             Fault {

@@ -11,21 +11,11 @@ use super::refusal::Refusal;
 const MAX_DEPTH: usize = 8;
 
 /// Reads the parameters of one request.
-pub(crate) fn parse(
-    query: &str,
-    content_type: &str,
-    body: &[u8],
-) -> Result<Map<String, Value>, Refusal> {
+pub(crate) fn parse(query: &str, content_type: &str, body: &[u8]) -> Result<Map<String, Value>, Refusal> {
     let mut params = parse_form(query.as_bytes())?;
-    let first = body
-        .iter()
-        .copied()
-        .find(|byte| !byte.is_ascii_whitespace());
-    let is_form = content_type
-        .to_ascii_lowercase()
-        .contains("x-www-form-urlencoded");
-    let is_json =
-        content_type.to_ascii_lowercase().contains("json") || (!is_form && first == Some(b'{'));
+    let first = body.iter().copied().find(|byte| !byte.is_ascii_whitespace());
+    let is_form = content_type.to_ascii_lowercase().contains("x-www-form-urlencoded");
+    let is_json = content_type.to_ascii_lowercase().contains("json") || (!is_form && first == Some(b'{'));
     let from_body = match first {
         None => Map::new(),
         Some(_) if is_json => match serde_json::from_slice(body) {
@@ -68,10 +58,7 @@ fn segments(name: &str) -> Result<(&str, Vec<&str>), Refusal> {
             return plain;
         };
         if inner.len() == MAX_DEPTH {
-            return Err(Refusal::invalid(
-                &name[..open],
-                "the brackets are nested too deeply",
-            ));
+            return Err(Refusal::invalid(&name[..open], "the brackets are nested too deeply"));
         }
         inner.push(segment);
         rest = after_close;
@@ -122,11 +109,7 @@ fn with_arrays(value: Value) -> Value {
         );
     }
     for (name, value) in map {
-        if let Some(slot) = name
-            .parse::<usize>()
-            .ok()
-            .and_then(|index| items.get_mut(index))
-        {
+        if let Some(slot) = name.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
             *slot = Some(with_arrays(value));
         }
     }
@@ -148,7 +131,8 @@ mod tests {
 
     #[test]
     fn all_three_forms_say_the_same() {
-        let expect = json!({"merchantId": "m1", "pickup": {"lat": "1.5", "lng": "2"}, "items": [{"n": "a"}, {"n": "b"}]});
+        let expect =
+            json!({"merchantId": "m1", "pickup": {"lat": "1.5", "lng": "2"}, "items": [{"n": "a"}, {"n": "b"}]});
         let form = "merchantId=m1&pickup[lat]=1.5&pickup%5Blng%5D=2&items[0][n]=a&items[1][n]=b";
         check("", FORM, form, &expect);
         check(form, "", "", &expect);

@@ -27,12 +27,7 @@ pub(crate) enum Plane {
 }
 
 /// Serves a listener for ever. While the fault `refuse` is set, the public one is closed.
-pub(crate) async fn listen(
-    mut listener: TcpListener,
-    addr: SocketAddr,
-    shared: Arc<Shared>,
-    plane: Plane,
-) {
+pub(crate) async fn listen(mut listener: TcpListener, addr: SocketAddr, shared: Arc<Shared>, plane: Plane) {
     loop {
         let mut connections = JoinSet::new();
         tokio::select! {
@@ -95,9 +90,7 @@ async fn serve<F>(
 where
     F: Future<Output = Result<hyper::Response<super::server::Answer>, super::server::Cut>>,
 {
-    http1::Builder::new()
-        .serve_connection(io, service_fn(answer))
-        .await
+    http1::Builder::new().serve_connection(io, service_fn(answer)).await
 }
 
 fn reserve(addr: SocketAddr) -> std::io::Result<TcpSocket> {

@@ -78,10 +78,7 @@ pub(crate) struct Journal {
 
 impl Journal {
     /// Opens or creates the file, hands each of its lines to `apply`, and stands at its end.
-    pub(crate) fn open(
-        path: &Path,
-        mut apply: impl FnMut(Line) -> anyhow::Result<()>,
-    ) -> anyhow::Result<Self> {
+    pub(crate) fn open(path: &Path, mut apply: impl FnMut(Line) -> anyhow::Result<()>) -> anyhow::Result<Self> {
         let name = path.display();
         let mut file = OpenOptions::new()
             .read(true)
@@ -95,8 +92,7 @@ impl Journal {
         while reader.read_until(b'\n', &mut text)? > 0 && text.ends_with(b"\n") {
             number += 1;
             whole += text.len() as u64;
-            let line: Line = serde_json::from_slice(&text)
-                .with_context(|| format!("{name}:{number} is no entry"))?;
+            let line: Line = serde_json::from_slice(&text).with_context(|| format!("{name}:{number} is no entry"))?;
             seq = line.entry.seq;
             apply(line).with_context(|| format!("{name}:{number} cannot be applied"))?;
             text.clear();
@@ -124,10 +120,7 @@ impl Journal {
     /// one fsync covers all that came in the meantime.
     pub(crate) fn sync(&self, seq: u64, newest: impl FnOnce() -> u64) -> std::io::Result<()> {
         // A poisoned lock means that a sync panicked, which it does not.
-        let mut synced = self
-            .synced
-            .lock()
-            .unwrap_or_else(std::sync::PoisonError::into_inner);
+        let mut synced = self.synced.lock().unwrap_or_else(std::sync::PoisonError::into_inner);
         if *synced < seq {
             let covers = newest();
             self.file.sync_data()?;

@@ -58,15 +58,9 @@ impl DeliveryStatus {
         ("assigned", Self::Forward(OrderStatus::Assigned)),
         ("accepted", Self::Forward(OrderStatus::Accepted)),
         ("rejected", Self::Rejected),
-        (
-            "arrived_at_pickup",
-            Self::Forward(OrderStatus::ArrivedAtPickup),
-        ),
+        ("arrived_at_pickup", Self::Forward(OrderStatus::ArrivedAtPickup)),
         ("picked_up", Self::Forward(OrderStatus::PickedUp)),
-        (
-            "arrived_at_dropoff",
-            Self::Forward(OrderStatus::ArrivedAtDropoff),
-        ),
+        ("arrived_at_dropoff", Self::Forward(OrderStatus::ArrivedAtDropoff)),
         ("delivered", Self::Forward(OrderStatus::Delivered)),
         ("failed", Self::Forward(OrderStatus::Failed)),
     ];
@@ -88,8 +82,9 @@ impl DeliveryStatus {
     /// The status after this event, or `None` where the event is not possible.
     pub(crate) fn after(self, now: OrderStatus) -> Option<OrderStatus> {
         match self {
-            Self::Rejected => matches!(now, OrderStatus::Assigned | OrderStatus::Accepted)
-                .then_some(OrderStatus::Placed),
+            Self::Rejected => {
+                matches!(now, OrderStatus::Assigned | OrderStatus::Accepted).then_some(OrderStatus::Placed)
+            }
             Self::Forward(next) => (!now.is_final() && next > now).then_some(next),
         }
     }
@@ -146,11 +141,7 @@ mod tests {
 
     #[test]
     fn nothing_follows_a_final_status() {
-        for status in [
-            OrderStatus::Delivered,
-            OrderStatus::Failed,
-            OrderStatus::Cancelled,
-        ] {
+        for status in [OrderStatus::Delivered, OrderStatus::Failed, OrderStatus::Cancelled] {
             for (word, _) in DeliveryStatus::WORDS {
                 check(status, word, None);
             }

@@ -73,20 +73,14 @@ impl<'a> Params<'a> {
             Some(Value::Object(map)) => Params(map)
                 .optional_position(&format!("{name}."))?
                 .ok_or_else(|| Refusal::MissingField(format!("{name}.lat"))),
-            Some(_) => Err(Refusal::invalid(
-                name,
-                "an object with lat and lng is expected",
-            )),
+            Some(_) => Err(Refusal::invalid(name, "an object with lat and lng is expected")),
             None => Err(Refusal::MissingField(name.to_owned())),
         }
     }
 
     /// `lat` and `lng` of this object, both or neither.
     pub(crate) fn optional_position(self, prefix: &str) -> Result<Option<Position>, Refusal> {
-        let (lat, lng) = (
-            self.degrees(prefix, "lat", 90.0)?,
-            self.degrees(prefix, "lng", 180.0)?,
-        );
+        let (lat, lng) = (self.degrees(prefix, "lat", 90.0)?, self.degrees(prefix, "lng", 180.0)?);
         match (lat, lng) {
             (Some(lat), Some(lng)) => Ok(Some(Position { lat, lng })),
             (None, None) => Ok(None),
@@ -105,10 +99,7 @@ impl<'a> Params<'a> {
             .or_else(|| value.as_str().and_then(|text| text.trim().parse().ok()));
         match number {
             Some(degrees) if (-limit..=limit).contains(&degrees) => Ok(Some(degrees)),
-            Some(_) => Err(Refusal::invalid(
-                field(),
-                format!("must be within ±{limit}"),
-            )),
+            Some(_) => Err(Refusal::invalid(field(), format!("must be within ±{limit}"))),
             None => Err(Refusal::invalid(field(), "a number is expected")),
         }
     }
@@ -129,10 +120,7 @@ mod tests {
 
     #[test]
     fn positions_are_numbers_or_texts_within_the_world() {
-        let expect = Position {
-            lat: 12.5,
-            lng: -77.0,
-        };
+        let expect = Position { lat: 12.5, lng: -77.0 };
         assert_eq!(place(&json!({"lat": 12.5, "lng": -77})), Ok(expect));
         assert_eq!(place(&json!({"lat": "12.5", "lng": "-77"})), Ok(expect));
         for bad in [
@@ -141,10 +129,7 @@ mod tests {
             json!({"lat": [], "lng": 0}),
             json!(3),
         ] {
-            assert!(
-                matches!(place(&bad), Err(Refusal::InvalidField { .. })),
-                "{bad}"
-            );
+            assert!(matches!(place(&bad), Err(Refusal::InvalidField { .. })), "{bad}");
         }
         assert_eq!(
             place(&json!({"lat": 1})),

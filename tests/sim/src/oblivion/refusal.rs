@@ -41,12 +41,8 @@ impl Refusal {
 
     pub(crate) fn status(&self) -> StatusCode {
         match self {
-            Self::MalformedBody(_) | Self::MissingField(_) | Self::InvalidField { .. } => {
-                StatusCode::BAD_REQUEST
-            }
-            Self::OrderNotFound(_) | Self::MinionNotFound(_) | Self::NotFound(_) => {
-                StatusCode::NOT_FOUND
-            }
+            Self::MalformedBody(_) | Self::MissingField(_) | Self::InvalidField { .. } => StatusCode::BAD_REQUEST,
+            Self::OrderNotFound(_) | Self::MinionNotFound(_) | Self::NotFound(_) => StatusCode::NOT_FOUND,
             Self::Conflict(_) | Self::KeyRunning => StatusCode::CONFLICT,
             Self::KeyReused => StatusCode::UNPROCESSABLE_ENTITY,
             Self::TooLarge(_) => StatusCode::PAYLOAD_TOO_LARGE,

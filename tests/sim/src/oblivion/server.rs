@@ -43,10 +43,7 @@ impl Body for Answer {
     type Data = Bytes;
     type Error = Cut;
 
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        _: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
+    fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Option<Result<Frame<Bytes>, Cut>>> {
         let data = self.data.take().map(|data| Ok(Frame::data(data)));
         Poll::Ready(data.or_else(|| std::mem::take(&mut self.cut).then_some(Err(Cut))))
     }
@@ -113,11 +110,7 @@ impl Shared {
             Some(strike) => self.struck(strike, request).await?,
             None => self.serve(request).await,
         };
-        Ok(if accepts_gzip {
-            compressed(response)
-        } else {
-            response
-        })
+        Ok(if accepts_gzip { compressed(response) } else { response })
     }
 
     /// Answers on the control listener, which no fault touches.
@@ -132,13 +125,10 @@ impl Shared {
         let is_set = request.method == Method::POST || request.method == Method::PUT;
         match request.path.as_str() {
             "/__fault" if is_set => {
-                let fault =
-                    serde_json::from_slice(&request.body).map_err(|error| error.to_string());
+                let fault = serde_json::from_slice(&request.body).map_err(|error| error.to_string());
                 match fault.and_then(|fault| self.faults.set(fault)) {
                     Ok(()) => json_response(StatusCode::OK, &self.faults.show()),
-                    Err(why) => {
-                        respond(Dialect::Default.render_refusal(&Refusal::MalformedBody(why)))
-                    }
+                    Err(why) => respond(Dialect::Default.render_refusal(&Refusal::MalformedBody(why))),
                 }
             }
             "/__fault" if request.method == Method::DELETE => {
@@ -166,9 +156,9 @@ impl Shared {
             respond(self.dialect.render_refusal(&refusal))
         };
         Ok(match fault.kind {
-            FaultKind::Status | FaultKind::Flap => refuse(
-                StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR),
-            ),
+            FaultKind::Status | FaultKind::Flap => {
+                refuse(StatusCode::from_u16(fault.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR))
+            }
             FaultKind::RateLimit => {
                 let mut response = refuse(StatusCode::TOO_MANY_REQUESTS);
                 let seconds = fault.delay().as_millis().div_ceil(1_000) as u64;
@@ -179,20 +169,14 @@ impl Shared {
             }
             FaultKind::ErrorBody => json_response(StatusCode::OK, &self.dialect.error_body()),
             FaultKind::Html => {
-                let page =
-                    "<!doctype html><title>Under maintenance</title><h1>We will be back soon</h1>";
+                let page = "<!doctype html><title>Under maintenance</title><h1>We will be back soon</h1>";
                 response(StatusCode::OK, "text/html; charset=utf-8", page.into())
             }
             FaultKind::CaptivePortal => {
-                let mut response = response(
-                    StatusCode::FOUND,
-                    "text/html",
-                    "<a href=\"/\">Log in</a>".into(),
-                );
-                response.headers_mut().insert(
-                    header::LOCATION,
-                    HeaderValue::from_static("http://portal.invalid/"),
-                );
+                let mut response = response(StatusCode::FOUND, "text/html", "<a href=\"/\">Log in</a>".into());
+                response
+                    .headers_mut()
+                    .insert(header::LOCATION, HeaderValue::from_static("http://portal.invalid/"));
                 response
             }
             FaultKind::Slow => {
@@ -247,11 +231,7 @@ impl Shared {
             Some(Ok(write)) => self.serve_write(write, &request).await,
             Some(Err(refusal)) => respond(self.dialect.render_refusal(&refusal)),
             None if path == "/echo" => echo(&request),
-            None if is_catalogue(path) => response(
-                StatusCode::OK,
-                "application/json",
-                self.cloud.page(path).into(),
-            ),
+            None if is_catalogue(path) => response(StatusCode::OK, "application/json", self.cloud.page(path).into()),
             None => match self.serve_read(&request) {
                 Ok(value) => respond(self.dialect.render(None, value)),
                 Err(refusal) => respond(self.dialect.render_refusal(&refusal)),
@@ -262,11 +242,7 @@ impl Shared {
     fn serve_read(&self, request: &Whole) -> Result<Value, Refusal> {
         match self.dialect.endpoint(&request.path) {
             Some(Endpoint::Read(read)) => {
-                let params = form::parse(
-                    &request.query,
-                    request.header(header::CONTENT_TYPE),
-                    &request.body,
-                )?;
+                let params = form::parse(&request.query, request.header(header::CONTENT_TYPE), &request.body)?;
                 self.cloud.read(read, &self.dialect.read(params))
             }
             _ => Err(Refusal::NotFound(request.path.clone())),
@@ -297,9 +273,7 @@ impl Shared {
             .iter()
             .filter(|(name, _)| name.as_str().starts_with("x-megamind-"));
         let text = |value: &HeaderValue| String::from_utf8_lossy(value.as_bytes()).into_owned();
-        let headers: BTreeMap<_, _> = ours
-            .map(|(name, value)| (name.to_string(), text(value)))
-            .collect();
+        let headers: BTreeMap<_, _> = ours.map(|(name, value)| (name.to_string(), text(value))).collect();
         let rendered = self.dialect.render(Some(write), Value::Null);
         Some(Ok(WriteRequest {
             write,
@@ -343,16 +317,13 @@ impl Shared {
 
 async fn read(request: Request<Incoming>) -> Result<Whole, Refusal> {
     let (head, body) = request.into_parts();
-    let body = Limited::new(body, MAX_BODY)
-        .collect()
-        .await
-        .map_err(|error| {
-            if error.is::<LengthLimitError>() {
-                Refusal::TooLarge(MAX_BODY)
-            } else {
-                Refusal::MalformedBody(error.to_string())
-            }
-        })?;
+    let body = Limited::new(body, MAX_BODY).collect().await.map_err(|error| {
+        if error.is::<LengthLimitError>() {
+            Refusal::TooLarge(MAX_BODY)
+        } else {
+            Refusal::MalformedBody(error.to_string())
+        }
+    })?;
     Ok(Whole {
         method: head.method,
         path: head.uri.path().to_owned(),
@@ -397,10 +368,7 @@ fn preflight() -> Response<Answer> {
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static("authorization, content-type"),
     );
-    headers.insert(
-        header::ACCESS_CONTROL_MAX_AGE,
-        HeaderValue::from_static("600"),
-    );
+    headers.insert(header::ACCESS_CONTROL_MAX_AGE, HeaderValue::from_static("600"));
     answer
 }
 
@@ -420,10 +388,7 @@ fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Resp
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_ORIGIN,
-        HeaderValue::from_static("*"),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_ORIGIN, HeaderValue::from_static("*"));
     headers.insert(header::SERVER, HeaderValue::from_static("oblivion"));
     response
 }

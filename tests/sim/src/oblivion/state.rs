@@ -145,12 +145,11 @@ impl State {
             Write::GeneralInfo => self.general_info(params)?,
             Write::DeliveryInfo => self.delivery_info(params, at)?,
             Write::GeneralInfoBulk => self.bulk(params.list("minions")?, Self::general_info),
-            Write::DeliveryInfoBulk => self.bulk(params.list("deliveries")?, |state, item| {
-                state.delivery_info(item, at)
-            }),
+            Write::DeliveryInfoBulk => {
+                self.bulk(params.list("deliveries")?, |state, item| state.delivery_info(item, at))
+            }
             Write::Catalogue => {
-                self.catalogue
-                    .insert(command.path.to_owned(), command.body.to_owned());
+                self.catalogue.insert(command.path.to_owned(), command.body.to_owned());
                 Outcome::of("catalogue", json!({ "path": command.path }))
             }
             Write::Echo => Outcome::of("echoed", Value::Null),
@@ -159,25 +158,13 @@ impl State {
         Ok(outcome)
     }
 
-    fn place(
-        &mut self,
-        params: Params<'_>,
-        at: Timestamp,
-        replay: bool,
-    ) -> Result<Outcome, Refusal> {
+    fn place(&mut self, params: Params<'_>, at: Timestamp, replay: bool) -> Result<Outcome, Refusal> {
         let merchant = params.text("merchantId")?;
         let (pickup, dropoff) = (params.place("pickup")?, params.place("dropoff")?);
         let ready = params.optional_time("readyAt")?.unwrap_or(at);
-        let id = OrderId(
-            self.orders
-                .last_key_value()
-                .map_or(1, |(last, _)| last.0 + 1),
-        );
+        let id = OrderId(self.orders.last_key_value().map_or(1, |(last, _)| last.0 + 1));
         if let Some(client_ref) = params.optional_text("clientRef")? {
-            self.by_ref
-                .entry((merchant, client_ref))
-                .or_default()
-                .push(id);
+            self.by_ref.entry((merchant, client_ref)).or_default().push(id);
         }
         let mut order = Order {
             fields: params.0.clone(),
@@ -197,7 +184,8 @@ impl State {
             self.dispatch(at);
         }
         let order = self.order(id)?;
-        let mut answer = json!({ "orderId": id.to_string(), "status": order.status.word(), "eta": order.eta.to_string() });
+        let mut answer =
+            json!({ "orderId": id.to_string(), "status": order.status.word(), "eta": order.eta.to_string() });
         if let (Some(minion), Value::Object(map)) = (&order.minion, &mut answer) {
             map.insert("minionId".into(), minion.clone().into());
         }
@@ -211,9 +199,7 @@ impl State {
 
     fn update(&mut self, params: Params<'_>) -> Result<Outcome, Refusal> {
         /// What only the cloud itself decides.
-        const OURS: [&str; 6] = [
-            "orderId", "status", "minionId", "history", "location", "eta",
-        ];
+        const OURS: [&str; 6] = ["orderId", "status", "minionId", "history", "location", "eta"];
         let (id, order) = self.order_mut(params)?;
         if !order.status.is_changeable() {
             return Err(Refusal::Conflict(format!(
@@ -232,10 +218,7 @@ impl State {
             .then(|| params.place("dropoff"))
             .transpose()?;
         params.optional_time("readyAt")?;
-        let changes = params
-            .0
-            .iter()
-            .filter(|(name, _)| !OURS.contains(&name.as_str()));
+        let changes = params.0.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
         order
             .fields
             .extend(changes.map(|(name, value)| (name.clone(), value.clone())));
@@ -299,13 +282,10 @@ impl State {
         let word = params.text("status")?;
         let at = params.optional_time("at")?.unwrap_or(now);
         let position = params.optional_position("")?;
-        let event = DeliveryStatus::parse(&word)
-            .ok_or_else(|| Refusal::invalid("status", "an unknown status"))?;
+        let event = DeliveryStatus::parse(&word).ok_or_else(|| Refusal::invalid("status", "an unknown status"))?;
         let (id, order) = self.order_mut(params)?;
         let same_pilot = order.minion.as_ref().is_none_or(|minion| *minion == name);
-        let repeated = event == DeliveryStatus::Forward(order.status)
-            && event.word() == "assigned"
-            && same_pilot;
+        let repeated = event == DeliveryStatus::Forward(order.status) && event.word() == "assigned" && same_pilot;
         let next = event.after(order.status).filter(|_| same_pilot);
         let Some(next) = next else {
             if repeated {
@@ -322,10 +302,7 @@ impl State {
         if event == DeliveryStatus::Rejected {
             order.minion = None;
         }
-        let (finished, waits) = (
-            next.is_final(),
-            next == OrderStatus::Placed && !order.decided_elsewhere,
-        );
+        let (finished, waits) = (next.is_final(), next == OrderStatus::Placed && !order.decided_elsewhere);
         let minion = self.minions.entry(name.clone()).or_insert_with(Minion::new);
         minion.position = position.or(minion.position);
         match event {
@@ -402,11 +379,7 @@ impl State {
                 return;
             };
             let distance = |name| Some((self.minions.get(name)?.position?.metres_to(pickup), name));
-            let nearest = self
-                .free
-                .iter()
-                .filter_map(distance)
-                .min_by(|a, b| a.0.total_cmp(&b.0));
+            let nearest = self.free.iter().filter_map(distance).min_by(|a, b| a.0.total_cmp(&b.0));
             let Some((metres, name)) = nearest.map(|(metres, name)| (metres, name.clone())) else {
                 return;
             };
@@ -436,9 +409,10 @@ impl State {
 
     /// Keeps `free` true for one pilot.
     fn settle(&mut self, name: &str) {
-        let is_free = self.minions.get(name).is_some_and(|minion| {
-            minion.availability == Availability::Available && minion.open.is_empty()
-        });
+        let is_free = self
+            .minions
+            .get(name)
+            .is_some_and(|minion| minion.availability == Availability::Available && minion.open.is_empty());
         if is_free {
             self.free.insert(name.to_owned());
         } else {

@@ -11,11 +11,7 @@ fn every_endpoint_has_one_path_in_each_dialect() {
             let wire = lookup(table.paths, endpoint.path(), Direction::ToWire);
             let path = format!("{}{wire}", table.base_path);
             assert_eq!(dialect.endpoint(&path), Some(*endpoint), "{path}");
-            assert_eq!(
-                dialect.endpoint(&format!("{path}/")),
-                Some(*endpoint),
-                "{path}/"
-            );
+            assert_eq!(dialect.endpoint(&format!("{path}/")), Some(*endpoint), "{path}/");
         }
     }
     assert_eq!(Dialect::Enveloped.endpoint("/placeOrder"), None);
@@ -40,20 +36,14 @@ fn names_words_and_times_go_both_ways() {
         Dialect::Enveloped.translate(wire.clone(), Direction::FromWire),
         canonical
     );
-    assert_eq!(
-        Dialect::Enveloped.translate(canonical, Direction::ToWire),
-        wire
-    );
+    assert_eq!(Dialect::Enveloped.translate(canonical, Direction::ToWire), wire);
 }
 
 #[test]
 fn an_envelope_is_around_every_answer() {
     let created = Dialect::Enveloped.render(Some(Write::PlaceOrder), json!({"orderId": "OB-1"}));
     assert_eq!(created.status, StatusCode::OK);
-    assert_eq!(
-        created.body,
-        r#"{"data":{"order_id":"OB-1"},"success":true}"#
-    );
+    assert_eq!(created.body, r#"{"data":{"order_id":"OB-1"},"success":true}"#);
     let refused = Dialect::Enveloped.render_refusal(&Refusal::Conflict("no".into()));
     assert_eq!(refused.status, StatusCode::CONFLICT);
     assert_eq!(
@@ -65,10 +55,7 @@ fn an_envelope_is_around_every_answer() {
 /// The gateway is told this dialect by a file; both have to say the same.
 #[test]
 fn the_shipped_configuration_is_this_table() {
-    let file = concat!(
-        env!("CARGO_MANIFEST_DIR"),
-        "/../../conf/dialect-enveloped.toml"
-    );
+    let file = concat!(env!("CARGO_MANIFEST_DIR"), "/../../conf/dialect-enveloped.toml");
     let config = megamind_conf::load(file.as_ref()).expect("a good configuration");
     let told = config.dialect;
     let owned = |pairs: &[(&str, &str)]| -> BTreeMap<String, String> {
@@ -77,22 +64,13 @@ fn the_shipped_configuration_is_this_table() {
             .map(|(canonical, wire)| ((*canonical).to_owned(), (*wire).to_owned()))
             .collect()
     };
-    let text =
-        |(canonical, wire): (&&str, &dyn ToString)| ((*canonical).to_owned(), wire.to_string());
+    let text = |(canonical, wire): (&&str, &dyn ToString)| ((*canonical).to_owned(), wire.to_string());
     assert_eq!(told.base_path, ENVELOPED.base_path);
     assert_eq!(told.created_status, ENVELOPED.created.as_u16());
     assert_eq!(told.time_format.to_string(), CIVIL);
-    let fields: BTreeMap<_, _> = told
-        .fields
-        .iter()
-        .map(|(name, wire)| text((name, wire)))
-        .collect();
+    let fields: BTreeMap<_, _> = told.fields.iter().map(|(name, wire)| text((name, wire))).collect();
     assert_eq!(fields, owned(ENVELOPED.fields));
-    let statuses: BTreeMap<_, _> = told
-        .statuses
-        .iter()
-        .map(|(word, wire)| text((word, wire)))
-        .collect();
+    let statuses: BTreeMap<_, _> = told.statuses.iter().map(|(word, wire)| text((word, wire))).collect();
     assert_eq!(statuses, owned(ENVELOPED.statuses));
     let paths: BTreeMap<_, _> = told
         .paths

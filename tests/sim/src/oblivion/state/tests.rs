@@ -49,9 +49,7 @@ fn deliver(state: &mut State, name: &str, status: &str) -> Result<Outcome, Refus
 
 fn track(state: &State) -> Value {
     let params = object(json!({"orderId": "OB-1"}));
-    state
-        .read(Read::TrackOrder, Params(&params))
-        .expect("known")
+    state.read(Read::TrackOrder, Params(&params)).expect("known")
 }
 
 #[test]
@@ -84,18 +82,11 @@ fn a_waiting_order_goes_to_the_pilot_that_comes_free() {
 fn what_a_stand_in_decided_is_not_dispatched_again() {
     let mut state = city();
     pilot(&mut state, "p", 12.9);
-    let body =
-        json!({"merchantId": "m", "pickup": {"lat": 1, "lng": 1}, "dropoff": {"lat": 1, "lng": 1}});
+    let body = json!({"merchantId": "m", "pickup": {"lat": 1, "lng": 1}, "dropoff": {"lat": 1, "lng": 1}});
     let outcome = send(&mut state, Write::PlaceOrder, body, true).expect("placed");
     assert_eq!(outcome.minion, None);
-    assert_eq!(
-        deliver(&mut state, "q", "assigned").expect("taken").effect,
-        "assigned"
-    );
-    assert_eq!(
-        deliver(&mut state, "q", "assigned").expect("taken").effect,
-        "unchanged"
-    );
+    assert_eq!(deliver(&mut state, "q", "assigned").expect("taken").effect, "assigned");
+    assert_eq!(deliver(&mut state, "q", "assigned").expect("taken").effect, "unchanged");
     assert!(matches!(
         deliver(&mut state, "p", "assigned"),
         Err(Refusal::Conflict(_))
@@ -116,16 +107,10 @@ fn an_order_is_changed_and_cancelled_until_it_is_picked_up() {
         send(&mut state, Write::UpdateOrder, body, false),
         Err(Refusal::Conflict(_))
     ));
-    let cancel = send(
-        &mut state,
-        Write::CancelOrderll,
-        json!({"orderId": "OB-1"}),
-        false,
-    );
+    let cancel = send(&mut state, Write::CancelOrderll, json!({"orderId": "OB-1"}), false);
     assert!(matches!(cancel, Err(Refusal::Conflict(_))));
     place(&mut state);
-    let cancel =
-        |state: &mut State| send(state, Write::CancelOrder, json!({"orderId": "OB-2"}), false);
+    let cancel = |state: &mut State| send(state, Write::CancelOrder, json!({"orderId": "OB-2"}), false);
     assert_eq!(cancel(&mut state).expect("cancelled").effect, "cancelled");
     assert_eq!(cancel(&mut state).expect("cancelled").effect, "unchanged");
 }
@@ -153,9 +138,7 @@ fn orders_are_found_by_the_merchants_reference() {
     place(&mut state);
     let find = |client_ref: &str| {
         let params = object(json!({"merchantId": "m", "clientRef": client_ref}));
-        state
-            .read(Read::FindOrder, Params(&params))
-            .expect("an answer")
+        state.read(Read::FindOrder, Params(&params)).expect("an answer")
     };
     assert_eq!(find("r"), json!({"orders": [{"orderId": "OB-1"}]}));
     assert_eq!(find("s"), json!({"orders": []}));
@@ -177,10 +160,7 @@ fn a_refusal_changes_nothing() {
             json!({"orderId": "OB-1", "note": "x", "dropoff": 3}),
         ),
         (Write::CancelOrder, json!({"orderId": "blr-01"})),
-        (
-            Write::GeneralInfo,
-            json!({"minionId": "p", "status": "asleep"}),
-        ),
+        (Write::GeneralInfo, json!({"minionId": "p", "status": "asleep"})),
         (
             Write::DeliveryInfo,
             json!({"orderId": "OB-1", "minionId": "p", "status": "lost"}),
@@ -190,10 +170,7 @@ fn a_refusal_changes_nothing() {
             json!({"orderId": "OB-1", "minionId": "p", "status": "accepted", "at": "noon"}),
         ),
     ] {
-        assert!(
-            send(&mut state, write, body.clone(), false).is_err(),
-            "{body}"
-        );
+        assert!(send(&mut state, write, body.clone(), false).is_err(), "{body}");
         assert_eq!(format!("{state:?}"), before, "{body}");
     }
 }

@@ -23,9 +23,7 @@ impl State {
     /// The page of the catalogue at a path; one that nobody wrote has a fixed content.
     pub(crate) fn page(&self, path: &str) -> String {
         let written = self.catalogue.get(path).cloned();
-        written.unwrap_or_else(|| {
-            json!({ "path": path, "items": ["idli", "dosa", "vada"], "version": 1 }).to_string()
-        })
+        written.unwrap_or_else(|| json!({ "path": path, "items": ["idli", "dosa", "vada"], "version": 1 }).to_string())
     }
 
     /// Every order in full, in the order of their ids.
@@ -91,10 +89,7 @@ impl State {
     fn find(&self, params: Params<'_>) -> Result<Value, Refusal> {
         let key = (params.text("merchantId")?, params.text("clientRef")?);
         let found = self.by_ref.get(&key).map(Vec::as_slice).unwrap_or_default();
-        let orders: Vec<Value> = found
-            .iter()
-            .map(|id| json!({ "orderId": id.to_string() }))
-            .collect();
+        let orders: Vec<Value> = found.iter().map(|id| json!({ "orderId": id.to_string() })).collect();
         Ok(json!({ "orders": orders }))
     }
 
@@ -106,9 +101,7 @@ impl State {
                 .get(&name)
                 .ok_or_else(|| Refusal::MinionNotFound(name.clone()))?;
             let decided = minion.delivered + minion.rejected;
-            let score = (100 * (minion.delivered + 1))
-                .checked_div(decided + 1)
-                .unwrap_or(100);
+            let score = (100 * (minion.delivered + 1)).checked_div(decided + 1).unwrap_or(100);
             let parts = json!({ "delivered": minion.delivered, "rejected": minion.rejected });
             return Ok(json!({ "minionId": name, "score": score, "parts": parts }));
         }
