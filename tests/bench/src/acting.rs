@@ -48,10 +48,7 @@ struct Figures {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
-    ensure!(
-        options.seconds > 0.0 && options.rounds > 0,
-        "at least one round, longer than 0 s"
-    );
+    ensure!(options.seconds > 0.0 && options.rounds > 0, "at least one round, longer than 0 s");
     let city = City::build()?;
     let figures = city.measure(options.rounds, Duration::from_secs_f64(options.seconds))?;
     Ok(figures.report())
@@ -66,12 +63,7 @@ impl City {
         forwarding.wait_for_mode("forwarding", Duration::from_secs(30))?;
         acting.wait_for_mode("acting", Duration::from_secs(30))?;
         workload::register_pilots(acting.addr)?;
-        Ok(Self {
-            acting,
-            forwarding,
-            _upstream: upstream,
-            _dead: dead,
-        })
+        Ok(Self { acting, forwarding, _upstream: upstream, _dead: dead })
     }
 
     fn measure(&self, rounds: usize, time: Duration) -> anyhow::Result<Figures> {
@@ -85,13 +77,9 @@ impl City {
         let mut figures = Figures::default();
         let before = Metrics::scrape(acting.admin)?;
         for round in 0..rounds {
-            let placed = figures
-                .placed
-                .measure(&acting.process, acting.addr, &mut placing, time)?;
+            let placed = figures.placed.measure(&acting.process, acting.addr, &mut placing, time)?;
             figures.orders += placed.answered;
-            figures
-                .tracked
-                .measure(&acting.process, acting.addr, &mut tracking, time)?;
+            figures.tracked.measure(&acting.process, acting.addr, &mut tracking, time)?;
             figures
                 .passed
                 .measure(&forwarding.process, forwarding.addr, &mut passing, time)?;
@@ -133,9 +121,7 @@ impl Figures {
         report.note(format!("writes per fsync: {writes}; a commit takes {millis} ms"));
         report.note(format!("trackOrder, acting to forwarding: {against:.3}"));
         let orders = grouped(self.orders as f64);
-        report.note(format!(
-            "{CONNECTIONS} connections, {PILOTS} pilots, {orders} orders placed"
-        ));
+        report.note(format!("{CONNECTIONS} connections, {PILOTS} pilots, {orders} orders placed"));
         report
     }
 }

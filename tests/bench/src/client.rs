@@ -91,9 +91,6 @@ mod tests {
     fn series_of_one_name_are_summed() {
         let text = "# HELP a b\na{x=\"1\"} 2\na{x=\"2 3\"} 3\nb 1e3\nrubbish\n";
         let metrics = Metrics::parse(text);
-        assert_eq!(
-            (metrics.get("a"), metrics.get("b"), metrics.get("c")),
-            (Some(5.0), Some(1000.0), None)
-        );
+        assert_eq!((metrics.get("a"), metrics.get("b"), metrics.get("c")), (Some(5.0), Some(1000.0), None));
     }
 }

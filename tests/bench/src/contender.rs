@@ -40,12 +40,7 @@ fn free_port() -> anyhow::Result<SocketAddr> {
 impl Contender {
     fn ready(name: &'static str, addr: SocketAddr, process: Process) -> anyhow::Result<Self> {
         client::wait_until_ready(addr, "/plain/menu", START).with_context(|| format!("{name} does not come up"))?;
-        Ok(Self {
-            name,
-            addr,
-            process,
-            _folder: None,
-        })
+        Ok(Self { name, addr, process, _folder: None })
     }
 
     /// A Pingora proxy without anything of ours.

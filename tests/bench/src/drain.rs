@@ -34,13 +34,7 @@ const LIVE_CONNECTIONS: usize = 16;
 fn live(target: std::net::SocketAddr, rate: u32, time: Duration) -> anyhow::Result<Outcome> {
     let mut source: Source = workload::track(workload::upstream_ids(1_000));
     let until = Until::Elapsed(time);
-    load::run(Plan {
-        target,
-        connections: LIVE_CONNECTIONS,
-        source: &mut source,
-        until,
-        pace: Some(rate),
-    })
+    load::run(Plan { target, connections: LIVE_CONNECTIONS, source: &mut source, until, pace: Some(rate) })
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
@@ -131,27 +125,15 @@ fn report(options: &Options, direct: &Outcome, drained: Duration, beside: Option
         },
     });
     let mut report = Report::new("drain", json);
-    let title = format!(
-        "{} writes, cloud at {} ms",
-        grouped(options.writes as f64),
-        options.latency_ms
-    );
+    let title = format!("{} writes, cloud at {} ms", grouped(options.writes as f64), options.latency_ms);
     let row = |name: &str, rate: f64, ratio: f64| vec![name.to_owned(), grouped(rate), format!("{ratio:.3}")];
-    let rows = [
-        row("load generator, no gateway", direct.rate(), 1.0),
-        row("drain", rate, ratio),
-    ];
+    let rows = [row("load generator, no gateway", direct.rate(), 1.0), row("drain", rate, ratio)];
     report.table(&[&title, "a second", "ratio"], &rows);
     let title = format!("live trackOrder, {} a second", options.live);
     let row = |name: &str, outcome: &Outcome| {
         let failed = outcome.failed() + outcome.broken;
         let p99 = outcome.latency_ms(0.99);
-        vec![
-            name.to_owned(),
-            format!("{p99:.2}"),
-            outcome.answered.to_string(),
-            failed.to_string(),
-        ]
+        vec![name.to_owned(), format!("{p99:.2}"), outcome.answered.to_string(), failed.to_string()]
     };
     let rows: Vec<_> = beside
         .map(|beside| row("beside the drain", beside))

@@ -40,9 +40,6 @@ mod tests {
         assert!((median(&[3.0, 1.0, 2.0]) - 2.0).abs() < 1e-9);
         assert!((median(&[4.0, 1.0, 2.0, 3.0]) - 2.5).abs() < 1e-9);
         assert!(median(&[]).is_nan());
-        assert_eq!(
-            [grouped(1.4), grouped(999.6), grouped(1_234_567.0)],
-            ["1", "1,000", "1,234,567"]
-        );
+        assert_eq!([grouped(1.4), grouped(999.6), grouped(1_234_567.0)], ["1", "1,000", "1,234,567"]);
     }
 }

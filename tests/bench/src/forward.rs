@@ -73,18 +73,12 @@ struct Watched {
 }
 
 pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
-    ensure!(
-        options.seconds > 0.0 && options.rounds > 0,
-        "at least one round, longer than 0 s"
-    );
+    ensure!(options.seconds > 0.0 && options.rounds > 0, "at least one round, longer than 0 s");
     let time = Duration::from_secs_f64(options.seconds);
     let upstream = Upstream::start(Duration::ZERO)?;
     let folder = tempfile::tempdir()?;
     let (contenders, watched, skipped) = line_up(upstream.addr(), folder.path())?;
-    let lane = |contender| Lane {
-        contender,
-        series: Default::default(),
-    };
+    let lane = |contender| Lane { contender, series: Default::default() };
     let mut lanes: Vec<Lane> = contenders.into_iter().map(lane).collect();
     for round in 0..options.rounds {
         for workload in Workload::ALL {
@@ -106,18 +100,11 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
 fn line_up(upstream: SocketAddr, folder: &Path) -> anyhow::Result<(Vec<Contender>, Vec<Watched>, Vec<String>)> {
     let mut contenders = vec![Contender::bare(upstream)?];
     let (mut watched, mut skipped) = (Vec::new(), Vec::new());
-    for (name, setup) in [
-        ("megamind", Setup::default()),
-        ("megamind, access log", Setup { access_log: true }),
-    ] {
+    for (name, setup) in [("megamind", Setup::default()), ("megamind, access log", Setup { access_log: true })] {
         let gateway = Gateway::start(upstream, setup)?;
         gateway.wait_for_mode("forwarding", Duration::from_secs(30))?;
         let before = Metrics::scrape(gateway.admin)?;
-        watched.push(Watched {
-            name,
-            admin: gateway.admin,
-            before,
-        });
+        watched.push(Watched { name, admin: gateway.admin, before });
         contenders.push(gateway.into_contender(name));
     }
     for (name, found) in [
@@ -166,14 +153,8 @@ fn report(lanes: &[Lane], dropped: &[(&str, Option<f64>)], skipped: &[String]) -
         tables.push((workload.title(), rows));
         workloads.insert(workload.title().to_owned(), Value::Object(json));
     }
-    let counts: Map<_, _> = dropped
-        .iter()
-        .map(|(name, count)| ((*name).to_owned(), json!(count)))
-        .collect();
-    let mut report = Report::new(
-        "forward",
-        json!({ "workloads": workloads, "droppedObservations": counts }),
-    );
+    let counts: Map<_, _> = dropped.iter().map(|(name, count)| ((*name).to_owned(), json!(count))).collect();
+    let mut report = Report::new("forward", json!({ "workloads": workloads, "droppedObservations": counts }));
     for (title, rows) in tables {
         let heading: Vec<_> = [title, "to bare"].into_iter().chain(Series::HEADING).collect();
         report.table(&heading, &rows);

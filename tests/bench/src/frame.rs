@@ -30,10 +30,7 @@ pub(crate) fn frame(buffer: &[u8]) -> Result<Option<Frame>, Unsupported> {
             return Err(Unsupported);
         }
     }
-    Ok(Some(Frame {
-        head,
-        total: head + body,
-    }))
+    Ok(Some(Frame { head, total: head + body }))
 }
 
 fn header<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
@@ -66,10 +63,7 @@ mod tests {
         check("HTTP/1.1 200 OK\r\n\r\n", Ok(Some((19, 19))));
         check("HTTP/1.1 200 OK\r\ncontent-LENGTH: 5\r\n\r\nhel", Ok(Some((38, 43))));
         check("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", Err(Unsupported));
-        check(
-            "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n",
-            Err(Unsupported),
-        );
+        check("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", Err(Unsupported));
     }
 
     #[test]

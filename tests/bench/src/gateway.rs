@@ -78,27 +78,12 @@ impl Gateway {
         };
         client::wait_until_ready(admin, "/readyz", START.saturating_sub(began.elapsed()))?;
         let ready = began.elapsed();
-        Ok((
-            Self {
-                addr,
-                admin,
-                process,
-                folder,
-                upstream,
-                setup,
-            },
-            ready,
-        ))
+        Ok((Self { addr, admin, process, folder, upstream, setup }, ready))
     }
 
     /// The gateway as one of several proxies.
     pub(crate) fn into_contender(self, name: &'static str) -> Contender {
-        Contender {
-            name,
-            addr: self.addr,
-            process: self.process,
-            _folder: Some(self.folder),
-        }
+        Contender { name, addr: self.addr, process: self.process, _folder: Some(self.folder) }
     }
 
     /// Bytes that the journal takes on disk, with what belongs to it.
@@ -134,9 +119,7 @@ impl Gateway {
 /// The address in the line with this beginning, once the line is whole.
 fn address(said: &str, prefix: &str) -> Option<SocketAddr> {
     let (lines, _) = said.rsplit_once('\n')?;
-    lines
-        .lines()
-        .find_map(|line| line.strip_prefix(prefix)?.trim().parse().ok())
+    lines.lines().find_map(|line| line.strip_prefix(prefix)?.trim().parse().ok())
 }
 
 fn configuration(folder: &Path, upstream: SocketAddr, setup: Setup) -> String {
@@ -183,10 +166,7 @@ mod tests {
     #[test]
     fn addresses_are_read_from_whole_lines() {
         let said = "listening on 127.0.0.1:81\nadmin on 127.0.0.1:9";
-        assert_eq!(
-            address(said, "listening on "),
-            Some(SocketAddr::from(([127, 0, 0, 1], 81)))
-        );
+        assert_eq!(address(said, "listening on "), Some(SocketAddr::from(([127, 0, 0, 1], 81))));
         assert_eq!(address(said, "admin on "), None);
     }
 }

@@ -84,9 +84,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let json: serde_json::Map<_, _> = felt.iter().map(figures).collect();
     let mut report = Report::new("outage", Value::Object(json));
     report.table(&heading, &felt.iter().map(row).collect::<Vec<_>>());
-    report.note(format!(
-        "response_timeout is {limit:.0} ms; negative: nobody waited that long"
-    ));
+    report.note(format!("response_timeout is {limit:.0} ms; negative: nobody waited that long"));
     Ok(report)
 }
 

@@ -35,10 +35,7 @@ impl Process {
             .stdin(Stdio::null())
             .spawn()
             .with_context(|| format!("cannot start {name}: {command:?}"))?;
-        Ok(Self {
-            name: name.to_owned(),
-            child,
-        })
+        Ok(Self { name: name.to_owned(), child })
     }
 
     /// CPU time used so far by the process and its children, in the clock ticks of `/proc`.
@@ -55,10 +52,7 @@ impl Process {
     pub(crate) fn resident(&self) -> anyhow::Result<u64> {
         let path = format!("/proc/{}/status", self.child.id());
         let text = fs::read_to_string(&path).with_context(|| format!("cannot read {path}"))?;
-        let line = text
-            .lines()
-            .find_map(|line| line.strip_prefix("VmRSS:"))
-            .context("no VmRSS")?;
+        let line = text.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
         let kib: u64 = line.trim().trim_end_matches(" kB").parse()?;
         Ok(kib << 10)
     }
@@ -115,10 +109,7 @@ fn stat(pid: u32) -> Option<Stat> {
     let (_, rest) = text.rsplit_once(')')?;
     let field = |number: usize| rest.split_ascii_whitespace().nth(number - 3);
     let ticks = field(14)?.parse::<u64>().ok()? + field(15)?.parse::<u64>().ok()?;
-    Some(Stat {
-        parent: field(4)?.parse().ok()?,
-        ticks,
-    })
+    Some(Stat { parent: field(4)?.parse().ok()?, ticks })
 }
 
 /// A process and its children, itself first.

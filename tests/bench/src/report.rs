@@ -15,11 +15,7 @@ pub(crate) struct Report {
 impl Report {
     /// `json` is the whole result; tables and notes for people are added afterwards.
     pub(crate) fn new(name: &'static str, json: Value) -> Self {
-        Self {
-            name,
-            text: String::new(),
-            json,
-        }
+        Self { name, text: String::new(), json }
     }
 
     /// Adds a line of text for people.
@@ -31,10 +27,7 @@ impl Report {
     /// Adds a table: the first column is left-aligned, all others are right-aligned.
     pub(crate) fn table(&mut self, heading: &[&str], rows: &[Vec<String>]) {
         let width = |column: usize| {
-            let cells = rows
-                .iter()
-                .filter_map(|row| row.get(column))
-                .map(|cell| cell.chars().count());
+            let cells = rows.iter().filter_map(|row| row.get(column)).map(|cell| cell.chars().count());
             cells
                 .chain(heading.get(column).map(|cell| cell.chars().count()))
                 .max()

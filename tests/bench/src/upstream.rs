@@ -98,12 +98,7 @@ impl Upstream {
                 eprintln!("the upstream ended: {error}");
             }
         })?;
-        Ok(Self {
-            addr,
-            shared,
-            waker,
-            thread: Some(thread),
-        })
+        Ok(Self { addr, shared, waker, thread: Some(thread) })
     }
 
     pub(crate) fn addr(&self) -> SocketAddr {
@@ -197,12 +192,7 @@ impl Server {
             self.poll
                 .registry()
                 .register(&mut stream, Token(token), Interest::READABLE | Interest::WRITABLE)?;
-            let peer = Peer {
-                stream,
-                buffer: vec![0; 4 << 10],
-                filled: 0,
-                answer: Vec::with_capacity(1 << 10),
-            };
+            let peer = Peer { stream, buffer: vec![0; 4 << 10], filled: 0, answer: Vec::with_capacity(1 << 10) };
             self.connections.insert(token, peer);
         }
     }

@@ -41,13 +41,7 @@ pub(crate) fn upstream_ids(count: usize) -> impl Iterator<Item = String> {
 
 /// As fast as answers come, for so long.
 pub(crate) fn full_speed(target: SocketAddr, source: &mut Source, time: Duration) -> anyhow::Result<Outcome> {
-    load::run(Plan {
-        target,
-        connections: CONNECTIONS,
-        source,
-        until: Until::Elapsed(time),
-        pace: None,
-    })
+    load::run(Plan { target, connections: CONNECTIONS, source, until: Until::Elapsed(time), pace: None })
 }
 
 /// Registers the pilots of a city, spread over some kilometres.

@@ -54,12 +54,7 @@ impl Proxy {
         let counters = Arc::new(Counters::default());
         let mut tasks = JoinSet::new();
         tasks.spawn(accept(listener, target, chaos.clone(), Arc::clone(&counters)));
-        Ok(Self {
-            addr,
-            chaos,
-            counters,
-            _tasks: tasks,
-        })
+        Ok(Self { addr, chaos, counters, _tasks: tasks })
     }
 
     /// Where it listens.

@@ -135,12 +135,7 @@ pub async fn serve(options: &Options) -> anyhow::Result<Server> {
     let mut tasks = JoinSet::new();
     tasks.spawn(listen::listen(public, addr, Arc::clone(&shared), Plane::Public));
     tasks.spawn(listen::listen(control, control_addr, shared, Plane::Control));
-    Ok(Server {
-        addr,
-        control: control_addr,
-        faults,
-        tasks,
-    })
+    Ok(Server { addr, control: control_addr, faults, tasks })
 }
 
 /// Serves until SIGTERM or SIGINT. The first two lines on standard output name the listeners:

@@ -30,13 +30,7 @@ pub(super) enum Progress {
 
 impl Connection {
     pub(super) fn new(stream: TcpStream) -> Self {
-        Self {
-            stream,
-            unsent: Vec::new(),
-            buffer: vec![0; BUFFER],
-            filled: 0,
-            since: None,
-        }
+        Self { stream, unsent: Vec::new(), buffer: vec![0; BUFFER], filled: 0, since: None }
     }
 
     pub(super) fn is_busy(&self) -> bool {

@@ -79,10 +79,7 @@ impl Source {
 
     /// One of each of these in turn; there is at least one.
     pub(crate) fn mixed(first: Self, others: impl IntoIterator<Item = Self>) -> Self {
-        Self::Mixed {
-            sources: std::iter::once(first).chain(others).collect(),
-            next: 0,
-        }
+        Self::Mixed { sources: std::iter::once(first).chain(others).collect(), next: 0 }
     }
 
     pub(crate) fn next_request(&mut self) -> &[u8] {

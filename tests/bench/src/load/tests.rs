@@ -37,12 +37,6 @@ fn a_paced_run_sends_what_was_asked_for() {
 fn nobody_there_is_an_error_and_no_result() {
     let closed = Upstream::start(Duration::ZERO).expect("an upstream").addr();
     let mut source = Source::rotating(["/".to_owned()]);
-    let plan = Plan {
-        target: closed,
-        connections: 1,
-        source: &mut source,
-        until: Until::Answered(1),
-        pace: None,
-    };
+    let plan = Plan { target: closed, connections: 1, source: &mut source, until: Until::Answered(1), pace: None };
     assert!(run(plan).is_err());
 }

@@ -57,11 +57,7 @@ mod tests {
     #[test]
     fn orders_are_numbered_and_tracked_by_their_id() {
         check("POST /placeOrder HTTP/1.1\r\n", true, r#""orderId":"OB-000000007""#);
-        check(
-            "GET /trackOrder?orderId=OB-000000003 HTTP/1.1\r\n",
-            false,
-            r#""orderId":"OB-000000003""#,
-        );
+        check("GET /trackOrder?orderId=OB-000000003 HTTP/1.1\r\n", false, r#""orderId":"OB-000000003""#);
         check("GET /anything HTTP/1.1\r\n", false, "200 OK");
     }
 }

@@ -81,40 +81,27 @@ pub(crate) enum Admission {
 impl Cloud {
     /// Opens the cloud; with a file, in the state that the file tells.
     pub(crate) fn open(data: Option<&Path>, honours_keys: bool, dispatches: bool) -> anyhow::Result<Self> {
-        let mut inner = Inner {
-            state: State::new(dispatches),
-            ..Inner::default()
-        };
+        let mut inner = Inner { state: State::new(dispatches), ..Inner::default() };
         let journal = data
             .map(|path| Journal::open(path, |line| inner.restore(line, honours_keys)))
             .transpose()?;
         if let Some(journal) = &journal {
             tracing::info!(file = %journal.path().display(), entries = inner.log.len(), "the log is read");
         }
-        Ok(Self {
-            inner: Mutex::new(inner),
-            journal,
-            honours_keys,
-        })
+        Ok(Self { inner: Mutex::new(inner), journal, honours_keys })
     }
 
     /// Looks at the key of a write before anything else is done with it.
     pub(crate) async fn admit(self: &Arc<Self>, request: &WriteRequest) -> Result<Admission, Refusal> {
         let Some(key) = request.key.as_ref().filter(|_| self.honours_keys) else {
-            return Ok(Admission::Apply(KeyClaim {
-                cloud: Arc::clone(self),
-                key: None,
-            }));
+            return Ok(Admission::Apply(KeyClaim { cloud: Arc::clone(self), key: None }));
         };
         let (seq, value) = {
             let mut inner = self.lock();
             match inner.keys.get(key) {
                 None => {
                     inner.keys.insert(key.clone(), KeyUse::Running);
-                    return Ok(Admission::Apply(KeyClaim {
-                        cloud: Arc::clone(self),
-                        key: Some(key.clone()),
-                    }));
+                    return Ok(Admission::Apply(KeyClaim { cloud: Arc::clone(self), key: Some(key.clone()) }));
                 }
                 Some(KeyUse::Running) => return Err(Refusal::KeyRunning),
                 Some(KeyUse::Done { fingerprint, .. }) if *fingerprint != fingerprint_of(request) => {
@@ -241,10 +228,7 @@ impl Inner {
             status: request.success,
             items: outcome.items,
         };
-        Line {
-            entry,
-            params: request.params,
-        }
+        Line { entry, params: request.params }
     }
 
     /// Takes a line that has been applied into the log, and its answer under its key.
@@ -252,14 +236,8 @@ impl Inner {
         let Line { entry, params } = line;
         if let Some(key) = entry.key.as_ref().filter(|_| honours_keys) {
             let fingerprint = fingerprint(entry.endpoint, &entry.path, &params, &entry.body);
-            self.keys.insert(
-                key.clone(),
-                KeyUse::Done {
-                    fingerprint,
-                    seq: entry.seq,
-                    answer,
-                },
-            );
+            self.keys
+                .insert(key.clone(), KeyUse::Done { fingerprint, seq: entry.seq, answer });
         }
         self.log.push(entry);
     }
@@ -267,11 +245,7 @@ impl Inner {
     /// Applies a line of the file again.
     fn restore(&mut self, line: Line, honours_keys: bool) -> anyhow::Result<()> {
         let entry = &line.entry;
-        ensure!(
-            entry.seq == self.log.len() as u64 + 1,
-            "entry {} is out of order",
-            entry.seq
-        );
+        ensure!(entry.seq == self.log.len() as u64 + 1, "entry {} is out of order", entry.seq);
         let outcome = self.state.apply(&Command {
             write: entry.endpoint,
             params: Params(&line.params),
@@ -281,10 +255,7 @@ impl Inner {
             replay: entry.replay.is_some(),
         })?;
         let order = outcome.order.map(|id| id.to_string());
-        ensure!(
-            order == entry.order_id && outcome.effect == entry.effect,
-            "it has another effect now"
-        );
+        ensure!(order == entry.order_id && outcome.effect == entry.effect, "it has another effect now");
         self.record(line, outcome.answer, honours_keys);
         Ok(())
     }

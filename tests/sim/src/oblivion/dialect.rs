@@ -133,26 +133,14 @@ impl Dialect {
     /// An answer that succeeded.
     pub(crate) fn render(self, write: Option<Write>, value: Value) -> Rendered {
         let table = self.table();
-        let status = if write == Some(Write::PlaceOrder) {
-            table.created
-        } else {
-            StatusCode::OK
-        };
+        let status = if write == Some(Write::PlaceOrder) { table.created } else { StatusCode::OK };
         let value = if self == Self::Default {
             value
         } else {
             self.translate(value, Direction::ToWire)
         };
-        let value = if table.envelope {
-            json!({"success": true, "data": value})
-        } else {
-            value
-        };
-        Rendered {
-            status,
-            content_type: "application/json",
-            body: value.to_string().into(),
-        }
+        let value = if table.envelope { json!({"success": true, "data": value}) } else { value };
+        Rendered { status, content_type: "application/json", body: value.to_string().into() }
     }
 
     /// An answer that did not.
@@ -171,11 +159,7 @@ impl Dialect {
             });
             ("application/problem+json", problem)
         };
-        Rendered {
-            status,
-            content_type,
-            body: body.to_string().into(),
-        }
+        Rendered { status, content_type, body: body.to_string().into() }
     }
 
     /// What a cloud with a broken database says with a 200.

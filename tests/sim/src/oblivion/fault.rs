@@ -150,10 +150,7 @@ pub struct Faults {
 
 impl Default for Faults {
     fn default() -> Self {
-        Self {
-            active: Mutex::default(),
-            signal: watch::Sender::new(Signal::default()),
-        }
+        Self { active: Mutex::default(), signal: watch::Sender::new(Signal::default()) }
     }
 }
 
@@ -169,16 +166,7 @@ impl Faults {
     pub fn set(&self, fault: Fault) -> Result<(), String> {
         fault.check()?;
         let refusing = fault.kind == FaultKind::Refuse;
-        self.replace(
-            Some(Active {
-                fault,
-                since: Instant::now(),
-                seen: 0,
-                hits: 0,
-                dice: 0.0,
-            }),
-            refusing,
-        );
+        self.replace(Some(Active { fault, since: Instant::now(), seen: 0, hits: 0, dice: 0.0 }), refusing);
         Ok(())
     }
 
@@ -190,12 +178,8 @@ impl Faults {
     fn replace(&self, active: Option<Active>, refusing: bool) {
         let mut slot = self.lock();
         *slot = active;
-        self.signal.send_modify(|signal| {
-            *signal = Signal {
-                generation: signal.generation + 1,
-                refusing,
-            }
-        });
+        self.signal
+            .send_modify(|signal| *signal = Signal { generation: signal.generation + 1, refusing });
     }
 
     /// The fault with how often it hit, as JSON; `null` without one.
@@ -226,10 +210,7 @@ impl Faults {
         }
         active.dice -= 1.0;
         active.hits += 1;
-        Some(Strike {
-            fault: active.fault.clone(),
-            generation,
-        })
+        Some(Strike { fault: active.fault.clone(), generation })
     }
 
     /// Waits until another fault is set, or none.
@@ -241,11 +222,7 @@ impl Faults {
 
     /// Waits until the port has to be closed, or opened again.
     pub(crate) async fn until_refusing(&self, wanted: bool) {
-        let _ = self
-            .signal
-            .subscribe()
-            .wait_for(|signal| signal.refusing == wanted)
-            .await;
+        let _ = self.signal.subscribe().wait_for(|signal| signal.refusing == wanted).await;
     }
 
     fn lock(&self) -> MutexGuard<'_, Option<Active>> {
@@ -296,15 +273,9 @@ mod tests {
     #[test]
     fn counts_parts_and_turns() {
         let requests = [("GET", "/x"); 6];
-        let count = Fault {
-            count: Some(2),
-            ..Fault::new(FaultKind::Hang)
-        };
+        let count = Fault { count: Some(2), ..Fault::new(FaultKind::Hang) };
         assert_eq!(hits(count, &requests), [true, true, false, false, false, false]);
-        let half = Fault {
-            probability: 0.5,
-            ..Fault::new(FaultKind::Hang)
-        };
+        let half = Fault { probability: 0.5, ..Fault::new(FaultKind::Hang) };
         assert_eq!(hits(half, &requests), [false, true, false, true, false, true]);
         let flap = Fault::new(FaultKind::Flap);
         assert_eq!(hits(flap, &requests), [true, false, true, false, true, false]);
@@ -312,15 +283,8 @@ mod tests {
 
     #[test]
     fn a_spared_health_check_does_not_count() {
-        let fault = Fault {
-            health_stays_ok: true,
-            count: Some(1),
-            ..Fault::new(FaultKind::Html)
-        };
-        assert_eq!(
-            hits(fault, &[("GET", "/healthz"), ("GET", "/x"), ("GET", "/x")]),
-            [false, true, false]
-        );
+        let fault = Fault { health_stays_ok: true, count: Some(1), ..Fault::new(FaultKind::Html) };
+        assert_eq!(hits(fault, &[("GET", "/healthz"), ("GET", "/x"), ("GET", "/x")]), [false, true, false]);
     }
 
     #[test]
@@ -329,18 +293,9 @@ mod tests {
         faults.set(Fault::new(FaultKind::Hang)).expect("a good fault");
         let before = faults.show();
         let bad = [
-            Fault {
-                status: 99,
-                ..Fault::new(FaultKind::Status)
-            },
-            Fault {
-                probability: f64::NAN,
-                ..Fault::new(FaultKind::Status)
-            },
-            Fault {
-                count: Some(1),
-                ..Fault::new(FaultKind::Refuse)
-            },
+            Fault { status: 99, ..Fault::new(FaultKind::Status) },
+            Fault { probability: f64::NAN, ..Fault::new(FaultKind::Status) },
+            Fault { count: Some(1), ..Fault::new(FaultKind::Refuse) },
         ];
         for fault in bad {
             assert!(faults.set(fault).is_err());

@@ -39,10 +39,7 @@ fn parse_form(text: &[u8]) -> Result<Map<String, Value>, Refusal> {
         let (first, rest) = segments(&name)?;
         insert(&mut root, first, &rest, value.into_owned());
     }
-    Ok(root
-        .into_iter()
-        .map(|(name, value)| (name, with_arrays(value)))
-        .collect())
+    Ok(root.into_iter().map(|(name, value)| (name, with_arrays(value))).collect())
 }
 
 /// Splits `a[b][]` into `a` and `["b", ""]`. A name with unbalanced brackets is taken as it is.
@@ -63,19 +60,11 @@ fn segments(name: &str) -> Result<(&str, Vec<&str>), Refusal> {
         inner.push(segment);
         rest = after_close;
     }
-    if rest.is_empty() {
-        Ok((&name[..open], inner))
-    } else {
-        plain
-    }
+    if rest.is_empty() { Ok((&name[..open], inner)) } else { plain }
 }
 
 fn insert(map: &mut Map<String, Value>, name: &str, rest: &[&str], value: String) {
-    let name = if name.is_empty() {
-        map.len().to_string()
-    } else {
-        name.to_owned()
-    };
+    let name = if name.is_empty() { map.len().to_string() } else { name.to_owned() };
     let Some((next, rest)) = rest.split_first() else {
         map.insert(name, Value::String(value));
         return;
@@ -102,11 +91,7 @@ fn with_arrays(value: Value) -> Value {
                 .is_ok_and(|index| index < length && name == &index.to_string())
         });
     if !is_array {
-        return Value::Object(
-            map.into_iter()
-                .map(|(name, value)| (name, with_arrays(value)))
-                .collect(),
-        );
+        return Value::Object(map.into_iter().map(|(name, value)| (name, with_arrays(value))).collect());
     }
     for (name, value) in map {
         if let Some(slot) = name.parse::<usize>().ok().and_then(|index| items.get_mut(index)) {
@@ -159,12 +144,7 @@ mod tests {
 
     #[test]
     fn odd_names_are_kept_as_they_are() {
-        check(
-            "",
-            FORM,
-            "a[b=1&[c]=2&d[e]f=3",
-            &json!({"a[b": "1", "[c]": "2", "d[e]f": "3"}),
-        );
+        check("", FORM, "a[b=1&[c]=2&d[e]f=3", &json!({"a[b": "1", "[c]": "2", "d[e]f": "3"}));
         check("", FORM, "a=1&a[b]=2", &json!({"a": {"b": "2"}}));
     }
 
@@ -172,10 +152,7 @@ mod tests {
     fn bad_bodies_are_refused() {
         for body in ["[1]", "{", "\"x\""] {
             assert!(
-                matches!(
-                    parse("", "application/json", body.as_bytes()),
-                    Err(Refusal::MalformedBody(_))
-                ),
+                matches!(parse("", "application/json", body.as_bytes()), Err(Refusal::MalformedBody(_))),
                 "{body}"
             );
         }

@@ -100,11 +100,7 @@ impl Journal {
         file.set_len(whole)?;
         file.seek(SeekFrom::End(0))?;
         file.sync_all()?;
-        Ok(Self {
-            file,
-            synced: Mutex::new(seq),
-            path: path.to_owned(),
-        })
+        Ok(Self { file, synced: Mutex::new(seq), path: path.to_owned() })
     }
 
     /// Hands a line to the system. It is durable only after [`Self::sync`].

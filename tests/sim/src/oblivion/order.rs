@@ -66,10 +66,7 @@ impl DeliveryStatus {
     ];
 
     pub(crate) fn parse(word: &str) -> Option<Self> {
-        Self::WORDS
-            .iter()
-            .find(|(name, _)| *name == word)
-            .map(|(_, status)| *status)
+        Self::WORDS.iter().find(|(name, _)| *name == word).map(|(_, status)| *status)
     }
 
     pub(crate) fn word(self) -> &'static str {

@@ -36,8 +36,7 @@ pub(crate) struct Params<'a>(pub(crate) &'a Map<String, Value>);
 impl<'a> Params<'a> {
     /// A text that must be there and not be empty. Numbers count as text: PHP sends either.
     pub(crate) fn text(self, name: &str) -> Result<String, Refusal> {
-        self.optional_text(name)?
-            .ok_or_else(|| Refusal::MissingField(name.to_owned()))
+        self.optional_text(name)?.ok_or_else(|| Refusal::MissingField(name.to_owned()))
     }
 
     pub(crate) fn optional_text(self, name: &str) -> Result<Option<String>, Refusal> {
@@ -131,9 +130,6 @@ mod tests {
         ] {
             assert!(matches!(place(&bad), Err(Refusal::InvalidField { .. })), "{bad}");
         }
-        assert_eq!(
-            place(&json!({"lat": 1})),
-            Err(Refusal::MissingField("pickup.lng".into()))
-        );
+        assert_eq!(place(&json!({"lat": 1})), Err(Refusal::MissingField("pickup.lng".into())));
     }
 }

@@ -33,10 +33,7 @@ pub(crate) enum Refusal {
 
 impl Refusal {
     pub(crate) fn invalid(field: impl Into<String>, why: impl Into<String>) -> Self {
-        Self::InvalidField {
-            field: field.into(),
-            why: why.into(),
-        }
+        Self::InvalidField { field: field.into(), why: why.into() }
     }
 
     pub(crate) fn status(&self) -> StatusCode {

@@ -84,10 +84,7 @@ struct Whole {
 
 impl Whole {
     fn header(&self, name: impl header::AsHeaderName) -> &str {
-        self.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .unwrap_or_default()
+        self.headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
     }
 
     fn is_read(&self) -> bool {
@@ -162,9 +159,7 @@ impl Shared {
             FaultKind::RateLimit => {
                 let mut response = refuse(StatusCode::TOO_MANY_REQUESTS);
                 let seconds = fault.delay().as_millis().div_ceil(1_000) as u64;
-                response
-                    .headers_mut()
-                    .insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+                response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
                 response
             }
             FaultKind::ErrorBody => json_response(StatusCode::OK, &self.dialect.error_body()),
@@ -304,9 +299,7 @@ impl Shared {
                     _ => respond(self.dialect.render(Some(kind), answer.value)),
                 };
                 if answer.replayed {
-                    response
-                        .headers_mut()
-                        .insert(REPLAYED, HeaderValue::from_static("true"));
+                    response.headers_mut().insert(REPLAYED, HeaderValue::from_static("true"));
                 }
                 response
             }
@@ -360,10 +353,7 @@ fn preflight() -> Response<Answer> {
     let mut answer = response(StatusCode::NO_CONTENT, "", Bytes::new());
     let headers = answer.headers_mut();
     headers.remove(header::CONTENT_TYPE);
-    headers.insert(
-        header::ACCESS_CONTROL_ALLOW_METHODS,
-        HeaderValue::from_static("GET, POST, OPTIONS"),
-    );
+    headers.insert(header::ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("GET, POST, OPTIONS"));
     headers.insert(
         header::ACCESS_CONTROL_ALLOW_HEADERS,
         HeaderValue::from_static("authorization, content-type"),
@@ -381,10 +371,7 @@ fn json_response(status: StatusCode, value: &Value) -> Response<Answer> {
 }
 
 fn response(status: StatusCode, content_type: &'static str, body: Bytes) -> Response<Answer> {
-    let mut response = Response::new(Answer {
-        data: Some(body),
-        cut: false,
-    });
+    let mut response = Response::new(Answer { data: Some(body), cut: false });
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));

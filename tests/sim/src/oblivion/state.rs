@@ -101,13 +101,7 @@ pub(crate) struct Outcome {
 
 impl Outcome {
     fn of(effect: &'static str, answer: Value) -> Self {
-        Self {
-            answer,
-            effect,
-            order: None,
-            minion: None,
-            items: Vec::new(),
-        }
+        Self { answer, effect, order: None, minion: None, items: Vec::new() }
     }
 }
 
@@ -129,10 +123,7 @@ pub(crate) struct State {
 impl State {
     /// An empty city, which assigns orders by itself or does not.
     pub(crate) fn new(dispatches: bool) -> Self {
-        Self {
-            dispatches,
-            ..Self::default()
-        }
+        Self { dispatches, ..Self::default() }
     }
 
     /// Decides and applies one write. A refusal has changed nothing.
@@ -190,11 +181,7 @@ impl State {
             map.insert("minionId".into(), minion.clone().into());
         }
         let minion = order.minion.clone();
-        Ok(Outcome {
-            order: Some(id),
-            minion,
-            ..Outcome::of("placed", answer)
-        })
+        Ok(Outcome { order: Some(id), minion, ..Outcome::of("placed", answer) })
     }
 
     fn update(&mut self, params: Params<'_>) -> Result<Outcome, Refusal> {
@@ -202,26 +189,13 @@ impl State {
         const OURS: [&str; 6] = ["orderId", "status", "minionId", "history", "location", "eta"];
         let (id, order) = self.order_mut(params)?;
         if !order.status.is_changeable() {
-            return Err(Refusal::Conflict(format!(
-                "{id} is {} and cannot be changed",
-                order.status.word()
-            )));
+            return Err(Refusal::Conflict(format!("{id} is {} and cannot be changed", order.status.word())));
         }
-        let pickup = params
-            .0
-            .contains_key("pickup")
-            .then(|| params.place("pickup"))
-            .transpose()?;
-        let dropoff = params
-            .0
-            .contains_key("dropoff")
-            .then(|| params.place("dropoff"))
-            .transpose()?;
+        let pickup = params.0.contains_key("pickup").then(|| params.place("pickup")).transpose()?;
+        let dropoff = params.0.contains_key("dropoff").then(|| params.place("dropoff")).transpose()?;
         params.optional_time("readyAt")?;
         let changes = params.0.iter().filter(|(name, _)| !OURS.contains(&name.as_str()));
-        order
-            .fields
-            .extend(changes.map(|(name, value)| (name.clone(), value.clone())));
+        order.fields.extend(changes.map(|(name, value)| (name.clone(), value.clone())));
         order.pickup = pickup.unwrap_or(order.pickup);
         order.dropoff = dropoff.unwrap_or(order.dropoff);
         self.done("updated", id)
@@ -233,10 +207,7 @@ impl State {
             return self.done("unchanged", id);
         }
         if !order.status.is_changeable() {
-            return Err(Refusal::Conflict(format!(
-                "{id} is {} and cannot be cancelled",
-                order.status.word()
-            )));
+            return Err(Refusal::Conflict(format!("{id} is {} and cannot be cancelled", order.status.word())));
         }
         order.enter(OrderStatus::Cancelled, at);
         if let Some(minion) = order.minion.clone() {
@@ -250,11 +221,7 @@ impl State {
     fn done(&self, effect: &'static str, id: OrderId) -> Result<Outcome, Refusal> {
         let order = self.order(id)?;
         let answer = self.order_json(id, order);
-        Ok(Outcome {
-            order: Some(id),
-            minion: order.minion.clone(),
-            ..Outcome::of(effect, answer)
-        })
+        Ok(Outcome { order: Some(id), minion: order.minion.clone(), ..Outcome::of(effect, answer) })
     }
 
     fn general_info(&mut self, params: Params<'_>) -> Result<Outcome, Refusal> {
@@ -263,18 +230,13 @@ impl State {
         params.optional_time("at")?;
         let word = params.optional_text("status")?;
         let unknown = || Refusal::invalid("status", "available, busy or offline is expected");
-        let availability = word
-            .map(|word| Availability::parse(&word).ok_or_else(unknown))
-            .transpose()?;
+        let availability = word.map(|word| Availability::parse(&word).ok_or_else(unknown)).transpose()?;
         let minion = self.minions.entry(name.clone()).or_insert_with(Minion::new);
         minion.position = position.or(minion.position);
         minion.availability = availability.unwrap_or(minion.availability);
         let answer = json!({ "minionId": name, "status": minion.availability.word() });
         self.settle(&name);
-        Ok(Outcome {
-            minion: Some(name),
-            ..Outcome::of("generalinfo", answer)
-        })
+        Ok(Outcome { minion: Some(name), ..Outcome::of("generalinfo", answer) })
     }
 
     fn delivery_info(&mut self, params: Params<'_>, now: Timestamp) -> Result<Outcome, Refusal> {
@@ -293,9 +255,7 @@ impl State {
             }
             let whom = order.minion.as_deref().unwrap_or("nobody");
             let now = order.status.word();
-            return Err(Refusal::Conflict(format!(
-                "{id} is {now} with {whom}: {word} by {name} is not possible"
-            )));
+            return Err(Refusal::Conflict(format!("{id} is {now} with {whom}: {word} by {name} is not possible")));
         };
         order.minion = Some(name.clone());
         order.enter(next, at);
@@ -320,11 +280,7 @@ impl State {
             self.carry(&name, id);
         }
         let answer = json!({ "orderId": id.to_string(), "minionId": name, "status": next.word() });
-        Ok(Outcome {
-            order: Some(id),
-            minion: Some(name),
-            ..Outcome::of(event.word(), answer)
-        })
+        Ok(Outcome { order: Some(id), minion: Some(name), ..Outcome::of(event.word(), answer) })
     }
 
     /// One item after the other; what one refuses does not hold back the others.
@@ -362,19 +318,13 @@ impl State {
                 }
             }
         }
-        Outcome {
-            items,
-            ..Outcome::of("bulk", json!({ "results": results }))
-        }
+        Outcome { items, ..Outcome::of("bulk", json!({ "results": results })) }
     }
 
     /// Gives waiting orders to the nearest free pilots, the oldest order first.
     fn dispatch(&mut self, at: Timestamp) {
         while self.dispatches {
-            let Some((id, pickup)) = self
-                .waiting
-                .first()
-                .and_then(|id| Some((*id, self.orders.get(id)?.pickup)))
+            let Some((id, pickup)) = self.waiting.first().and_then(|id| Some((*id, self.orders.get(id)?.pickup)))
             else {
                 return;
             };
@@ -421,9 +371,7 @@ impl State {
     }
 
     fn order(&self, id: OrderId) -> Result<&Order, Refusal> {
-        self.orders
-            .get(&id)
-            .ok_or_else(|| Refusal::OrderNotFound(id.to_string()))
+        self.orders.get(&id).ok_or_else(|| Refusal::OrderNotFound(id.to_string()))
     }
 
     fn order_mut(&mut self, params: Params<'_>) -> Result<(OrderId, &mut Order), Refusal> {
@@ -436,11 +384,7 @@ impl State {
 impl Order {
     fn enter(&mut self, status: OrderStatus, at: Timestamp) {
         self.status = status;
-        self.history.push(Step {
-            status,
-            at,
-            minion: self.minion.clone(),
-        });
+        self.history.push(Step { status, at, minion: self.minion.clone() });
     }
 }
 

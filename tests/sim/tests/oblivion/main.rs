@@ -36,19 +36,9 @@ fn an_order_lives_from_placing_to_delivery() {
     assert_eq!(placed.status, 201);
     assert_eq!(placed.value()["orderId"], "OB-1");
     assert_eq!(placed.value()["minionId"], "p1");
-    for status in [
-        "accepted",
-        "arrived_at_pickup",
-        "picked_up",
-        "arrived_at_dropoff",
-        "delivered",
-    ] {
+    for status in ["accepted", "arrived_at_pickup", "picked_up", "arrived_at_dropoff", "delivered"] {
         let path = format!("/updatemaster/ind/deliveryInfo?orderId=OB-1&minionId=p1&status={status}");
-        assert_eq!(
-            cloud.call("POST", &path, "", "").expect("an answer").status,
-            200,
-            "{status}"
-        );
+        assert_eq!(cloud.call("POST", &path, "", "").expect("an answer").status, 200, "{status}");
     }
     let tracked = cloud
         .call("GET", "/trackOrder?orderId=OB-1", "", "")
@@ -63,13 +53,8 @@ fn an_order_lives_from_placing_to_delivery() {
             .status,
         409
     );
-    let unknown = cloud
-        .call("GET", "/trackOrder?orderId=OB-7", "", "")
-        .expect("an answer");
-    assert_eq!(
-        (unknown.status, &unknown.value()["code"]),
-        (404, &json!("order_not_found"))
-    );
+    let unknown = cloud.call("GET", "/trackOrder?orderId=OB-7", "", "").expect("an answer");
+    assert_eq!((unknown.status, &unknown.value()["code"]), (404, &json!("order_not_found")));
     assert!(unknown.head.contains("application/problem+json"));
     let effects: Vec<_> = cloud.log().iter().map(|entry| entry["effect"].clone()).collect();
     assert_eq!(effects.len(), 7);
@@ -87,13 +72,7 @@ fn other_routes_echo_list_and_allow() {
         (&told["method"], &told["query"], &told["body"]),
         (&json!("DELETE"), &json!("a=1"), &json!("b"))
     );
-    assert!(
-        told["headers"]
-            .as_array()
-            .expect("a list")
-            .contains(&json!(["x-odd", "yes"])),
-        "{told}"
-    );
+    assert!(told["headers"].as_array().expect("a list").contains(&json!(["x-odd", "yes"])), "{told}");
     assert_eq!(cloud.call("GET", "/echo", "", "").expect("an answer").status, 200);
     let page = |method: &str, body: &str| cloud.call(method, "/catalogue/menu", "", body).expect("an answer");
     assert_eq!(page("GET", "").value()["version"], 1);
@@ -106,10 +85,7 @@ fn other_routes_echo_list_and_allow() {
         .call("OPTIONS", "/placeOrder", "Origin: http://app\r\n", "")
         .expect("an answer");
     assert!(allowed.status == 204 && allowed.head.contains("access-control-allow-methods: get, post"));
-    assert_eq!(
-        cloud.call("GET", "/nowhere", "", "").expect("an answer").value()["code"],
-        "not_found"
-    );
+    assert_eq!(cloud.call("GET", "/nowhere", "", "").expect("an answer").value()["code"], "not_found");
 }
 
 #[test]
@@ -133,10 +109,7 @@ fn a_key_takes_effect_once() {
 
     let careless = Oblivion::start(&["--ignore-keys"]);
     for expect in ["OB-1", "OB-2"] {
-        assert_eq!(
-            careless.json("POST", "/placeOrder", key, &order()).value()["orderId"],
-            expect
-        );
+        assert_eq!(careless.json("POST", "/placeOrder", key, &order()).value()["orderId"], expect);
     }
 }
 
@@ -145,8 +118,7 @@ fn refusing_closes_the_port_and_clearing_opens_the_same() {
     let cloud = Oblivion::start(&[]);
     let mut open = TcpStream::connect(cloud.addr).expect("a connection");
     open.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    open.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
-        .expect("sent");
+    open.write_all(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n").expect("sent");
     assert!(open.read(&mut [0; 4096]).expect("an answer") > 0);
     cloud.fault(&json!({"kind": "refuse"}));
     assert!(matches!(open.read(&mut [0; 16]), Ok(0) | Err(_)));
@@ -171,20 +143,10 @@ fn faults_answer_as_broken_clouds_do() {
         cloud.fault(&fault);
         cloud.call("GET", "/trackOrder?orderId=OB-1", "", "")
     };
-    assert_eq!(
-        answer(json!({"kind": "status", "status": 503}))
-            .expect("an answer")
-            .status,
-        503
-    );
+    assert_eq!(answer(json!({"kind": "status", "status": 503})).expect("an answer").status, 503);
     let broken = answer(json!({"kind": "error_body"})).expect("an answer");
     assert_eq!((broken.status, &broken.value()["success"]), (200, &json!(false)));
-    assert!(
-        answer(json!({"kind": "html"}))
-            .expect("an answer")
-            .head
-            .contains("text/html")
-    );
+    assert!(answer(json!({"kind": "html"})).expect("an answer").head.contains("text/html"));
     let portal = answer(json!({"kind": "captive_portal"})).expect("an answer");
     assert!(portal.status == 302 && portal.head.contains("location: http://portal.invalid/"));
     let limited = answer(json!({"kind": "rate_limit", "delay_ms": 1500})).expect("an answer");
@@ -194,10 +156,7 @@ fn faults_answer_as_broken_clouds_do() {
     assert_eq!(answer(json!({"kind": "flap"})).expect("an answer").status, 500);
     cloud.clear();
     cloud.fault(&json!({"kind": "error_body", "health_stays_ok": true}));
-    assert_eq!(
-        cloud.call("GET", "/healthz", "", "").expect("an answer").value(),
-        json!({"status": "ok"})
-    );
+    assert_eq!(cloud.call("GET", "/healthz", "", "").expect("an answer").value(), json!({"status": "ok"}));
     for bad in [
         r#"{"kind":"gremlins"}"#,
         r#"{"kind":"hang","stauts":1}"#,
@@ -205,9 +164,7 @@ fn faults_answer_as_broken_clouds_do() {
         r#"{"kind":"status","status":42}"#,
     ] {
         assert_eq!(
-            exchange(cloud.control, "POST", "/__fault", "", bad)
-                .expect("an answer")
-                .status,
+            exchange(cloud.control, "POST", "/__fault", "", bad).expect("an answer").status,
             400,
             "{bad}"
         );
@@ -280,17 +237,9 @@ fn what_was_answered_survives_kill_9() {
     let data = ["--data", utf8(&file)];
     let mut cloud = Oblivion::start(&data);
     let first = cloud.json("POST", "/placeOrder", "Idempotency-Key: k1\r\n", &order());
-    cloud.json(
-        "POST",
-        "/updateOrder",
-        "",
-        &json!({"orderId": "OB-1", "note": "ring twice"}),
-    );
+    cloud.json("POST", "/updateOrder", "", &json!({"orderId": "OB-1", "note": "ring twice"}));
     cloud.json("PUT", "/catalogue/menu", "", &json!({"version": 2}));
-    let (log, orders) = (
-        cloud.log(),
-        cloud.call("GET", "/__orders", "", "").expect("an answer").value(),
-    );
+    let (log, orders) = (cloud.log(), cloud.call("GET", "/__orders", "", "").expect("an answer").value());
     cloud.child.kill().expect("killed");
     cloud.child.wait().expect("gone");
     // A line that was never finished was never answered.
@@ -300,24 +249,16 @@ fn what_was_answered_survives_kill_9() {
 
     let cloud = Oblivion::start(&data);
     assert_eq!(cloud.log(), log);
-    assert_eq!(
-        cloud.call("GET", "/__orders", "", "").expect("an answer").value(),
-        orders
-    );
+    assert_eq!(cloud.call("GET", "/__orders", "", "").expect("an answer").value(), orders);
     assert_eq!(
         cloud.call("GET", "/catalogue/menu", "", "").expect("an answer").value(),
         json!({"version": 2})
     );
     assert_eq!(
-        cloud
-            .json("POST", "/placeOrder", "Idempotency-Key: k1\r\n", &order())
-            .value(),
+        cloud.json("POST", "/placeOrder", "Idempotency-Key: k1\r\n", &order()).value(),
         first.value()
     );
-    assert_eq!(
-        cloud.json("POST", "/placeOrder", "", &order()).value()["orderId"],
-        "OB-2"
-    );
+    assert_eq!(cloud.json("POST", "/placeOrder", "", &order()).value()["orderId"], "OB-2");
     drop(cloud);
     assert_eq!(Oblivion::start(&data).log().len(), 4);
 }
@@ -335,10 +276,7 @@ fn the_enveloped_dialect_speaks_its_own_names() {
     let collected = json!({
         "order_id": "OB-1", "rider_id": "p", "status": "collected", "at": "2026-01-31 12:30:00",
     });
-    assert_eq!(
-        cloud.json("POST", "/api/v2/riders/delivery", "", &collected).status,
-        200
-    );
+    assert_eq!(cloud.json("POST", "/api/v2/riders/delivery", "", &collected).status, 200);
     let tracked = cloud
         .call("GET", "/api/v2/orders/track?order_id=OB-1", "", "")
         .expect("an answer")
@@ -348,10 +286,7 @@ fn the_enveloped_dialect_speaks_its_own_names() {
     let unknown = cloud
         .call("GET", "/api/v2/orders/track?order_id=OB-7", "", "")
         .expect("an answer");
-    assert_eq!(
-        (unknown.status, &unknown.value()["error_code"]),
-        (404, &json!("order_not_found"))
-    );
+    assert_eq!((unknown.status, &unknown.value()["error_code"]), (404, &json!("order_not_found")));
     assert_eq!(cloud.json("POST", "/placeOrder", "", &order()).status, 404);
     let log = cloud.log();
     assert_eq!(
@@ -359,9 +294,7 @@ fn the_enveloped_dialect_speaks_its_own_names() {
         (&json!("/placeOrder"), &json!("/api/v2/orders/create"))
     );
     let path = "/api/v2/orders/track?order_id=OB-1";
-    let packed = cloud
-        .call("GET", path, "Accept-Encoding: gzip\r\n", "")
-        .expect("an answer");
+    let packed = cloud.call("GET", path, "Accept-Encoding: gzip\r\n", "").expect("an answer");
     assert!(packed.head.contains("content-encoding: gzip"), "{}", packed.head);
 }
 

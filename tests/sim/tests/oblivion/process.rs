@@ -30,19 +30,10 @@ impl Oblivion {
         let mut address = |prefix: &str| {
             let mut line = String::new();
             stdout.read_line(&mut line).expect("a line");
-            line.trim_end()
-                .strip_prefix(prefix)
-                .expect(prefix)
-                .parse()
-                .expect("an address")
+            line.trim_end().strip_prefix(prefix).expect(prefix).parse().expect("an address")
         };
         let (addr, control) = (address("listening on "), address("control on "));
-        Self {
-            child,
-            _stdout: stdout,
-            addr,
-            control,
-        }
+        Self { child, _stdout: stdout, addr, control }
     }
 
     pub(crate) fn call(&self, method: &str, path: &str, headers: &str, body: &str) -> std::io::Result<Answer> {
@@ -131,10 +122,6 @@ pub(crate) fn exchange(
     if promised.is_some_and(|length: usize| length != bytes.len() - end - 4) {
         return Err(std::io::ErrorKind::UnexpectedEof.into());
     }
-    let answer = Answer {
-        status,
-        head,
-        body: String::from_utf8_lossy(&bytes[end + 4..]).into_owned(),
-    };
+    let answer = Answer { status, head, body: String::from_utf8_lossy(&bytes[end + 4..]).into_owned() };
     Ok(answer)
 }

@@ -32,10 +32,7 @@ fn names_words_and_times_go_both_ways() {
         "orderId": "OB-1", "status": "picked_up", "eta": "2023-11-14T22:13:20Z",
         "x": [{"minionId": "m", "lat": 1}],
     });
-    assert_eq!(
-        Dialect::Enveloped.translate(wire.clone(), Direction::FromWire),
-        canonical
-    );
+    assert_eq!(Dialect::Enveloped.translate(wire.clone(), Direction::FromWire), canonical);
     assert_eq!(Dialect::Enveloped.translate(canonical, Direction::ToWire), wire);
 }
 
@@ -46,10 +43,7 @@ fn an_envelope_is_around_every_answer() {
     assert_eq!(created.body, r#"{"data":{"order_id":"OB-1"},"success":true}"#);
     let refused = Dialect::Enveloped.render_refusal(&Refusal::Conflict("no".into()));
     assert_eq!(refused.status, StatusCode::CONFLICT);
-    assert_eq!(
-        refused.body,
-        r#"{"error_code":"conflict","message":"no","success":false}"#
-    );
+    assert_eq!(refused.body, r#"{"error_code":"conflict","message":"no","success":false}"#);
 }
 
 /// The gateway is told this dialect by a file; both have to say the same.
@@ -81,8 +75,5 @@ fn the_shipped_configuration_is_this_table() {
     let envelope = told.envelope.expect("an envelope");
     assert_eq!(envelope.data, "data");
     let error = envelope.error.expect("an envelope of errors");
-    assert_eq!(
-        (error.message.as_str(), error.code.as_deref()),
-        ("message", Some("error_code"))
-    );
+    assert_eq!((error.message.as_str(), error.code.as_deref()), ("message", Some("error_code")));
 }

@@ -15,14 +15,7 @@ fn city() -> State {
 fn send(state: &mut State, write: Write, body: Value, replay: bool) -> Result<Outcome, Refusal> {
     let params = object(body);
     let at = "2026-01-01T12:00:00Z".parse().expect("a time");
-    state.apply(&Command {
-        write,
-        params: Params(&params),
-        at,
-        path: "/x",
-        body: "",
-        replay,
-    })
+    state.apply(&Command { write, params: Params(&params), at, path: "/x", body: "", replay })
 }
 
 fn place(state: &mut State) -> Outcome {
@@ -87,10 +80,7 @@ fn what_a_stand_in_decided_is_not_dispatched_again() {
     assert_eq!(outcome.minion, None);
     assert_eq!(deliver(&mut state, "q", "assigned").expect("taken").effect, "assigned");
     assert_eq!(deliver(&mut state, "q", "assigned").expect("taken").effect, "unchanged");
-    assert!(matches!(
-        deliver(&mut state, "p", "assigned"),
-        Err(Refusal::Conflict(_))
-    ));
+    assert!(matches!(deliver(&mut state, "p", "assigned"), Err(Refusal::Conflict(_))));
 }
 
 #[test]
@@ -103,10 +93,7 @@ fn an_order_is_changed_and_cancelled_until_it_is_picked_up() {
     assert_eq!(outcome.answer["note"], "ring twice");
     assert_eq!(outcome.answer["odd"]["kept"], true);
     deliver(&mut state, "p", "picked_up").expect("picked up");
-    assert!(matches!(
-        send(&mut state, Write::UpdateOrder, body, false),
-        Err(Refusal::Conflict(_))
-    ));
+    assert!(matches!(send(&mut state, Write::UpdateOrder, body, false), Err(Refusal::Conflict(_))));
     let cancel = send(&mut state, Write::CancelOrderll, json!({"orderId": "OB-1"}), false);
     assert!(matches!(cancel, Err(Refusal::Conflict(_))));
     place(&mut state);
@@ -155,16 +142,10 @@ fn a_refusal_changes_nothing() {
             Write::PlaceOrder,
             json!({"merchantId": "m", "pickup": {"lat": 91, "lng": 0}, "dropoff": {"lat": 1, "lng": 1}}),
         ),
-        (
-            Write::UpdateOrder,
-            json!({"orderId": "OB-1", "note": "x", "dropoff": 3}),
-        ),
+        (Write::UpdateOrder, json!({"orderId": "OB-1", "note": "x", "dropoff": 3})),
         (Write::CancelOrder, json!({"orderId": "blr-01"})),
         (Write::GeneralInfo, json!({"minionId": "p", "status": "asleep"})),
-        (
-            Write::DeliveryInfo,
-            json!({"orderId": "OB-1", "minionId": "p", "status": "lost"}),
-        ),
+        (Write::DeliveryInfo, json!({"orderId": "OB-1", "minionId": "p", "status": "lost"})),
         (
             Write::DeliveryInfo,
             json!({"orderId": "OB-1", "minionId": "p", "status": "accepted", "at": "noon"}),

@@ -28,10 +28,7 @@ impl State {
 
     /// Every order in full, in the order of their ids.
     pub(crate) fn all_orders(&self) -> Vec<Value> {
-        self.orders
-            .iter()
-            .map(|(id, order)| self.order_json(*id, order))
-            .collect()
+        self.orders.iter().map(|(id, order)| self.order_json(*id, order)).collect()
     }
 
     /// Every pilot.
@@ -96,10 +93,7 @@ impl State {
     /// A pilot's score from 0 to 100 with its parts, or the nearest free pilots for an order.
     fn score(&self, params: Params<'_>) -> Result<Value, Refusal> {
         if let Some(name) = params.optional_text("minionId")? {
-            let minion = self
-                .minions
-                .get(&name)
-                .ok_or_else(|| Refusal::MinionNotFound(name.clone()))?;
+            let minion = self.minions.get(&name).ok_or_else(|| Refusal::MinionNotFound(name.clone()))?;
             let decided = minion.delivered + minion.rejected;
             let score = (100 * (minion.delivered + 1)).checked_div(decided + 1).unwrap_or(100);
             let parts = json!({ "delivered": minion.delivered, "rejected": minion.rejected });
