@@ -42,24 +42,16 @@ pub(crate) struct Core<D: Domain> {
 }
 
 impl<D: Domain> Core<D> {
-    /// The wall clock, for status and logs. Decisions get theirs from the journal's writer.
-    pub(crate) fn now(&self) -> Time {
-        wall_clock()
-    }
-
     /// A refusal of the gateway's own, in the dialect.
     pub(crate) fn render(&self, endpoint: Option<Endpoint>, rejection: &Rejection) -> Response {
         let published = self.store.published();
-        self.guarded(|| {
-            self.domain
-                .render(&published.city, endpoint, Err(rejection))
-        })
-        .unwrap_or_else(|_| Response {
-            status: rejection.status,
-            content_type: "application/problem+json".into(),
-            retry_after: rejection.retry_after,
-            body: Bytes::new(),
-        })
+        self.guarded(|| self.domain.render(&published.city, endpoint, Err(rejection)))
+            .unwrap_or_else(|_| Response {
+                status: rejection.status,
+                content_type: "application/problem+json".into(),
+                retry_after: rejection.retry_after,
+                body: Bytes::new(),
+            })
     }
 
     /// Runs the domain's code; a panic in it is counted and becomes a refusal.
@@ -70,11 +62,7 @@ impl<D: Domain> Core<D> {
         // The domain is pure: what a panic leaves behind is dropped with the value it was making.
         catch_unwind(AssertUnwindSafe(run)).map_err(|_| {
             self.metrics.panics.inc();
-            Rejection::new(
-                500,
-                "internal_error",
-                "The request could not be answered. Nothing was changed.",
-            )
+            Rejection::new(500, "internal_error", "The request could not be answered. Nothing was changed.")
         })
     }
 
@@ -89,10 +77,7 @@ impl<D: Domain> Core<D> {
         let name = server
             .and_then(|index| self.servers.get(index))
             .map_or("none", |server| &server.name);
-        self.metrics
-            .upstream_failures
-            .with_label_values(&[name, reason])
-            .inc();
+        self.metrics.upstream_failures.with_label_values(&[name, reason]).inc();
         self.modes.failed();
     }
 

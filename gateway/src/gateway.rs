@@ -62,8 +62,7 @@ pub struct Census {
 }
 
 /// Reads a file that an operator hands in: commands, or what is wrong with which line.
-pub(crate) type Import<D> =
-    Arc<dyn Fn(&D, &str) -> Result<Vec<<D as Domain>::Command>, Vec<String>> + Send + Sync>;
+pub(crate) type Import<D> = Arc<dyn Fn(&D, &str) -> Result<Vec<<D as Domain>::Command>, Vec<String>> + Send + Sync>;
 
 /// Counts a city.
 pub(crate) type Count<D> = Arc<dyn Fn(&<D as Domain>::City) -> Census + Send + Sync>;
@@ -84,10 +83,7 @@ pub(crate) struct Desk<D: Domain> {
 
 impl<D: Domain> Clone for Desk<D> {
     fn clone(&self) -> Self {
-        Self {
-            census: self.census.clone(),
-            imports: self.imports.clone(),
-        }
+        Self { census: self.census.clone(), imports: self.imports.clone() }
     }
 }
 
@@ -98,23 +94,13 @@ impl<D: Domain> Builder<D> {
             config: Arc::new(config),
             domain: Arc::new(domain),
             periodic: Vec::new(),
-            desk: Desk {
-                census: None,
-                imports: Vec::new(),
-            },
+            desk: Desk { census: None, imports: Vec::new() },
         }
     }
 
     /// Gives the domain a command every so often while the gateway acts.
-    pub fn every(
-        mut self,
-        interval: Duration,
-        command: impl Fn() -> D::Command + Send + Sync + 'static,
-    ) -> Self {
-        self.periodic.push(Periodic {
-            every: interval,
-            command: Arc::new(command),
-        });
+    pub fn every(mut self, interval: Duration, command: impl Fn() -> D::Command + Send + Sync + 'static) -> Self {
+        self.periodic.push(Periodic { every: interval, command: Arc::new(command) });
         self
     }
 
@@ -160,14 +146,9 @@ impl<D: Domain> Builder<D> {
         });
         let unclean = last_mode.is_some_and(|mode| mode != Mode::Forwarding.name());
         if !reachable(&core)? || unclean {
-            core.modes.begin_acting(core.now());
+            core.modes.begin_acting(wall_clock());
         }
-        Ok(Gateway {
-            core,
-            writer: Some(writer),
-            periodic: self.periodic,
-            desk: self.desk,
-        })
+        Ok(Gateway { core, writer: Some(writer), periodic: self.periodic, desk: self.desk })
     }
 }
 
@@ -182,10 +163,7 @@ pub struct Gateway<D: Domain> {
 impl<D: Domain> Gateway<D> {
     /// The proxy alone, for a service of the server's own.
     pub fn proxy(&self) -> Proxy<D> {
-        Proxy {
-            core: self.core.clone(),
-            exchanger: exchanger(&self.core.config),
-        }
+        Proxy { core: self.core.clone(), exchanger: exchanger(&self.core.config) }
     }
 
     /// The administration alone, for a service of the server's own.
@@ -208,12 +186,7 @@ impl<D: Domain> Gateway<D> {
         }
         for listen in &listeners.tls {
             let tls = config.gateway.tls.as_ref();
-            let paths = tls.map(|tls| {
-                (
-                    tls.cert.display().to_string(),
-                    tls.key.display().to_string(),
-                )
-            });
+            let paths = tls.map(|tls| (tls.cert.display().to_string(), tls.key.display().to_string()));
             add_listener(&mut proxy, listen, paths)?;
         }
         server.add_service(proxy);
@@ -249,11 +222,7 @@ impl<D: Domain> Gateway<D> {
     }
 }
 
-fn add_listener<A>(
-    service: &mut Service<A>,
-    listen: &Listen,
-    tls: Option<(String, String)>,
-) -> Result<(), StartError> {
+fn add_listener<A>(service: &mut Service<A>, listen: &Listen, tls: Option<(String, String)>) -> Result<(), StartError> {
     let address = listen.address.to_string();
     let mut options = TcpSocketOptions::default();
     options.so_reuseport = listen.is_reserved().then_some(true);

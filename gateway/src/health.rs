@@ -56,10 +56,7 @@ async fn check_one<D: Domain>(core: &Core<D>, exchanger: &Exchanger, index: usiz
     };
     let verdict = ask(core, exchanger, index).await;
     let well = verdict.is_ok();
-    core.metrics
-        .upstream_up
-        .with_label_values(&[&server.name])
-        .set(i64::from(well));
+    core.metrics.upstream_up.with_label_values(&[&server.name]).set(i64::from(well));
     if server.set_healthy(well) {
         match verdict {
             Ok(()) => tracing::info!(server = server.name, "server is well again"),
@@ -73,8 +70,7 @@ async fn check_one<D: Domain>(core: &Core<D>, exchanger: &Exchanger, index: usiz
 async fn ask<D: Domain>(core: &Core<D>, exchanger: &Exchanger, index: usize) -> Result<(), Reason> {
     let server = core.servers.get(index).ok_or(Reason::NoAddress)?;
     let peers = server.peers().ok_or(Reason::NoAddress)?;
-    let head = check_head(core.config.health.path.as_str(), &server.authority)
-        .map_err(|_| Reason::Malformed)?;
+    let head = check_head(core.config.health.path.as_str(), &server.authority).map_err(|_| Reason::Malformed)?;
     let call = Call {
         head,
         body: Bytes::new(),
@@ -93,10 +89,7 @@ async fn ask<D: Domain>(core: &Core<D>, exchanger: &Exchanger, index: usize) -> 
 fn check_head(path: &str, authority: &str) -> Result<RequestHeader> {
     let mut head = RequestHeader::build("GET", path.as_bytes(), Some(4))?;
     head.insert_header("Host", authority)?;
-    head.insert_header(
-        "User-Agent",
-        concat!("megamind/", env!("CARGO_PKG_VERSION")),
-    )?;
+    head.insert_header("User-Agent", concat!("megamind/", env!("CARGO_PKG_VERSION")))?;
     // Closed after the answer, so that no pool holds it.
     head.insert_header("Connection", "close")?;
     Ok(head)
@@ -123,13 +116,11 @@ async fn replay_read<D: Domain>(
     request: &megamind_domain::Request,
 ) -> Result<(), Failure> {
     let lookup = |local: &str| core.store.aliases().upstream_of(local);
-    let target = core
-        .ids
-        .replace(&head::target(request), &mut Vec::new(), lookup);
+    let target = core.ids.replace(&head::target(request), &mut Vec::new(), lookup);
     let body = core.ids.replace(&request.body, &mut Vec::new(), lookup);
     let authority = core.servers.authority();
-    let head = head::replayed(request, &target, &body, authority, None)
-        .map_err(|_| Failure::unsent(Reason::Malformed))?;
+    let head =
+        head::replayed(request, &target, &body, authority, None).map_err(|_| Failure::unsent(Reason::Malformed))?;
     let call = Call {
         head,
         body,

@@ -28,9 +28,7 @@ pub(crate) struct Alias {
 impl LocalIds {
     /// The ids of `city`.
     pub(crate) fn new(city: &str) -> Self {
-        Self {
-            prefix: Finder::new(&format!("{city}-")).into_owned(),
-        }
+        Self { prefix: Finder::new(&format!("{city}-")).into_owned() }
     }
 
     /// The local ids within `text`, in order.
@@ -39,11 +37,9 @@ impl LocalIds {
         self.prefix.find_iter(text).filter_map(move |start| {
             let end = start + prefix + ULID;
             let ulid = text.get(start + prefix..end)?;
-            let alone = !start
-                .checked_sub(1)
-                .is_some_and(|before| is_word(text[before]))
+            let alone = !start.checked_sub(1).is_some_and(|before| is_word(text[before]))
                 && !text.get(end).is_some_and(|after| is_word(*after));
-            (alone && ulid.iter().all(is_crockford))
+            (alone && ulid.iter().copied().all(is_crockford))
                 .then(|| std::str::from_utf8(&text[start..end]).ok())
                 .flatten()
         })
@@ -67,10 +63,7 @@ impl LocalIds {
             out.extend_from_slice(upstream.as_bytes());
             copied = start + local.len();
             if !used.iter().any(|known| &*known.local == local) {
-                used.push(Alias {
-                    local: local.into(),
-                    upstream,
-                });
+                used.push(Alias { local: local.into(), upstream });
             }
         }
         if copied == 0 {
@@ -105,9 +98,8 @@ fn is_word(byte: u8) -> bool {
 }
 
 /// Crockford's base 32, upper case: no I, L, O, U.
-fn is_crockford(byte: &u8) -> bool {
-    byte.is_ascii_digit()
-        || (byte.is_ascii_uppercase() && !matches!(byte, b'I' | b'L' | b'O' | b'U'))
+fn is_crockford(byte: u8) -> bool {
+    byte.is_ascii_digit() || (byte.is_ascii_uppercase() && !matches!(byte, b'I' | b'L' | b'O' | b'U'))
 }
 
 #[cfg(test)]
@@ -120,9 +112,8 @@ mod tests {
 
     fn replaced(text: &str) -> (String, usize) {
         let mut used = Vec::new();
-        let out = LocalIds::new("blr").replace(&Bytes::from(text.to_owned()), &mut used, |local| {
-            (local == ID).then(|| Arc::from("OB-7"))
-        });
+        let out = LocalIds::new("blr")
+            .replace(&Bytes::from(text.to_owned()), &mut used, |local| (local == ID).then(|| Arc::from("OB-7")));
         (String::from_utf8(out.to_vec()).expect("text"), used.len())
     }
 
@@ -154,10 +145,7 @@ mod tests {
 
     #[test]
     fn an_answer_gets_the_local_id_back_where_the_whole_string_is_the_id() {
-        let alias = Alias {
-            local: ID.into(),
-            upstream: "OB-7".into(),
-        };
+        let alias = Alias { local: ID.into(), upstream: "OB-7".into() };
         let body = Bytes::from_static(br#"{"orderId":"OB-7","note":"OB-7 late","next":"OB-71"}"#);
         assert_eq!(
             back_to_local(&body, &[alias]),

@@ -30,32 +30,20 @@ impl Keys {
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
-        Ok(Self {
-            secret,
-            count: AtomicU64::new(0),
-        })
+        Ok(Self { secret, count: AtomicU64::new(0) })
     }
 
     /// The key of a write: the client's, or one derived from what `parsed` says, or a random one.
     ///
     /// `None` where the client's own is empty, too long or not visible ASCII.
-    pub(crate) fn of<C>(
-        &self,
-        head: &RequestHeader,
-        path: &str,
-        parsed: Option<&Parsed<C>>,
-    ) -> Option<Key> {
+    pub(crate) fn of<C>(&self, head: &RequestHeader, path: &str, parsed: Option<&Parsed<C>>) -> Option<Key> {
         if let Some(own) = head.headers.get(HEADER) {
             let text = own.to_str().ok()?.trim();
-            return (!text.is_empty() && text.len() <= MAX).then(|| Key {
-                text: text.into(),
-                from_client: true,
-            });
+            return (!text.is_empty() && text.len() <= MAX).then(|| Key { text: text.into(), from_client: true });
         }
         let hash = match parsed.and_then(|parsed| parsed.natural.as_ref()) {
             Some(natural) => {
-                let mut hasher =
-                    blake3::Hasher::new_derive_key("megamind 2026 natural idempotency key");
+                let mut hasher = blake3::Hasher::new_derive_key("megamind 2026 natural idempotency key");
                 hasher.update(path.as_bytes());
                 hasher.update(&[0]);
                 hasher.update(natural);
@@ -67,9 +55,6 @@ impl Keys {
             }
         };
         let text = format!("mm-{}", &hash.to_hex()[..32]);
-        Some(Key {
-            text: text.into(),
-            from_client: false,
-        })
+        Some(Key { text: text.into(), from_client: false })
     }
 }

@@ -23,9 +23,7 @@ pub struct PortError {
 fn hint(error: &io::Error) -> &'static str {
     match error.kind() {
         io::ErrorKind::AddrInUse => "; stop the process that has it, or choose another port",
-        io::ErrorKind::PermissionDenied => {
-            "; ports below 1024 need the capability CAP_NET_BIND_SERVICE"
-        }
+        io::ErrorKind::PermissionDenied => "; ports below 1024 need the capability CAP_NET_BIND_SERVICE",
         io::ErrorKind::AddrNotAvailable => "; no interface of this machine has the address",
         _ => "",
     }
@@ -65,10 +63,7 @@ impl Listeners {
     /// The first that cannot.
     pub fn reserve(config: &Config) -> Result<Self, PortError> {
         let all = |key, addresses: &[SocketAddr]| -> Result<Vec<Listen>, PortError> {
-            addresses
-                .iter()
-                .map(|address| listen(key, *address))
-                .collect()
+            addresses.iter().map(|address| listen(key, *address)).collect()
         };
         Ok(Self {
             plain: all("gateway.listen", &config.gateway.listen)?,
@@ -83,30 +78,16 @@ impl Listeners {
 
 fn listen(key: &'static str, address: SocketAddr) -> Result<Listen, PortError> {
     let reserved = if address.port() == 0 {
-        reserve(address).map(|(address, socket)| Listen {
-            address,
-            reserved: Some(socket),
-        })
+        reserve(address).map(|(address, socket)| Listen { address, reserved: Some(socket) })
     } else {
         // Let go again: only one socket may have it.
-        TcpListener::bind(address).map(|_| Listen {
-            address,
-            reserved: None,
-        })
+        TcpListener::bind(address).map(|_| Listen { address, reserved: None })
     };
-    reserved.map_err(|source| PortError {
-        key,
-        address,
-        source,
-    })
+    reserved.map_err(|source| PortError { key, address, source })
 }
 
 fn reserve(address: SocketAddr) -> io::Result<(SocketAddr, Socket)> {
-    let socket = Socket::new(
-        Domain::for_address(address),
-        Type::STREAM,
-        Some(Protocol::TCP),
-    )?;
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, Some(Protocol::TCP))?;
     socket.set_reuse_port(true)?;
     socket.bind(&address.into())?;
     let bound = socket
@@ -126,17 +107,13 @@ mod tests {
         let address = taken.local_addr().expect("bound");
         let error = listen("admin.listen", address).expect_err("taken");
         let text = error.to_string();
-        assert!(
-            text.starts_with(&format!("admin.listen: {address} cannot")),
-            "{text}"
-        );
+        assert!(text.starts_with(&format!("admin.listen: {address} cannot")), "{text}");
         assert!(text.contains("stop the process that has it"), "{text}");
     }
 
     #[test]
     fn port_zero_becomes_a_port() {
-        let listen =
-            listen("gateway.listen", "127.0.0.1:0".parse().expect("an address")).expect("free");
+        let listen = listen("gateway.listen", "127.0.0.1:0".parse().expect("an address")).expect("free");
         assert_ne!(listen.address.port(), 0);
     }
 }

@@ -3,16 +3,15 @@
 use std::time::Duration;
 
 use prometheus::{
-    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    TextEncoder, core::Collector,
+    HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry, TextEncoder,
+    core::Collector,
 };
 
 use crate::modes::Mode;
 
 /// Buckets for requests and commits, in seconds: 0.25 ms to 10 s.
 const SECONDS: [f64; 15] = [
-    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
-    10.0,
+    0.000_25, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0,
 ];
 
 /// Who answered a request.
@@ -99,67 +98,37 @@ impl Metrics {
                 "Time from the request's head to the end of its answer.",
                 &["route", "served_by"],
             )?,
-            upstream_up: make.gauges(
-                "upstream_up",
-                "1 while the active checks find the server well.",
-                &["server"],
-            )?,
+            upstream_up: make.gauges("upstream_up", "1 while the active checks find the server well.", &["server"])?,
             upstream_failures: make.counters(
                 "upstream_failures_total",
                 "Exchanges that did not count, by server and reason.",
                 &["server", "reason"],
             )?,
-            failovers: make.counters(
-                "failovers_total",
-                "Times that acting started.",
-                &["cause"],
-            )?,
-            outage_seconds: make
-                .counter("outage_seconds_total", "Seconds acting or recovering.")?,
-            queue_entries: make.gauge(
-                "queue_entries",
-                "Entries the upstream has not acknowledged.",
-            )?,
-            queue_oldest_seconds: make
-                .gauge("queue_oldest_seconds", "Age of the oldest queued entry.")?,
+            failovers: make.counters("failovers_total", "Times that acting started.", &["cause"])?,
+            outage_seconds: make.counter("outage_seconds_total", "Seconds acting or recovering.")?,
+            queue_entries: make.gauge("queue_entries", "Entries the upstream has not acknowledged.")?,
+            queue_oldest_seconds: make.gauge("queue_oldest_seconds", "Age of the oldest queued entry.")?,
             parked_entries: make.gauge("parked_entries", "Entries that wait for the operator.")?,
             drained: make.counters("drained_total", "Replays, by outcome.", &["outcome"])?,
             journal_bytes: make.gauge("journal_bytes", "Size of the journal's files.")?,
             journal_records: make.counter("journal_records_total", "Records committed.")?,
-            journal_panics: make.counter(
-                "journal_panics_total",
-                "Decisions that panicked in the journal's writer.",
-            )?,
-            journal_failing: make
-                .gauge("journal_failing", "1 while the journal cannot be written.")?,
-            shadow_dropped: make.counter(
-                "shadow_dropped_total",
-                "Watched reads dropped under pressure.",
-            )?,
-            bad_input: make.counters(
-                "bad_input_total",
-                "Requests refused for what they contain.",
-                &["code"],
-            )?,
-            truncated: make.counter(
-                "truncated_answers_total",
-                "Answers that broke off after their head had been passed on.",
-            )?,
+            journal_panics: make.counter("journal_panics_total", "Decisions that panicked in the journal's writer.")?,
+            journal_failing: make.gauge("journal_failing", "1 while the journal cannot be written.")?,
+            shadow_dropped: make.counter("shadow_dropped_total", "Watched reads dropped under pressure.")?,
+            bad_input: make.counters("bad_input_total", "Requests refused for what they contain.", &["code"])?,
+            truncated: make
+                .counter("truncated_answers_total", "Answers that broke off after their head had been passed on.")?,
             panics: make.counter("panics_total", "Decisions that panicked and were dropped.")?,
-            task_restarts: make.counters(
-                "task_restarts_total",
-                "Background tasks started again.",
-                &["task"],
-            )?,
+            task_restarts: make.counters("task_restarts_total", "Background tasks started again.", &["task"])?,
             orders: make.gauges("orders", "Orders in memory, by status.", &["status"])?,
             pilots: make.gauges("pilots", "Pilots known, by status.", &["status"])?,
             registry: make.0,
         };
         // What Prometheus users expect of every process; not there on systems without /proc.
         #[cfg(target_os = "linux")]
-        metrics.registry.register(Box::new(
-            prometheus::process_collector::ProcessCollector::for_self(),
-        ))?;
+        metrics
+            .registry
+            .register(Box::new(prometheus::process_collector::ProcessCollector::for_self()))?;
         for mode in Mode::ALL {
             metrics.mode.with_label_values(&[mode.name()]).set(0);
         }
@@ -175,9 +144,7 @@ impl Metrics {
     /// Marks the current mode.
     pub(crate) fn set_mode(&self, current: Mode) {
         for mode in Mode::ALL {
-            self.mode
-                .with_label_values(&[mode.name()])
-                .set(i64::from(mode == current));
+            self.mode.with_label_values(&[mode.name()]).set(i64::from(mode == current));
         }
     }
 
@@ -227,12 +194,7 @@ impl Maker {
         self.keep(IntCounter::with_opts(Self::opts(name, help))?)
     }
 
-    fn counters(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<IntCounterVec> {
+    fn counters(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<IntCounterVec> {
         self.keep(IntCounterVec::new(Self::opts(name, help), labels)?)
     }
 
@@ -244,12 +206,7 @@ impl Maker {
         self.keep(IntGaugeVec::new(Self::opts(name, help), labels)?)
     }
 
-    fn histograms(
-        &self,
-        name: &str,
-        help: &str,
-        labels: &[&str],
-    ) -> prometheus::Result<HistogramVec> {
+    fn histograms(&self, name: &str, help: &str, labels: &[&str]) -> prometheus::Result<HistogramVec> {
         let opts = HistogramOpts::from(Self::opts(name, help)).buckets(SECONDS.to_vec());
         self.keep(HistogramVec::new(opts, labels)?)
     }
@@ -263,12 +220,7 @@ mod tests {
     fn every_metric_registers_and_is_exposed() {
         let metrics = Metrics::new().expect("no two metrics of one name");
         metrics.set_mode(Mode::Draining);
-        metrics.request(
-            "placeOrder",
-            ServedBy::Megamind,
-            201,
-            Duration::from_millis(1),
-        );
+        metrics.request("placeOrder", ServedBy::Megamind, 201, Duration::from_millis(1));
         let text = metrics.text().expect("well formed");
         for line in [
             "megamind_mode{mode=\"draining\"} 1",

@@ -24,10 +24,7 @@ pub(crate) struct Periodic<D: Domain> {
 
 impl<D: Domain> Clone for Periodic<D> {
     fn clone(&self) -> Self {
-        Self {
-            every: self.every,
-            command: self.command.clone(),
-        }
+        Self { every: self.every, command: self.command.clone() }
     }
 }
 
@@ -49,19 +46,13 @@ impl<D: Domain> BackgroundService for Tasks<D> {
         let own = with_core();
         supervise("names", core, move || health::resolve_names(own.clone()));
         let (own, exchanger) = with_both();
-        supervise("checks", core, move || {
-            health::check_servers(own.clone(), exchanger.clone())
-        });
+        supervise("checks", core, move || health::check_servers(own.clone(), exchanger.clone()));
         let (own, exchanger) = with_both();
-        supervise("drain", core, move || {
-            drain::drain(own.clone(), exchanger.clone())
-        });
+        supervise("drain", core, move || drain::drain(own.clone(), exchanger.clone()));
         supervise("signals", core, ignore_hangups);
         for periodic in self.periodic.clone() {
             let own = with_core();
-            supervise("periodic", core, move || {
-                give(own.clone(), periodic.clone())
-            });
+            supervise("periodic", core, move || give(own.clone(), periodic.clone()));
         }
         // Dropping the runtime ends the tasks.
         while shutdown.changed().await.is_ok() && !*shutdown.borrow() {}
@@ -79,11 +70,7 @@ where
         let mut wait = Duration::from_millis(100);
         loop {
             let ended = tokio::spawn(make()).await;
-            tracing::error!(
-                task = name,
-                panicked = ended.is_err(),
-                "task ended; it is started again"
-            );
+            tracing::error!(task = name, panicked = ended.is_err(), "task ended; it is started again");
             core.metrics.task_restarts.with_label_values(&[name]).inc();
             tokio::time::sleep(wait).await;
             wait = (wait * 2).min(MAX_WAIT);
@@ -114,12 +101,7 @@ async fn give<D: Domain>(core: Arc<Core<D>>, periodic: Periodic<D>) {
         let write = Write {
             // Of no route: nobody is answered.
             endpoint: Endpoint(u16::MAX),
-            parsed: Arc::new(Parsed {
-                command: (periodic.command)(),
-                subject: None,
-                natural: None,
-                fact: false,
-            }),
+            parsed: Arc::new(Parsed { command: (periodic.command)(), subject: None, natural: None, fact: false }),
             request: request.clone(),
             key: None,
             prior: Prior::NeverSent,

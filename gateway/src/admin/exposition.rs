@@ -6,34 +6,26 @@ use megamind_domain::Domain;
 use megamind_store::Health;
 use prometheus::IntCounter;
 
-use crate::{core::Core, gateway::Count};
+use crate::{
+    core::{Core, wall_clock},
+    gateway::Count,
+};
 
 /// The whole page, in the exposition format 0.0.4.
-pub(super) fn text<D: Domain>(
-    core: &Core<D>,
-    census: Option<&Count<D>>,
-) -> prometheus::Result<String> {
+pub(super) fn text<D: Domain>(core: &Core<D>, census: Option<&Count<D>>) -> prometheus::Result<String> {
     let metrics = &core.metrics;
     let published = core.store.published();
     metrics.queue_entries.set(gauge(published.entries));
     metrics.parked_entries.set(gauge(published.parked));
-    let oldest = published
-        .oldest_at
-        .map_or(0, |at| core.now().millis_since(at) / 1000);
+    let oldest = published.oldest_at.map_or(0, |at| wall_clock().millis_since(at) / 1000);
     metrics.queue_oldest_seconds.set(gauge(oldest));
     if let Some(census) = census {
         let count = census(&published.city);
         for (status, number) in count.orders {
-            metrics
-                .orders
-                .with_label_values(&[status])
-                .set(gauge(number));
+            metrics.orders.with_label_values(&[status]).set(gauge(number));
         }
         for (status, number) in count.pilots {
-            metrics
-                .pilots
-                .with_label_values(&[status])
-                .set(gauge(number));
+            metrics.pilots.with_label_values(&[status]).set(gauge(number));
         }
     }
     let journal = core.store.metrics();
@@ -43,9 +35,7 @@ pub(super) fn text<D: Domain>(
         &metrics.shadow_dropped,
         journal.dropped_reads.load(Relaxed) + journal.dropped_writes.load(Relaxed),
     );
-    metrics
-        .journal_bytes
-        .set(gauge(journal.file_bytes.load(Relaxed)));
+    metrics.journal_bytes.set(gauge(journal.file_bytes.load(Relaxed)));
     let failing = matches!(core.store.health(), Health::Failing { .. });
     metrics.journal_failing.set(i64::from(failing));
     let mut text = metrics.text()?;
@@ -66,16 +56,9 @@ fn gauge(number: u64) -> i64 {
 fn commit_seconds(text: &mut String, journal: &megamind_store::Metrics) {
     const NAME: &str = "megamind_journal_commit_seconds";
     let mut count = 0;
-    let _ = writeln!(
-        text,
-        "# HELP {NAME} Time of a durable commit.\n# TYPE {NAME} histogram"
-    );
+    let _ = writeln!(text, "# HELP {NAME} Time of a durable commit.\n# TYPE {NAME} histogram");
     for (bound, total) in journal.commit_seconds.cumulative() {
-        let bound = if bound.is_finite() {
-            bound.to_string()
-        } else {
-            "+Inf".to_owned()
-        };
+        let bound = if bound.is_finite() { bound.to_string() } else { "+Inf".to_owned() };
         let _ = writeln!(text, "{NAME}_bucket{{le=\"{bound}\"}} {total}");
         count = total;
     }

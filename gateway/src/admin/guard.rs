@@ -12,9 +12,7 @@ pub(super) struct Guard {
 
 impl Guard {
     pub(super) fn new(token: Option<String>) -> Self {
-        Self {
-            token: token.map(|token| blake3::hash(token.as_bytes())),
-        }
+        Self { token: token.map(|token| blake3::hash(token.as_bytes())) }
     }
 
     pub(super) fn admit(&self, head: &RequestHeader) -> Result<(), Refusal> {
@@ -26,10 +24,7 @@ impl Guard {
             ));
         }
         // What load balancers and Prometheus ask for names nobody.
-        let open = matches!(
-            head.uri.path().trim_end_matches('/'),
-            "/healthz" | "/readyz"
-        );
+        let open = matches!(head.uri.path().trim_end_matches('/'), "/healthz" | "/readyz");
         let Some(token) = self.token.filter(|_| !open) else {
             return Ok(());
         };
@@ -52,11 +47,7 @@ impl Guard {
 
 /// Whether a browser asks on behalf of a page that is not this listener's own (RFC 6454).
 fn foreign(head: &RequestHeader) -> bool {
-    let Some(origin) = head
-        .headers
-        .get(header::ORIGIN)
-        .and_then(|value| value.to_str().ok())
-    else {
+    let Some(origin) = head.headers.get(header::ORIGIN).and_then(|value| value.to_str().ok()) else {
         return false;
     };
     let host = head
@@ -64,9 +55,7 @@ fn foreign(head: &RequestHeader) -> bool {
         .get(header::HOST)
         .and_then(|value| value.to_str().ok())
         .unwrap_or("");
-    origin
-        .split_once("://")
-        .is_none_or(|(_, authority)| authority != host)
+    origin.split_once("://").is_none_or(|(_, authority)| authority != host)
 }
 
 #[cfg(test)]
@@ -85,16 +74,8 @@ mod tests {
     fn a_token_is_asked_for_where_there_is_one() {
         let guard = Guard::new(Some("s3cret".into()));
         assert!(!admits(&guard, "/admin/status", &[]));
-        assert!(!admits(
-            &guard,
-            "/admin/status",
-            &[("Authorization", "Bearer wrong")]
-        ));
-        assert!(admits(
-            &guard,
-            "/admin/status",
-            &[("Authorization", "Bearer s3cret")]
-        ));
+        assert!(!admits(&guard, "/admin/status", &[("Authorization", "Bearer wrong")]));
+        assert!(admits(&guard, "/admin/status", &[("Authorization", "Bearer s3cret")]));
         assert!(admits(&guard, "/readyz", &[]));
         assert!(admits(&Guard::new(None), "/admin/status", &[]));
     }
@@ -103,15 +84,7 @@ mod tests {
     fn pages_of_other_sites_are_kept_out() {
         let guard = Guard::new(None);
         let host = ("Host", "127.0.0.1:9900");
-        assert!(!admits(
-            &guard,
-            "/admin/mode",
-            &[host, ("Origin", "http://evil.example")]
-        ));
-        assert!(admits(
-            &guard,
-            "/admin/mode",
-            &[host, ("Origin", "http://127.0.0.1:9900")]
-        ));
+        assert!(!admits(&guard, "/admin/mode", &[host, ("Origin", "http://evil.example")]));
+        assert!(admits(&guard, "/admin/mode", &[host, ("Origin", "http://127.0.0.1:9900")]));
     }
 }

@@ -23,16 +23,10 @@ impl<D: Domain> Admin<D> {
             .iter()
             .find(|(known, _)| *known == name)
             .ok_or_else(Refusal::not_found)?;
-        let text = std::str::from_utf8(body).map_err(|error| {
-            Refusal::new(
-                StatusCode::BAD_REQUEST,
-                "bad_file",
-                format!("not UTF-8: {error}"),
-            )
-        })?;
-        let commands = read(&self.core.domain, text).map_err(|mistakes| {
-            Refusal::new(StatusCode::BAD_REQUEST, "bad_file", mistakes.join("\n"))
-        })?;
+        let text = std::str::from_utf8(body)
+            .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "bad_file", format!("not UTF-8: {error}")))?;
+        let commands = read(&self.core.domain, text)
+            .map_err(|mistakes| Refusal::new(StatusCode::BAD_REQUEST, "bad_file", mistakes.join("\n")))?;
         let request = Arc::new(Request::default());
         let (mut imported, mut refused) = (0_usize, Vec::new());
         let mut under_way = JoinSet::new();
@@ -41,12 +35,7 @@ impl<D: Domain> Admin<D> {
             for command in rest.by_ref().take(SIDE_BY_SIDE - under_way.len()) {
                 let write = Write {
                     endpoint: Endpoint(u16::MAX),
-                    parsed: Arc::new(Parsed {
-                        command,
-                        subject: None,
-                        natural: None,
-                        fact: true,
-                    }),
+                    parsed: Arc::new(Parsed { command, subject: None, natural: None, fact: true }),
                     request: request.clone(),
                     key: None,
                     prior: Prior::NeverSent,
@@ -69,11 +58,7 @@ impl<D: Domain> Admin<D> {
         Err(Refusal::new(
             StatusCode::CONFLICT,
             "partly_imported",
-            format!(
-                "{imported} were taken, {} were not: {}",
-                refused.len(),
-                refused.join("; ")
-            ),
+            format!("{imported} were taken, {} were not: {}", refused.len(), refused.join("; ")),
         ))
     }
 }

@@ -48,19 +48,11 @@ struct Refusal {
 
 impl Refusal {
     fn new(status: StatusCode, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-        }
+        Self { status, code, detail: detail.into() }
     }
 
     fn not_found() -> Self {
-        Self::new(
-            StatusCode::NOT_FOUND,
-            "not_found",
-            "There is nothing under this path.",
-        )
+        Self::new(StatusCode::NOT_FOUND, "not_found", "There is nothing under this path.")
     }
 }
 
@@ -70,18 +62,12 @@ impl<D: Domain> Admin<D> {
             None => None,
             Some(path) => Some(
                 fs::read_to_string(path)
-                    .map_err(|error| {
-                        StartError::File(format!("admin.token_file: {}: {error}", path.display()))
-                    })?
+                    .map_err(|error| StartError::File(format!("admin.token_file: {}: {error}", path.display())))?
                     .trim()
                     .to_owned(),
             ),
         };
-        Ok(Self {
-            core,
-            desk,
-            guard: Guard::new(token),
-        })
+        Ok(Self { core, desk, guard: Guard::new(token) })
     }
 
     async fn page(&self, method: &Method, path: &str, query: Option<&str>, body: &Bytes) -> Page {
@@ -96,15 +82,13 @@ impl<D: Domain> Admin<D> {
             (&Method::GET, ["admin", "queue", id]) => self.entry(id).await,
             (&Method::POST, ["admin", "queue", id, action]) => self.settle(id, action, body).await,
             (&Method::POST, ["admin", "import", name]) => self.import(name, body).await,
-            (
-                _,
-                ["healthz" | "readyz" | "metrics"]
-                | ["admin", "status" | "mode" | "queue" | "import", ..],
-            ) => Err(Refusal::new(
-                StatusCode::METHOD_NOT_ALLOWED,
-                "method_not_allowed",
-                format!("{method} does not work on this path."),
-            )),
+            (_, ["healthz" | "readyz" | "metrics"] | ["admin", "status" | "mode" | "queue" | "import", ..]) => {
+                Err(Refusal::new(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "method_not_allowed",
+                    format!("{method} does not work on this path."),
+                ))
+            }
             _ => Err(Refusal::not_found()),
         }
     }
@@ -115,11 +99,7 @@ impl<D: Domain> ServeHttp for Admin<D> {
     async fn response(&self, session: &mut ServerSession) -> Response<Vec<u8>> {
         let head = session.req_header().clone();
         let path = head.uri.path();
-        let method = if head.method == Method::HEAD {
-            Method::GET
-        } else {
-            head.method.clone()
-        };
+        let method = if head.method == Method::HEAD { Method::GET } else { head.method.clone() };
         let page = match self.guard.admit(&head) {
             Err(refusal) => Err(refusal),
             Ok(()) => match read(session).await {
@@ -138,11 +118,7 @@ async fn read(session: &mut ServerSession) -> Result<Bytes, Refusal> {
             Ok(Some(piece)) => body.extend_from_slice(&piece),
             Ok(None) => return Ok(body.freeze()),
             Err(_) => {
-                return Err(Refusal::new(
-                    StatusCode::BAD_REQUEST,
-                    "broken_body",
-                    "The body broke off.",
-                ));
+                return Err(Refusal::new(StatusCode::BAD_REQUEST, "broken_body", "The body broke off."));
             }
         }
         if body.len() > MAX_BODY {
@@ -168,19 +144,11 @@ fn render(page: Page, head_only: bool) -> Response<Vec<u8>> {
                 "code": refusal.code,
                 "detail": refusal.detail,
             });
-            (
-                refusal.status,
-                "application/problem+json",
-                format!("{problem}\n"),
-            )
+            (refusal.status, "application/problem+json", format!("{problem}\n"))
         }
     };
     let length = body.len();
-    let mut response = Response::new(if head_only {
-        Vec::new()
-    } else {
-        body.into_bytes()
-    });
+    let mut response = Response::new(if head_only { Vec::new() } else { body.into_bytes() });
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(kind));

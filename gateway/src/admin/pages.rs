@@ -23,10 +23,7 @@ impl<D: Domain> Admin<D> {
             Health::Failing { since, why } => Err(Refusal::new(
                 StatusCode::SERVICE_UNAVAILABLE,
                 "journal_unavailable",
-                format!(
-                    "The journal cannot be written since {}: {why}",
-                    rfc3339(since)
-                ),
+                format!("The journal cannot be written since {}: {why}", rfc3339(since)),
             )),
         }
     }
@@ -34,13 +31,7 @@ impl<D: Domain> Admin<D> {
     pub(super) fn metrics(&self) -> Page {
         let text = exposition::text(&self.core, self.desk.census.as_ref());
         text.map(|text| Body::Text("text/plain; version=0.0.4", text))
-            .map_err(|error| {
-                Refusal::new(
-                    StatusCode::INTERNAL_SERVER_ERROR,
-                    "internal_error",
-                    error.to_string(),
-                )
-            })
+            .map_err(|error| Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "internal_error", error.to_string()))
     }
 
     pub(super) fn status(&self) -> Value {
@@ -77,9 +68,8 @@ impl<D: Domain> Admin<D> {
     }
 
     pub(super) async fn set_mode(&self, body: &Bytes) -> Page {
-        let asked: Value = serde_json::from_slice(body).map_err(|error| {
-            Refusal::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string())
-        })?;
+        let asked: Value = serde_json::from_slice(body)
+            .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()))?;
         let order = match asked.get("mode").and_then(Value::as_str) {
             Some("auto") => Order::Auto,
             Some("act") => Order::Act,
@@ -106,28 +96,16 @@ impl<D: Domain> Admin<D> {
     pub(super) fn queue(&self, query: Option<&str>) -> Page {
         let mut state = EntryState::Pending;
         let (mut after, mut limit) = (0, PAGE);
-        for (name, value) in query
-            .unwrap_or("")
-            .split('&')
-            .filter_map(|pair| pair.split_once('='))
-        {
+        for (name, value) in query.unwrap_or("").split('&').filter_map(|pair| pair.split_once('=')) {
             let number = || {
                 value.parse::<u64>().map_err(|_| {
-                    Refusal::new(
-                        StatusCode::BAD_REQUEST,
-                        "bad_query",
-                        format!("{name}: allowed is a number."),
-                    )
+                    Refusal::new(StatusCode::BAD_REQUEST, "bad_query", format!("{name}: allowed is a number."))
                 })
             };
             match name {
                 "state" => state = state_named(value)?,
                 "after" => after = number()?,
-                "limit" => {
-                    limit = usize::try_from(number()?)
-                        .unwrap_or(MAX_PAGE)
-                        .clamp(1, MAX_PAGE)
-                }
+                "limit" => limit = usize::try_from(number()?).unwrap_or(MAX_PAGE).clamp(1, MAX_PAGE),
                 _ => {}
             }
         }
@@ -147,17 +125,10 @@ impl<D: Domain> Admin<D> {
             "retry" => Settle::Retry { seq },
             "discard" => {
                 let said: Value = serde_json::from_slice(body).unwrap_or_default();
-                let word = |name: &str| {
-                    said.get(name)
-                        .and_then(Value::as_str)
-                        .unwrap_or("")
-                        .to_owned()
-                };
+                let word = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
                 Settle::Discarded {
                     seq,
-                    who: Some(word("who"))
-                        .filter(|who| !who.is_empty())
-                        .unwrap_or("operator".into()),
+                    who: Some(word("who")).filter(|who| !who.is_empty()).unwrap_or("operator".into()),
                     why: word("why"),
                 }
             }
@@ -168,16 +139,10 @@ impl<D: Domain> Admin<D> {
                 self.core.drain_wake.notify_one();
                 Ok(Body::Json(json!({"id": seq, "done": action})))
             }
-            Err(SubmitError::NotQueued) => Err(Refusal::new(
-                StatusCode::CONFLICT,
-                "not_queued",
-                "The entry does not wait in the queue.",
-            )),
-            Err(error) => Err(Refusal::new(
-                StatusCode::SERVICE_UNAVAILABLE,
-                "journal_unavailable",
-                error.to_string(),
-            )),
+            Err(SubmitError::NotQueued) => {
+                Err(Refusal::new(StatusCode::CONFLICT, "not_queued", "The entry does not wait in the queue."))
+            }
+            Err(error) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable", error.to_string())),
         }
     }
 
@@ -188,16 +153,8 @@ impl<D: Domain> Admin<D> {
         match read {
             Ok(Ok(Some(entry))) => Ok(entry),
             Ok(Ok(None)) => Err(Refusal::not_found()),
-            Ok(Err(error)) => Err(Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "unreadable",
-                error.to_string(),
-            )),
-            Err(error) => Err(Refusal::new(
-                StatusCode::INTERNAL_SERVER_ERROR,
-                "unreadable",
-                error.to_string(),
-            )),
+            Ok(Err(error)) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", error.to_string())),
+            Err(error) => Err(Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", error.to_string())),
         }
     }
 }
@@ -263,6 +220,5 @@ fn detail(entry: &Entry) -> Value {
 
 /// RFC 3339 in UTC, with milliseconds.
 fn rfc3339(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.0)
-        .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }

@@ -40,19 +40,12 @@ pub(super) fn dispatch_due() -> Command {
 
 /// Orders and pilots by status, for the metrics.
 pub(super) fn census(city: &City) -> Census {
-    let orders = Status::ALL
-        .into_iter()
-        .map(order_label)
-        .zip(city.orders_by_status())
-        .collect();
+    let orders = Status::ALL.into_iter().map(order_label).zip(city.orders_by_status()).collect();
     let mut pilots: BTreeMap<_, u64> = ["unknown", "available", "busy", "offline"].map(|label| (label, 0)).into();
     for pilot in city.pilots() {
         *pilots.entry(pilot_label(pilot.availability())).or_default() += 1;
     }
-    Census {
-        orders,
-        pilots: pilots.into_iter().collect(),
-    }
+    Census { orders, pilots: pilots.into_iter().collect() }
 }
 
 /// The metric's label: the canonical word, whatever the dialect.

@@ -23,10 +23,7 @@ pub(super) fn configured(config: &Config) -> Settings {
 
 /// Text at level info.
 pub(super) fn plain() -> Settings {
-    Settings {
-        json: false,
-        filter: "info".into(),
-    }
+    Settings { json: false, filter: "info".into() }
 }
 
 /// Begins to log. `RUST_LOG` overrides the settings.

@@ -62,10 +62,7 @@ impl Remote {
 
     /// Hands in a text of any kind.
     pub(super) fn post_text(&self, path: &str, kind: &str, body: String) -> anyhow::Result<Value> {
-        let mut request = self
-            .agent
-            .post(format!("{}{path}", self.base))
-            .header("Content-Type", kind);
+        let mut request = self.agent.post(format!("{}{path}", self.base)).header("Content-Type", kind);
         if let Some(token) = &self.token {
             request = request.header("Authorization", format!("Bearer {token}"));
         }

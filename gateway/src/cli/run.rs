@@ -72,9 +72,7 @@ fn serve(server: Server, gateway: Gateway<Deliveries>, grace: Duration) {
         tracing::info!("stopped");
         process::exit(0);
     });
-    server.run(RunArgs {
-        shutdown_signal: Box::new(Signals(told)),
-    });
+    server.run(RunArgs { shutdown_signal: Box::new(Signals(told)) });
     // The grace period is over before the requests were.
     if let Some(gateway) = gateway.lock().ok().and_then(|mut gateway| gateway.take()) {
         gateway.close();
@@ -129,10 +127,7 @@ fn server_conf(config: &Config) -> ServerConf {
 fn addresses(listeners: &Listeners) -> Vec<(&'static str, SocketAddr)> {
     let plain = listeners.plain.iter().map(|listen| ("listening on", listen.address));
     let tls = listeners.tls.iter().map(|listen| ("listening with TLS on", listen.address));
-    plain
-        .chain(tls)
-        .chain([("admin on", listeners.admin.address)])
-        .collect()
+    plain.chain(tls).chain([("admin on", listeners.admin.address)]).collect()
 }
 
 /// Prints the addresses on standard output, once each accepts connections.
@@ -156,6 +151,8 @@ fn announce(addresses: &[(&str, SocketAddr)]) {
 fn warn(config: &Config) {
     let beyond = config.gateway.listen.iter().any(|address| !address.ip().is_loopback());
     if config.auth.mode == AuthMode::Open && beyond {
-        tracing::warn!("auth.mode is \"open\" and gateway.listen reaches beyond this machine: while acting, anybody who reaches it may write");
+        tracing::warn!(
+            "auth.mode is \"open\" and gateway.listen reaches beyond this machine: while acting, anybody who reaches it may write"
+        );
     }
 }

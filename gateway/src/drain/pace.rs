@@ -46,8 +46,9 @@ impl Pace {
 
     /// Takes the right to send one request; otherwise the time to wait until one is to be had.
     pub(crate) fn take(&mut self, now: Duration) -> Result<(), Duration> {
-        if now < self.paused_until {
-            return Err(self.paused_until - now);
+        let pause = self.paused_until.saturating_sub(now);
+        if !pause.is_zero() {
+            return Err(pause);
         }
         if self.limits.max_rate == 0 {
             return Ok(());
@@ -76,9 +77,8 @@ impl Pace {
     pub(crate) fn failed(&mut self, now: Duration, asked: Option<Duration>, jitter: f64) {
         self.failures = self.failures.saturating_add(1);
         self.width = (self.width / 2).max(1);
-        let pause = asked.unwrap_or_else(|| {
-            backoff(self.limits.backoff, self.limits.max_backoff, self.failures).mul_f64(jitter)
-        });
+        let pause = asked
+            .unwrap_or_else(|| backoff(self.limits.backoff, self.limits.max_backoff, self.failures).mul_f64(jitter));
         self.paused_until = self.paused_until.max(now + pause);
     }
 }
@@ -126,10 +126,7 @@ mod tests {
         assert_eq!(pace.width(), 8);
         pace.failed(Duration::from_secs(1), None, 1.0);
         assert_eq!(pace.width(), 4);
-        assert_eq!(
-            pace.take(Duration::from_secs(1)),
-            Err(Duration::from_millis(100))
-        );
+        assert_eq!(pace.take(Duration::from_secs(1)), Err(Duration::from_millis(100)));
         assert_eq!(pace.take(Duration::from_millis(1100)), Ok(()));
     }
 
@@ -143,9 +140,7 @@ mod tests {
     #[test]
     fn pauses_double_to_the_most() {
         let pauses: Vec<_> = (1..7)
-            .map(|failures| {
-                backoff(Duration::from_millis(100), Duration::from_secs(1), failures).as_millis()
-            })
+            .map(|failures| backoff(Duration::from_millis(100), Duration::from_secs(1), failures).as_millis())
             .collect();
         assert_eq!(pauses, [100, 200, 400, 800, 1000, 1000]);
     }

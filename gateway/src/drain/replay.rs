@@ -9,9 +9,9 @@ use megamind_domain::{Domain, Exchange, Parsed, Request, Time};
 use megamind_store::{Entry, SendState, Settle, Span, SubmitError};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::verdict::{About, Verdict, judge};
+use super::verdict::{About, Kind, Verdict, judge};
 use crate::{
-    core::Core,
+    core::{Core, wall_clock},
     proxy::head,
     upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, decoded, media_type},
 };
@@ -43,22 +43,14 @@ pub(super) enum Ended {
 }
 
 /// Sends one entry and settles what came of it.
-pub(super) async fn attempt<D: Domain>(
-    core: &Arc<Core<D>>,
-    exchanger: &Exchanger,
-    seq: u64,
-) -> Ended {
+pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u64) -> Ended {
     let entry = match read(core, seq).await {
         Ok(Some(entry)) => entry,
         Ok(None) => return Ended::Local("the entry is gone".into()),
         Err(error) => return Ended::Local(error),
     };
     if let Some(reason) = must_not_be_sent(core, &entry) {
-        let parked = Settle::Parked {
-            seq,
-            status: None,
-            reason: reason.into(),
-        };
+        let parked = Settle::Parked { seq, status: None, reason: reason.into() };
         return settled(core, parked, "parked").await;
     }
     if core.config.upstream.idempotency == Settlement::Hold
@@ -68,7 +60,7 @@ pub(super) async fn attempt<D: Domain>(
     }
     let started = core.store.tick();
     match exchange(core, exchanger, &entry).await {
-        Ok((head, body)) => answered(core, &entry, &head, body, started).await,
+        Ok((head, body)) => answered(core, &entry, &head, &body, started).await,
         Err(failure) => failed(core, &entry, failure).await,
     }
 }
@@ -91,7 +83,7 @@ fn must_not_be_sent<D: Domain>(core: &Core<D>, entry: &Entry) -> Option<&'static
     match settings.idempotency {
         Settlement::Key => {
             let retention = u64::try_from(settings.key_retention.as_millis()).unwrap_or(u64::MAX);
-            (core.now().millis_since(since) > retention)
+            (wall_clock().millis_since(since) > retention)
                 .then_some("it may have been applied, and the upstream no longer remembers its key")
         }
         Settlement::Hold | Settlement::Lookup => {
@@ -104,15 +96,12 @@ async fn exchange<D: Domain>(
     core: &Core<D>,
     exchanger: &Exchanger,
     entry: &Entry,
-) -> Result<(ResponseHeader, Bytes), Failure> {
+) -> Result<(Box<ResponseHeader>, Bytes), Failure> {
     let request = request(entry);
     let lookup = |local: &str| core.store.aliases().upstream_of(local);
-    let target = core
-        .ids
-        .replace(&head::target(&request), &mut Vec::new(), lookup);
+    let target = core.ids.replace(&head::target(&request), &mut Vec::new(), lookup);
     let body = core.ids.replace(&request.body, &mut Vec::new(), lookup);
-    let head = replay_head(core, entry, &request, &target, &body)
-        .map_err(|_| Failure::unsent(Reason::Malformed))?;
+    let head = replay_head(core, entry, &request, &target, &body).map_err(|_| Failure::unsent(Reason::Malformed))?;
     let call = Call {
         head,
         body,
@@ -149,8 +138,7 @@ fn replay_head<D: Domain>(
 
 /// RFC 3339 in UTC, with milliseconds.
 fn rfc3339(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.0)
-        .map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
 fn request(entry: &Entry) -> Request {
@@ -168,7 +156,7 @@ async fn answered<D: Domain>(
     core: &Arc<Core<D>>,
     entry: &Entry,
     head: &ResponseHeader,
-    body: Bytes,
+    body: &Bytes,
     started: u64,
 ) -> Ended {
     let status = head.status.as_u16();
@@ -177,47 +165,26 @@ async fn answered<D: Domain>(
     let seq = entry.seq;
     match judge(status, about, core.config.drain.on_conflict) {
         Verdict::Acknowledged => {
-            let span = Span {
-                started,
-                finished: core.store.tick(),
-            };
-            let acknowledged = Settle::Acknowledged {
-                seq,
-                exchange: seen.filter(|_| !entry.own),
-                span,
-            };
+            let span = Span { started, finished: core.store.tick() };
+            let acknowledged = Settle::Acknowledged { seq, exchange: seen.filter(|_| !entry.own), span };
             settled(core, acknowledged, "acknowledged").await
         }
         Verdict::Yielded(why) => {
-            let discarded = Settle::Discarded {
-                seq,
-                who: "drain".into(),
-                why: format!("{why} ({status})"),
-            };
+            let discarded = Settle::Discarded { seq, who: "drain".into(), why: format!("{why} ({status})") };
             settled(core, discarded, "yielded").await
         }
         Verdict::Parked(reason) => {
-            let parked = Settle::Parked {
-                seq,
-                status: Some(status),
-                reason,
-            };
+            let parked = Settle::Parked { seq, status: Some(status), reason };
             settled(core, parked, "parked").await
         }
-        Verdict::Again(why) => Ended::Again {
-            why: format!("{why} ({status})"),
-            after: crate::upstream::retry_after(head),
-        },
+        Verdict::Again(why) => {
+            Ended::Again { why: format!("{why} ({status})"), after: crate::upstream::retry_after(head) }
+        }
     }
 }
 
 /// The exchange as the domain sees it.
-fn seen<D: Domain>(
-    core: &Core<D>,
-    entry: &Entry,
-    head: &ResponseHeader,
-    body: Bytes,
-) -> Option<Exchange<D::Command>> {
+fn seen<D: Domain>(core: &Core<D>, entry: &Entry, head: &ResponseHeader, body: &Bytes) -> Option<Exchange<D::Command>> {
     let request = Arc::new(request(entry));
     let parsed: Option<Arc<Parsed<D::Command>>> = core
         .guarded(|| core.domain.parse(entry.endpoint, &request))
@@ -234,18 +201,13 @@ fn seen<D: Domain>(
             .get(http::header::CONTENT_TYPE)
             .and_then(|value| value.to_str().ok())
             .map(Box::from),
-        body: decoded(&head.headers, &body)?,
-        at: core.now(),
+        body: decoded(&head.headers, body)?,
+        at: wall_clock(),
         created: entry.created.clone(),
     })
 }
 
-fn about<D: Domain>(
-    core: &Core<D>,
-    entry: &Entry,
-    seen: Option<&Exchange<D::Command>>,
-    headers: &HeaderMap,
-) -> About {
+fn about<D: Domain>(core: &Core<D>, entry: &Entry, seen: Option<&Exchange<D::Command>>, headers: &HeaderMap) -> About {
     let named = || {
         let published = core.store.published();
         seen.is_some_and(|exchange| {
@@ -256,19 +218,22 @@ fn about<D: Domain>(
     let unsettled = match entry.state {
         SendState::NeverSent => false,
         SendState::PossiblyApplied { since } => {
-            Duration::from_millis(core.now().millis_since(since))
-                < core.config.upstream.settle_after
+            Duration::from_millis(wall_clock().millis_since(since)) < core.config.upstream.settle_after
         }
     };
     let kind = media_type(headers);
+    let fact = seen
+        .and_then(|exchange| exchange.parsed.as_ref())
+        .is_some_and(|parsed| parsed.fact);
     About {
-        own: entry.own,
-        fact: seen
-            .and_then(|exchange| exchange.parsed.as_ref())
-            .is_some_and(|parsed| parsed.fact),
+        kind: match (entry.own, entry.unknown) {
+            (true, _) => Kind::Own,
+            (_, true) => Kind::Unknown,
+            _ if fact => Kind::Fact,
+            _ => Kind::Decision,
+        },
         unnamed: entry.created.is_some() && !named(),
         unsettled,
-        unknown: entry.unknown,
         in_form: kind.contains("json"),
     }
 }
@@ -288,18 +253,15 @@ async fn failed<D: Domain>(core: &Core<D>, entry: &Entry, failure: Failure) -> E
         (Applied::No, Settlement::Hold) if entry.state == SendState::NeverSent => {
             core.store.settle(Settle::NotSent { seq }).await
         }
-        (Applied::Possibly, Settlement::Key | Settlement::Lookup)
-            if entry.state == SendState::NeverSent =>
-        {
+        (Applied::Possibly, Settlement::Key | Settlement::Lookup) if entry.state == SendState::NeverSent => {
             core.store.settle(Settle::Sent { seq }).await
         }
         _ => Ok(()),
     };
     match noted {
-        Ok(()) | Err(SubmitError::NotQueued) => Ended::Failed {
-            why: failure.reason.to_string(),
-            after: failure.retry_after,
-        },
+        Ok(()) | Err(SubmitError::NotQueued) => {
+            Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after }
+        }
         Err(error) => Ended::Local(error.to_string()),
     }
 }

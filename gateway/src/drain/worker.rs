@@ -19,6 +19,9 @@ use crate::{core::Core, modes::Mode, upstream::Exchanger};
 /// Entries looked at for some that may be sent now.
 const WINDOW: usize = 1024;
 
+/// Replays that are tried while the upstream is not believed yet, each time that it seems to be back.
+const TRIALS: u32 = 3;
+
 /// The longest sleep without being woken.
 const IDLE: Duration = Duration::from_secs(1);
 
@@ -39,6 +42,8 @@ struct Worker<D: Domain> {
     flying: HashSet<u64>,
     troubled: HashMap<u64, Trouble>,
     settled: u64,
+    /// Trial replays begun since the upstream seems to be back.
+    trials: u32,
 }
 
 /// Drains whenever the mode allows it.
@@ -59,6 +64,7 @@ pub(crate) async fn drain<D: Domain>(core: Arc<Core<D>>, exchanger: Arc<Exchange
         flying: HashSet::new(),
         troubled: HashMap::new(),
         settled: 0,
+        trials: 0,
     };
     loop {
         let wait = worker.send();
@@ -78,10 +84,16 @@ impl<D: Domain> Worker<D> {
     /// Sends what may be sent now; answers with the time after which to look again.
     fn send(&mut self) -> Duration {
         let width = match self.core.modes.current() {
-            Mode::Acting => return IDLE,
-            // A few trial replays.
+            Mode::Acting => {
+                self.trials = 0;
+                return IDLE;
+            }
+            Mode::Recovering if self.trials >= TRIALS => return IDLE,
             Mode::Recovering => 1,
-            Mode::Forwarding | Mode::Draining => self.pace.width(),
+            Mode::Forwarding | Mode::Draining => {
+                self.trials = 0;
+                self.pace.width()
+            }
         };
         if self.under_way.len() >= width || self.core.store.published().sendable == 0 {
             return IDLE;
@@ -99,6 +111,7 @@ impl<D: Domain> Worker<D> {
             if self.under_way.len() >= width {
                 return IDLE;
             }
+            self.trials += 1;
             if let Err(pause) = self.pace.take(self.started.elapsed()) {
                 return pause.min(IDLE);
             }
@@ -119,11 +132,7 @@ impl<D: Domain> Worker<D> {
         self.flying.remove(&seq);
         match ended {
             Ended::Settled(outcome) => {
-                self.core
-                    .metrics
-                    .drained
-                    .with_label_values(&[outcome])
-                    .inc();
+                self.core.metrics.drained.with_label_values(&[outcome]).inc();
                 self.settled += 1;
                 self.troubled.remove(&seq);
                 self.pace.succeeded();
@@ -144,13 +153,8 @@ impl<D: Domain> Worker<D> {
     /// Keeps an entry for later, and goes more slowly; parks it where it alone keeps failing.
     async fn again(&mut self, seq: u64, why: &str, after: Option<u32>) {
         let settings = &self.core.config.drain;
-        self.core
-            .metrics
-            .drained
-            .with_label_values(&["retried"])
-            .inc();
-        let asked =
-            after.map(|seconds| Duration::from_secs(seconds.into()).min(settings.max_backoff));
+        self.core.metrics.drained.with_label_values(&["retried"]).inc();
+        let asked = after.map(|seconds| Duration::from_secs(seconds.into()).min(settings.max_backoff));
         self.pace.failed(self.started.elapsed(), asked, jitter());
         let settled = self.settled;
         let trouble = self.troubled.entry(seq).or_insert(Trouble {
@@ -162,29 +166,17 @@ impl<D: Domain> Worker<D> {
         let pause = backoff(settings.backoff, settings.max_backoff, trouble.attempts);
         trouble.not_before = Instant::now() + asked.unwrap_or_else(|| pause.mul_f64(jitter()));
         let alone = settled > trouble.settled_before;
-        tracing::info!(
-            seq,
-            attempts = trouble.attempts,
-            why,
-            "replay will be repeated"
-        );
+        tracing::info!(seq, attempts = trouble.attempts, why, "replay will be repeated");
         if alone && trouble.attempts >= settings.max_attempts.get() {
             let parked = Settle::Parked {
                 seq,
                 status: None,
-                reason: format!(
-                    "{} attempts failed while others passed: {why}",
-                    trouble.attempts
-                ),
+                reason: format!("{} attempts failed while others passed: {why}", trouble.attempts),
             };
             match self.core.store.settle(parked).await {
                 Ok(()) => {
                     self.troubled.remove(&seq);
-                    self.core
-                        .metrics
-                        .drained
-                        .with_label_values(&["parked"])
-                        .inc();
+                    self.core.metrics.drained.with_label_values(&["parked"]).inc();
                 }
                 Err(error) => tracing::warn!(seq, %error, "entry not parked"),
             }

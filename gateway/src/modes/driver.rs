@@ -9,7 +9,7 @@ use megamind_domain::Domain;
 use tokio::time::{MissedTickBehavior, interval};
 
 use super::{Change, Machine, Mode, Observation, Status};
-use crate::core::Core;
+use crate::core::{Core, wall_clock};
 
 /// How often counters of traffic are taken over when nothing fails. A failure wakes the driver at once.
 const TICK: Duration = Duration::from_millis(100);
@@ -41,9 +41,7 @@ pub(crate) async fn drive<D: Domain>(core: Arc<Core<D>>) {
             }
         }
         modes.order.store(machine.order() as u8, Ordering::Release);
-        modes
-            .wants_proof
-            .store(machine.wants_proof(), Ordering::Relaxed);
+        modes.wants_proof.store(machine.wants_proof(), Ordering::Relaxed);
         count_outage(&core, &machine, &mut acted_since);
     }
 }
@@ -63,17 +61,12 @@ fn count_outage<D: Domain>(core: &Core<D>, machine: &Machine, acted_since: &mut 
 async fn publish<D: Domain>(core: &Core<D>, change: &Change) {
     let Change { from, to, cause } = change;
     core.modes.current.store(*to as u8, Ordering::Release);
-    core.modes.status.store(Arc::new(Status {
-        mode: *to,
-        since: core.now(),
-        reason: cause.name(),
-    }));
+    core.modes
+        .status
+        .store(Arc::new(Status { mode: *to, since: wall_clock(), reason: cause.name() }));
     core.metrics.set_mode(*to);
     if *to == Mode::Acting && !from.stands_in() {
-        core.metrics
-            .failovers
-            .with_label_values(&[cause.name()])
-            .inc();
+        core.metrics.failovers.with_label_values(&[cause.name()]).inc();
     }
     tracing::info!(%from, %to, cause = cause.name(), "mode changed");
     core.drain_wake.notify_one();
@@ -83,7 +76,7 @@ async fn publish<D: Domain>(core: &Core<D>, change: &Change) {
         Ok(Ok(())) => {}
         Ok(Err(error)) => tracing::warn!(%error, mode = %to, "mode not journaled"),
         Err(_) => {
-            tracing::warn!(mode = %to, "the journal is slow; the mode will be journaled late or not")
+            tracing::warn!(mode = %to, "the journal is slow; the mode will be journaled late or not");
         }
     }
 }

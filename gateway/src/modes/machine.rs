@@ -23,12 +23,7 @@ pub enum Mode {
 
 impl Mode {
     /// All modes, in the order of the metric's label values.
-    pub const ALL: [Mode; 4] = [
-        Mode::Forwarding,
-        Mode::Acting,
-        Mode::Recovering,
-        Mode::Draining,
-    ];
+    pub const ALL: [Mode; 4] = [Mode::Forwarding, Mode::Acting, Mode::Recovering, Mode::Draining];
 
     /// The word used in the journal, the status and the metrics.
     pub fn name(self) -> &'static str {
@@ -47,10 +42,7 @@ impl Mode {
 
     /// The mode of a number that [`Mode`] was cast to.
     pub(super) fn from_u8(number: u8) -> Mode {
-        Mode::ALL
-            .into_iter()
-            .find(|mode| *mode as u8 == number)
-            .unwrap_or(Mode::Acting)
+        Mode::ALL.into_iter().find(|mode| *mode as u8 == number).unwrap_or(Mode::Acting)
     }
 }
 
@@ -235,18 +227,12 @@ impl Machine {
 
     /// The mode that follows, and why; `None` to stay.
     fn next(&self, now: Duration, observation: Observation) -> Option<(Mode, Cause)> {
-        let serving = if self.sendable > 0 {
-            Mode::Draining
-        } else {
-            Mode::Forwarding
-        };
+        let serving = if self.sendable > 0 { Mode::Draining } else { Mode::Forwarding };
         match (self.order, self.mode) {
             (Order::Act, Mode::Acting) => None,
             (Order::Act, _) => Some((Mode::Acting, Cause::Operator)),
             (Order::Forward, Mode::Acting | Mode::Recovering) => Some((serving, Cause::Operator)),
-            (Order::Forward, Mode::Draining) if self.sendable == 0 => {
-                Some((Mode::Forwarding, Cause::Drained))
-            }
+            (Order::Forward, Mode::Draining) if self.sendable == 0 => Some((Mode::Forwarding, Cause::Drained)),
             (Order::Forward, _) => None,
             (Order::Auto, Mode::Forwarding | Mode::Draining) => {
                 if self.failed_rounds >= self.limits.fall {
@@ -260,9 +246,7 @@ impl Machine {
                 }
             }
             (Order::Auto, Mode::Acting) => match observation {
-                Observation::Checked { well: true }
-                    if self.good_rounds >= self.rise() && !self.needs_proof =>
-                {
+                Observation::Checked { well: true } if self.good_rounds >= self.rise() && !self.needs_proof => {
                     Some((serving, Cause::Recovery))
                 }
                 Observation::Checked { well: true } => Some((Mode::Recovering, Cause::Recovery)),
@@ -286,9 +270,7 @@ impl Machine {
     fn tripped(&self, now: Duration) -> bool {
         let (good, failed) = self.window.sums(now);
         let total = good + failed;
-        failed > 0
-            && total >= self.limits.min_requests
-            && failed as f64 >= self.limits.failure_ratio * total as f64
+        failed > 0 && total >= self.limits.min_requests && failed as f64 >= self.limits.failure_ratio * total as f64
     }
 
     fn enter(&mut self, now: Duration, to: Mode, cause: Cause) -> Change {
@@ -319,10 +301,6 @@ impl Machine {
         let relapse = self
             .recovered_at
             .is_some_and(|at| now.saturating_sub(at) < self.limits.flap_window);
-        self.rise_factor = if relapse {
-            (self.rise_factor * 2).min(8)
-        } else {
-            1
-        };
+        self.rise_factor = if relapse { (self.rise_factor * 2).min(8) } else { 1 };
     }
 }

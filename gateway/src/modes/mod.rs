@@ -48,11 +48,7 @@ impl Modes {
     /// The modes of a gateway that begins in `mode`.
     pub fn new(limits: Limits, mode: Mode, since: Time) -> Self {
         let (observations, inbox) = mpsc::unbounded_channel();
-        let status = Status {
-            mode,
-            since,
-            reason: Cause::Start.name(),
-        };
+        let status = Status { mode, since, reason: Cause::Start.name() };
         Self {
             current: AtomicU8::new(mode as u8),
             status: ArcSwap::from_pointee(status),
@@ -70,11 +66,8 @@ impl Modes {
     /// Begins in [`Mode::Acting`]: before the driver runs.
     pub fn begin_acting(&self, since: Time) {
         self.current.store(Mode::Acting as u8, Ordering::Release);
-        self.status.store(Arc::new(Status {
-            mode: Mode::Acting,
-            since,
-            reason: Cause::Start.name(),
-        }));
+        self.status
+            .store(Arc::new(Status { mode: Mode::Acting, since, reason: Cause::Start.name() }));
     }
 
     /// The mode now.
@@ -84,11 +77,7 @@ impl Modes {
 
     /// What decisions of this moment are told about the mode.
     pub fn stance(&self) -> Stance {
-        if self.current().stands_in() {
-            Stance::Acting
-        } else {
-            Stance::Standby
-        }
+        if self.current().stands_in() { Stance::Acting } else { Stance::Standby }
     }
 
     /// What an operator asked for, once the driver has taken it.

@@ -21,9 +21,7 @@ fn check(start: Mode, observations: &[Observation], expect: &[(Mode, Cause)]) {
     let changes: Vec<_> = observations
         .iter()
         .zip(1..)
-        .filter_map(|(observation, second)| {
-            machine.observe(Duration::from_secs(second), *observation)
-        })
+        .filter_map(|(observation, second)| machine.observe(Duration::from_secs(second), *observation))
         .map(|change| (change.to, change.cause))
         .collect();
     assert_eq!(changes, expect, "from {start} with {observations:?}");
@@ -40,16 +38,8 @@ fn traffic(good: u64, failed: u64) -> Observation {
 fn acting_starts_after_fall_failures_in_a_row() {
     check(Mode::Forwarding, &[ILL, ILL], &[]);
     check(Mode::Forwarding, &[ILL, ILL, WELL, ILL, ILL], &[]);
-    check(
-        Mode::Forwarding,
-        &[ILL, ILL, ILL],
-        &[(Mode::Acting, Cause::Checks)],
-    );
-    check(
-        Mode::Forwarding,
-        &[ILL, ILL, ILL, ILL, ILL],
-        &[(Mode::Acting, Cause::Checks)],
-    );
+    check(Mode::Forwarding, &[ILL, ILL, ILL], &[(Mode::Acting, Cause::Checks)]);
+    check(Mode::Forwarding, &[ILL, ILL, ILL, ILL, ILL], &[(Mode::Acting, Cause::Checks)]);
 }
 
 #[test]
@@ -57,10 +47,7 @@ fn one_good_check_recovers_and_rise_of_them_serve() {
     check(
         Mode::Acting,
         &[WELL, WELL],
-        &[
-            (Mode::Recovering, Cause::Recovery),
-            (Mode::Forwarding, Cause::Recovery),
-        ],
+        &[(Mode::Recovering, Cause::Recovery), (Mode::Forwarding, Cause::Recovery)],
     );
     check(
         Mode::Acting,
@@ -77,13 +64,7 @@ fn one_good_check_recovers_and_rise_of_them_serve() {
 fn what_is_queued_is_drained_before_forwarding() {
     check(
         Mode::Acting,
-        &[
-            Observation::Sendable(2),
-            WELL,
-            WELL,
-            Observation::Sendable(1),
-            Observation::Sendable(0),
-        ],
+        &[Observation::Sendable(2), WELL, WELL, Observation::Sendable(1), Observation::Sendable(0)],
         &[
             (Mode::Recovering, Cause::Recovery),
             (Mode::Draining, Cause::Recovery),
@@ -94,11 +75,7 @@ fn what_is_queued_is_drained_before_forwarding() {
 
 #[test]
 fn a_single_failed_forward_that_queues_its_write_changes_no_mode() {
-    check(
-        Mode::Forwarding,
-        &[traffic(0, 1), Observation::Sendable(1), WELL],
-        &[],
-    );
+    check(Mode::Forwarding, &[traffic(0, 1), Observation::Sendable(1), WELL], &[]);
 }
 
 #[test]
@@ -118,48 +95,22 @@ fn an_outage_while_draining_stops_the_drain() {
 fn real_requests_trip_before_the_checks_do() {
     check(Mode::Forwarding, &[traffic(5, 4)], &[]);
     check(Mode::Forwarding, &[traffic(6, 5)], &[]);
-    check(
-        Mode::Forwarding,
-        &[traffic(5, 4), traffic(0, 1)],
-        &[(Mode::Acting, Cause::Passive)],
-    );
+    check(Mode::Forwarding, &[traffic(5, 4), traffic(0, 1)], &[(Mode::Acting, Cause::Passive)]);
 }
 
 #[test]
 fn the_passive_window_forgets() {
     let mut machine = Machine::new(limits(), Mode::Forwarding);
-    assert!(
-        machine
-            .observe(Duration::from_secs(0), traffic(0, 9))
-            .is_none()
-    );
-    assert!(
-        machine
-            .observe(Duration::from_secs(11), traffic(0, 9))
-            .is_none()
-    );
-    assert!(
-        machine
-            .observe(Duration::from_secs(12), traffic(0, 1))
-            .is_some()
-    );
+    assert!(machine.observe(Duration::from_secs(0), traffic(0, 9)).is_none());
+    assert!(machine.observe(Duration::from_secs(11), traffic(0, 9)).is_none());
+    assert!(machine.observe(Duration::from_secs(12), traffic(0, 1)).is_some());
 }
 
 #[test]
 fn a_green_health_page_does_not_end_a_passive_trip() {
     check(
         Mode::Forwarding,
-        &[
-            traffic(0, 10),
-            WELL,
-            WELL,
-            WELL,
-            WELL,
-            traffic(0, 1),
-            WELL,
-            traffic(1, 0),
-            WELL,
-        ],
+        &[traffic(0, 10), WELL, WELL, WELL, WELL, traffic(0, 1), WELL, traffic(1, 0), WELL],
         &[
             (Mode::Acting, Cause::Passive),
             (Mode::Recovering, Cause::Recovery),
@@ -179,12 +130,7 @@ fn the_operator_has_the_last_word() {
     );
     check(
         Mode::Forwarding,
-        &[
-            Observation::Ordered(Order::Act),
-            Observation::Ordered(Order::Auto),
-            WELL,
-            WELL,
-        ],
+        &[Observation::Ordered(Order::Act), Observation::Ordered(Order::Auto), WELL, WELL],
         &[
             (Mode::Acting, Cause::Operator),
             (Mode::Recovering, Cause::Recovery),
@@ -193,14 +139,7 @@ fn the_operator_has_the_last_word() {
     );
     check(
         Mode::Acting,
-        &[
-            Observation::Sendable(1),
-            Observation::Ordered(Order::Forward),
-            ILL,
-            ILL,
-            ILL,
-            ILL,
-        ],
+        &[Observation::Sendable(1), Observation::Ordered(Order::Forward), ILL, ILL, ILL, ILL],
         &[(Mode::Draining, Cause::Operator)],
     );
 }

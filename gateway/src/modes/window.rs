@@ -31,10 +31,7 @@ impl Window {
         let tenth = self.tenth(now);
         let bucket = &mut self.buckets[(tenth % u128::from(BUCKETS)) as usize];
         if bucket.tenth != tenth {
-            *bucket = Bucket {
-                tenth,
-                ..Bucket::default()
-            };
+            *bucket = Bucket { tenth, ..Bucket::default() };
         }
         bucket.good += good;
         bucket.failed += failed;
@@ -46,9 +43,7 @@ impl Window {
         self.buckets
             .iter()
             .filter(|bucket| bucket.tenth + u128::from(BUCKETS) > tenth)
-            .fold((0, 0), |(good, failed), bucket| {
-                (good + bucket.good, failed + bucket.failed)
-            })
+            .fold((0, 0), |(good, failed), bucket| (good + bucket.good, failed + bucket.failed))
     }
 
     pub(super) fn clear(&mut self) {

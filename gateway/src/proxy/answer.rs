@@ -43,12 +43,7 @@ impl Extra {
 }
 
 /// Writes an answer of the gateway's own.
-pub(crate) async fn own(
-    session: &mut Session,
-    ctx: &mut RequestCtx,
-    response: &Response,
-    extra: Extra,
-) -> Result<()> {
+pub(crate) async fn own(session: &mut Session, ctx: &mut RequestCtx, response: &Response, extra: Extra) -> Result<()> {
     let mut head = ResponseHeader::build(response.status, Some(8))?;
     if !response.body.is_empty() {
         head.insert_header("Content-Type", response.content_type.as_ref())?;
@@ -66,14 +61,14 @@ pub(crate) async fn own(
         }
     }
     ctx.served_by = ServedBy::Megamind;
-    whole(session, ctx, head, response.body.clone()).await
+    whole(session, ctx, Box::new(head), response.body.clone()).await
 }
 
 /// Writes a whole answer; `head` is free of headers of another connection.
 pub(crate) async fn whole(
     session: &mut Session,
     ctx: &mut RequestCtx,
-    mut head: ResponseHeader,
+    mut head: Box<ResponseHeader>,
     body: Bytes,
 ) -> Result<()> {
     let status = head.status.as_u16();
@@ -86,7 +81,7 @@ pub(crate) async fn whole(
     }
     let silent = without_body || is_head || body.is_empty();
     let session = session.as_downstream_mut();
-    session.write_response_header(Box::new(head)).await?;
+    session.write_response_header(head).await?;
     if !silent {
         session.write_response_body(body, true).await?;
     }
@@ -94,20 +89,13 @@ pub(crate) async fn whole(
 }
 
 /// Begins an answer whose body follows in pieces.
-pub(crate) async fn begin(
-    session: &mut Session,
-    ctx: &mut RequestCtx,
-    mut head: ResponseHeader,
-) -> Result<()> {
+pub(crate) async fn begin(session: &mut Session, ctx: &mut RequestCtx, mut head: Box<ResponseHeader>) -> Result<()> {
     ctx.status = head.status.as_u16();
     head.append_header("Via", VIA)?;
     if !head.headers.contains_key(header::CONTENT_LENGTH) {
         head.insert_header("Transfer-Encoding", "chunked")?;
     }
-    session
-        .as_downstream_mut()
-        .write_response_header(Box::new(head))
-        .await
+    session.as_downstream_mut().write_response_header(head).await
 }
 
 /// Takes off what belongs to the connection that an answer came by.

@@ -22,10 +22,7 @@ pub(crate) enum Body {
 /// Reads up to [`LIMIT`] bytes.
 pub(crate) async fn read(session: &mut ServerSession) -> Result<Body> {
     if declared_length(session.req_header()).is_some_and(|length| length > LIMIT as u64) {
-        return Ok(Body::Longer {
-            prefix: Bytes::new(),
-            done: false,
-        });
+        return Ok(Body::Longer { prefix: Bytes::new(), done: false });
     }
     if wants_continue(session.req_header()) {
         session.write_continue_response().await?;
@@ -43,10 +40,7 @@ pub(crate) async fn read(session: &mut ServerSession) -> Result<Body> {
             None => return Ok(Body::Whole(body.freeze())),
         }
     }
-    Ok(Body::Longer {
-        done: session.is_body_done(),
-        prefix: body.freeze(),
-    })
+    Ok(Body::Longer { done: session.is_body_done(), prefix: body.freeze() })
 }
 
 /// The value of `Content-Length`.

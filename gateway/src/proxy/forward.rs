@@ -15,6 +15,7 @@ use pingora::{
 
 use super::{Proxy, RequestCtx, Route, answer, handled::Handled, head};
 use crate::{
+    core::wall_clock,
     ids::{Alias, back_to_local},
     keys,
     upstream::{Answer, Applied, Call, Failure, Stream, Subject, decoded},
@@ -24,13 +25,7 @@ use crate::{
 const COLLECT: usize = 256 * 1024;
 
 /// Validators and digests of an answer whose ids are mapped: they no longer hold.
-const DIGESTS: [&str; 5] = [
-    "etag",
-    "content-md5",
-    "digest",
-    "content-digest",
-    "repr-digest",
-];
+const DIGESTS: [&str; 5] = ["etag", "content-md5", "digest", "content-digest", "repr-digest"];
 
 /// What is needed to watch an exchange.
 struct Watched<D: Domain> {
@@ -42,12 +37,7 @@ struct Watched<D: Domain> {
 
 impl<D: Domain> Proxy<D> {
     /// Exchanges the request with the upstream; where that fails, the handlers answer after all.
-    pub(super) async fn forward(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestCtx,
-        handled: Handled<D>,
-    ) -> Result<()> {
+    pub(super) async fn forward(&self, session: &mut Session, ctx: &mut RequestCtx, handled: Handled<D>) -> Result<()> {
         let mut aliases = Vec::new();
         let key = handled.key.as_ref().ok().and_then(Option::as_ref);
         let call = self.call(session, &handled.request, key, &mut aliases)?;
@@ -60,15 +50,14 @@ impl<D: Domain> Proxy<D> {
         match self.exchanger.exchange(&self.core.servers, call).await {
             Ok(answer) => {
                 self.core.modes.good();
-                self.pass_on(session, ctx, answer, &aliases, Some(watched))
-                    .await
+                self.pass_on(session, ctx, answer, &aliases, Some(watched)).await
             }
             Err(failure) => {
                 self.core.note_failure(&failure);
                 if handled.route.access == Access::Read {
                     self.core.remember_probe(&handled.request);
                 }
-                let prior = self.prior(&failure);
+                let prior = prior(&failure);
                 self.answer_here(session, ctx, handled, prior).await
             }
         }
@@ -95,15 +84,6 @@ impl<D: Domain> Proxy<D> {
         }
     }
 
-    fn prior(&self, failure: &Failure) -> Prior {
-        match failure.applied {
-            Applied::No => Prior::NeverSent,
-            Applied::Possibly => Prior::PossiblyApplied {
-                at: self.core.now(),
-            },
-        }
-    }
-
     /// The request as it goes out: ids mapped, the key added, nothing else changed.
     fn call(
         &self,
@@ -124,11 +104,7 @@ impl<D: Domain> Proxy<D> {
         }
         if !aliases.is_empty() {
             // The answer has to be read to map ids back, and must not come from a cache of the other id.
-            for name in [
-                header::ACCEPT_ENCODING,
-                header::IF_NONE_MATCH,
-                header::IF_MATCH,
-            ] {
+            for name in [header::ACCEPT_ENCODING, header::IF_NONE_MATCH, header::IF_MATCH] {
                 head.remove_header(&name);
             }
         }
@@ -157,11 +133,7 @@ impl<D: Domain> Proxy<D> {
                     self.watch(watched, &head, &body).await;
                 }
                 answer::strip_hop_by_hop(&mut head);
-                let body = if aliases.is_empty() {
-                    body
-                } else {
-                    map_back(&mut head, &body, aliases)?
-                };
+                let body = if aliases.is_empty() { body } else { map_back(&mut head, &body, aliases)? };
                 answer::whole(session, ctx, head, body).await
             }
             Answer::Long(stream) => self.stream(session, ctx, *stream).await,
@@ -186,13 +158,10 @@ impl<D: Domain> Proxy<D> {
                 .and_then(|value| value.to_str().ok())
                 .map(Box::from),
             body: plain,
-            at: self.core.now(),
+            at: wall_clock(),
             created: None,
         };
-        let span = Span {
-            started: watched.started,
-            finished: self.core.store.tick(),
-        };
+        let span = Span { started: watched.started, finished: self.core.store.tick() };
         match access {
             Access::Write => self.core.store.observe_write(exchange, span).await,
             Access::Read => {
@@ -203,22 +172,14 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// Passes on an answer too long to be collected. Where it breaks off, so does the client's.
-    async fn stream(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestCtx,
-        mut stream: Stream,
-    ) -> Result<()> {
+    async fn stream(&self, session: &mut Session, ctx: &mut RequestCtx, mut stream: Stream) -> Result<()> {
         let mut head = stream.head.clone();
         answer::strip_hop_by_hop(&mut head);
         answer::begin(session, ctx, head).await?;
         loop {
             match stream.next().await {
                 Ok(Some(piece)) => {
-                    session
-                        .as_downstream_mut()
-                        .write_response_body(piece, false)
-                        .await?;
+                    session.as_downstream_mut().write_response_body(piece, false).await?;
                 }
                 Ok(None) => break,
                 Err(error) => {
@@ -231,6 +192,14 @@ impl<D: Domain> Proxy<D> {
         session.as_downstream_mut().finish_body().await?;
         self.exchanger.release(stream).await;
         Ok(())
+    }
+}
+
+/// What a failed forward means for the decision here.
+fn prior(failure: &Failure) -> Prior {
+    match failure.applied {
+        Applied::No => Prior::NeverSent,
+        Applied::Possibly => Prior::PossiblyApplied { at: wall_clock() },
     }
 }
 
@@ -248,14 +217,10 @@ fn map_back(head: &mut ResponseHeader, body: &Bytes, aliases: &[Alias]) -> Resul
     for name in DIGESTS {
         head.remove_header(name);
     }
-    if let Some(location) = head
-        .headers
-        .get(header::LOCATION)
-        .and_then(|value| value.to_str().ok())
-    {
-        let mapped = aliases.iter().fold(location.to_owned(), |location, alias| {
-            location.replace(&*alias.upstream, &alias.local)
-        });
+    if let Some(location) = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) {
+        let mapped = aliases
+            .iter()
+            .fold(location.to_owned(), |location, alias| location.replace(&*alias.upstream, &alias.local));
         head.insert_header(header::LOCATION, mapped)?;
     }
     Ok(back_to_local(&plain, aliases))

@@ -38,9 +38,7 @@ impl<D: Domain> Proxy<D> {
         let body = match body::read(session.as_downstream_mut()).await? {
             Body::Whole(body) => body,
             Body::Longer { prefix, done } if ours => {
-                return self
-                    .too_large(session, ctx, route, prefix.len(), done)
-                    .await;
+                return self.too_large(session, ctx, route, prefix.len(), done).await;
             }
             Body::Longer { prefix, done: true } => {
                 let request = head::request(session.req_header(), prefix);
@@ -56,8 +54,7 @@ impl<D: Domain> Proxy<D> {
         };
         let handled = self.read(route, session.req_header(), body);
         if ours || self.fenced(&handled) {
-            self.answer_here(session, ctx, handled, Prior::NeverSent)
-                .await?;
+            self.answer_here(session, ctx, handled, Prior::NeverSent).await?;
         } else {
             self.forward(session, ctx, handled).await?;
         }
@@ -82,20 +79,12 @@ impl<D: Domain> Proxy<D> {
                     Rejection::new(
                         400,
                         "bad_idempotency_key",
-                        format!(
-                            "An Idempotency-Key has 1 to {} visible ASCII characters.",
-                            keys::MAX
-                        ),
+                        format!("An Idempotency-Key has 1 to {} visible ASCII characters.", keys::MAX),
                     )
                     .at(keys::HEADER)
                 }),
         };
-        Handled {
-            route: route.clone(),
-            request,
-            parsed,
-            key,
-        }
+        Handled { route: route.clone(), request, parsed, key }
     }
 
     /// Whether something that the request names waits in the queue: you read what you wrote.
@@ -105,10 +94,7 @@ impl<D: Domain> Proxy<D> {
             return false;
         };
         published.entries > 0 && {
-            let touches = self
-                .core
-                .domain
-                .touches(&published.city, Touching::Command(&parsed.command));
+            let touches = self.core.domain.touches(&published.city, Touching::Command(&parsed.command));
             published.fenced(&touches)
         }
     }
@@ -132,10 +118,7 @@ impl<D: Domain> Proxy<D> {
             retry_after: None,
             body: bytes::Bytes::new(),
         };
-        let extra = Extra {
-            headers: vec![(header::ALLOW, allowed(route.access))],
-            route: Some(route.clone()),
-        };
+        let extra = Extra { headers: vec![(header::ALLOW, allowed(route.access))], route: Some(route.clone()) };
         answer::own(session, ctx, &response, extra).await?;
         Ok(true)
     }
@@ -151,8 +134,7 @@ impl<D: Domain> Proxy<D> {
     ) -> Result<bool> {
         // The rest of the body stands in the connection. It is read and dropped where it is announced and not
         // much more than the limit, so that the connection stays usable; otherwise the connection closes.
-        let rest = body::declared_length(session.req_header())
-            .map(|length| length.saturating_sub(read as u64));
+        let rest = body::declared_length(session.req_header()).map(|length| length.saturating_sub(read as u64));
         if done {
             // Nothing is left.
         } else if rest.is_none_or(|rest| rest > 16 * body::LIMIT as u64) {
@@ -163,10 +145,7 @@ impl<D: Domain> Proxy<D> {
         let rejection = Rejection::new(
             413,
             "body_too_large",
-            format!(
-                "A request to this path has a body of {} bytes at most.",
-                body::LIMIT
-            ),
+            format!("A request to this path has a body of {} bytes at most.", body::LIMIT),
         );
         self.refuse(session, ctx, route, &rejection).await?;
         Ok(true)
@@ -181,17 +160,10 @@ impl<D: Domain> Proxy<D> {
         rejection: &Rejection,
     ) -> Result<()> {
         if rejection.status < 500 {
-            self.core
-                .metrics
-                .bad_input
-                .with_label_values(&[rejection.code])
-                .inc();
+            self.core.metrics.bad_input.with_label_values(&[rejection.code]).inc();
         }
         let response = self.core.render(Some(route.endpoint), rejection);
-        let mut extra = Extra {
-            headers: Vec::new(),
-            route: Some(route.clone()),
-        };
+        let mut extra = Extra { headers: Vec::new(), route: Some(route.clone()) };
         if rejection.status == 405 {
             extra = extra.with(header::ALLOW, allowed(route.access));
         }

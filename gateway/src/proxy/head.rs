@@ -27,14 +27,10 @@ const HOP_BY_HOP: [HeaderName; 9] = [
 ];
 
 /// The client's head, ready for the upstream: its own headers, and where it came from.
-pub(crate) fn forwarded(
-    session: &ServerSession,
-    target: &Bytes,
-    body: &Bytes,
-) -> Result<RequestHeader> {
+pub(crate) fn forwarded(session: &ServerSession, target: &Bytes, body: &Bytes) -> Result<RequestHeader> {
     let mut head = session.req_header().clone();
-    let framed = head.headers.contains_key(header::CONTENT_LENGTH)
-        || head.headers.contains_key(header::TRANSFER_ENCODING);
+    let framed =
+        head.headers.contains_key(header::CONTENT_LENGTH) || head.headers.contains_key(header::TRANSFER_ENCODING);
     let named: Vec<HeaderName> = head
         .headers
         .get_all(header::CONNECTION)
@@ -56,7 +52,7 @@ pub(crate) fn forwarded(
     Ok(head)
 }
 
-/// Adds `X-Forwarded-For`, `-Proto` and `-Host`, as nginx and HAProxy do.
+/// Adds `X-Forwarded-For`, `-Proto` and `-Host`, as other proxies do.
 pub(crate) fn add_origin(session: &ServerSession, head: &mut RequestHeader) -> Result<()> {
     if let Some(SocketAddr::Inet(client)) = session.client_addr() {
         let mut chain = String::new();
@@ -69,9 +65,7 @@ pub(crate) fn add_origin(session: &ServerSession, head: &mut RequestHeader) -> R
         head.insert_header("X-Forwarded-For", chain)?;
     }
     if !head.headers.contains_key("x-forwarded-proto") {
-        let tls = session
-            .digest()
-            .is_some_and(|digest| digest.ssl_digest.is_some());
+        let tls = session.digest().is_some_and(|digest| digest.ssl_digest.is_some());
         head.insert_header("X-Forwarded-Proto", if tls { "https" } else { "http" })?;
     }
     if !head.headers.contains_key("x-forwarded-host") {
@@ -114,12 +108,7 @@ pub(crate) fn replayed(
 
 /// A request as plain values.
 pub(crate) fn request(head: &RequestHeader, body: Bytes) -> Request {
-    let text = |name: &HeaderName| {
-        head.headers
-            .get(name)
-            .and_then(|value| value.to_str().ok())
-            .map(Box::from)
-    };
+    let text = |name: &HeaderName| head.headers.get(name).and_then(|value| value.to_str().ok()).map(Box::from);
     Request {
         method: head.method.as_str().into(),
         path: head.uri.path().into(),

@@ -12,7 +12,7 @@ use super::{
     answer::{self, Extra},
     handled::Handled,
 };
-use crate::keys;
+use crate::{core::wall_clock, keys};
 
 /// How long a reader about to say that it does not know waits for what is being watched.
 const CATCH_UP: Duration = Duration::from_millis(200);
@@ -38,7 +38,7 @@ impl<D: Domain> Proxy<D> {
         let route = handled.route.clone();
         let key = handled.key.as_ref().ok().cloned().flatten();
         let possibly_applied = matches!(prior, Prior::PossiblyApplied { .. });
-        let said = match self.admit(session, &handled) {
+        let said = match admit(session, &handled) {
             Err(rejection) => Err(rejection),
             Ok(parsed) => match route.access {
                 Access::Read => self.query(&route, &parsed).await,
@@ -53,50 +53,19 @@ impl<D: Domain> Proxy<D> {
             && possibly_applied
             && route.access == Access::Write
         {
-            return self
-                .outcome_unknown(session, ctx, &route, key.as_ref(), rejection)
-                .await;
+            return self.outcome_unknown(session, ctx, &route, key.as_ref(), rejection).await;
         }
         match said {
             Err(rejection) => self.refuse(session, ctx, &route, &rejection).await,
             Ok(said) => {
-                let mut extra = Extra {
-                    headers: Vec::new(),
-                    route: Some(route),
-                };
+                let mut extra = Extra { headers: Vec::new(), route: Some(route) };
                 if said.repeated {
-                    extra = extra.with(
-                        HeaderName::from_static("idempotency-replayed"),
-                        HeaderValue::from_static("true"),
-                    );
+                    extra =
+                        extra.with(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
                 }
                 answer::own(session, ctx, &said.response, extra).await
             }
         }
-    }
-
-    /// Whether the handlers take the request at all.
-    fn admit(
-        &self,
-        session: &Session,
-        handled: &Handled<D>,
-    ) -> Result<Arc<Parsed<D::Command>>, Rejection> {
-        let method = &session.req_header().method;
-        let fits = match handled.route.access {
-            Access::Read => matches!(*method, Method::GET | Method::HEAD | Method::POST),
-            Access::Write => matches!(*method, Method::GET | Method::POST),
-        };
-        if !fits {
-            return Err(Rejection::new(
-                405,
-                "method_not_allowed",
-                format!("{method} does not work on this path."),
-            ));
-        }
-        if let Err(rejection) = &handled.key {
-            return Err(rejection.clone());
-        }
-        handled.parsed.clone()
     }
 
     /// Answers from the published city.
@@ -124,14 +93,11 @@ impl<D: Domain> Proxy<D> {
             // A query makes no ids.
             let mut ids = IdSource::new(0, 0);
             let stance = self.core.modes.stance();
-            let mut ctx = Ctx::new(self.core.now(), stance, &mut ids);
+            let mut ctx = Ctx::new(wall_clock(), stance, &mut ids);
             let decided = self.core.domain.decide(city, &parsed.command, &mut ctx);
             let answer = decided.map(|decision| decision.answer);
             Said {
-                response: self
-                    .core
-                    .domain
-                    .render(city, Some(route.endpoint), answer.as_ref()),
+                response: self.core.domain.render(city, Some(route.endpoint), answer.as_ref()),
                 repeated: false,
                 rejection: answer.err(),
             }
@@ -162,10 +128,7 @@ impl<D: Domain> Proxy<D> {
         let (response, repeated, rejection) = match outcome {
             Outcome::Decided { response, .. } => (response, false, None),
             Outcome::Repeated { response } => (response, true, None),
-            Outcome::Rejected {
-                rejection,
-                response,
-            } => (response, false, Some(rejection)),
+            Outcome::Rejected { rejection, response } => (response, false, Some(rejection)),
             Outcome::KeyReused => {
                 return Err(Rejection::new(
                     422,
@@ -175,11 +138,7 @@ impl<D: Domain> Proxy<D> {
                 .at(keys::HEADER));
             }
         };
-        Ok(Said {
-            response,
-            repeated,
-            rejection,
-        })
+        Ok(Said { response, repeated, rejection })
     }
 
     /// A write that may have been applied is never denied.
@@ -200,10 +159,7 @@ impl<D: Domain> Proxy<D> {
             ),
         );
         let response = self.core.render(Some(route.endpoint), &rejection);
-        let mut extra = Extra {
-            headers: Vec::new(),
-            route: Some(route.clone()),
-        };
+        let mut extra = Extra { headers: Vec::new(), route: Some(route.clone()) };
         if let Some(key) = key
             && let Ok(value) = HeaderValue::from_str(&key.text)
         {
@@ -211,6 +167,22 @@ impl<D: Domain> Proxy<D> {
         }
         answer::own(session, ctx, &response, extra).await
     }
+}
+
+/// Whether the handlers take the request at all.
+fn admit<D: Domain>(session: &Session, handled: &Handled<D>) -> Result<Arc<Parsed<D::Command>>, Rejection> {
+    let method = &session.req_header().method;
+    let fits = match handled.route.access {
+        Access::Read => matches!(*method, Method::GET | Method::HEAD | Method::POST),
+        Access::Write => matches!(*method, Method::GET | Method::POST),
+    };
+    if !fits {
+        return Err(Rejection::new(405, "method_not_allowed", format!("{method} does not work on this path.")));
+    }
+    if let Err(rejection) = &handled.key {
+        return Err(rejection.clone());
+    }
+    handled.parsed.clone()
 }
 
 /// The journal's refusals, as clients see them.
@@ -222,16 +194,12 @@ fn journal_said(error: SubmitError) -> Rejection {
             "More requests are waiting than can be taken in time. Nothing was changed.",
         )
         .retry_after(1),
-        SubmitError::JournalUnavailable | SubmitError::Closed => Rejection::new(
-            503,
-            "journal_unavailable",
-            "The request could not be stored. Nothing was changed.",
-        )
-        .retry_after(5),
-        SubmitError::Panicked | SubmitError::NotQueued => Rejection::new(
-            500,
-            "internal_error",
-            "The request could not be decided. Nothing was changed.",
-        ),
+        SubmitError::JournalUnavailable | SubmitError::Closed => {
+            Rejection::new(503, "journal_unavailable", "The request could not be stored. Nothing was changed.")
+                .retry_after(5)
+        }
+        SubmitError::Panicked | SubmitError::NotQueued => {
+            Rejection::new(500, "internal_error", "The request could not be decided. Nothing was changed.")
+        }
     }
 }

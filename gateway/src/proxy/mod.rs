@@ -170,37 +170,22 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
         Ok(())
     }
 
-    async fn response_filter(
-        &self,
-        _: &mut Session,
-        answer: &mut ResponseHeader,
-        ctx: &mut RequestCtx,
-    ) -> Result<()> {
+    async fn response_filter(&self, _: &mut Session, answer: &mut ResponseHeader, ctx: &mut RequestCtx) -> Result<()> {
         if !answer.status.is_informational() {
             ctx.status = answer.status.as_u16();
         }
         answer::add_via(answer)
     }
 
-    async fn fail_to_proxy(
-        &self,
-        session: &mut Session,
-        error: &Error,
-        ctx: &mut RequestCtx,
-    ) -> FailToProxy {
+    async fn fail_to_proxy(&self, session: &mut Session, error: &Error, ctx: &mut RequestCtx) -> FailToProxy {
         let error_code = self.last_resort(session, error, ctx).await;
-        FailToProxy {
-            error_code,
-            can_reuse_downstream: false,
-        }
+        FailToProxy { error_code, can_reuse_downstream: false }
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
         let took = ctx.started.elapsed();
         let route = ctx.route.as_deref().unwrap_or("other");
-        self.core
-            .metrics
-            .request(route, ctx.served_by, ctx.status, took);
+        self.core.metrics.request(route, ctx.served_by, ctx.status, took);
         if self.core.config.gateway.access_log {
             log::access(session, route, ctx.served_by, ctx.status, took, error);
         }
@@ -227,9 +212,7 @@ impl<D: Domain> Proxy<D> {
         if *error.esource() == ErrorSource::Downstream {
             return 0;
         }
-        if *error.esource() == ErrorSource::Upstream
-            || matches!(error.etype(), ErrorType::ConnectNoRoute)
-        {
+        if *error.esource() == ErrorSource::Upstream || matches!(error.etype(), ErrorType::ConnectNoRoute) {
             self.count_failure(ctx, reason(error));
         }
         if session.response_written().is_some() {
@@ -237,9 +220,7 @@ impl<D: Domain> Proxy<D> {
             return 0;
         }
         session.set_keepalive(None);
-        let response = self
-            .core
-            .render(None, &upstream_down(&self.core.config.health.interval));
+        let response = self.core.render(None, &upstream_down(&self.core.config.health.interval));
         match answer::own(session, ctx, &response, answer::Extra::default()).await {
             Ok(()) => response.status,
             Err(_) => 0,
@@ -249,23 +230,15 @@ impl<D: Domain> Proxy<D> {
 
 /// What a route without handlers answers while the upstream is down. A retry makes sense after the next check.
 fn upstream_down(interval: &Duration) -> Rejection {
-    Rejection::new(
-        503,
-        "upstream_down",
-        "The service behind this path cannot be reached now.",
-    )
-    .retry_after(u32::try_from(interval.as_secs()).unwrap_or(u32::MAX).max(1))
+    Rejection::new(503, "upstream_down", "The service behind this path cannot be reached now.")
+        .retry_after(u32::try_from(interval.as_secs()).unwrap_or(u32::MAX).max(1))
 }
 
 fn reason(error: &Error) -> &'static str {
     match error.etype() {
         ErrorType::ConnectNoRoute => "no_address",
-        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => {
-            "timeout"
-        }
-        ErrorType::ConnectRefused | ErrorType::ConnectError | ErrorType::TLSHandshakeFailure => {
-            "connect"
-        }
+        ErrorType::ConnectTimedout | ErrorType::ReadTimedout | ErrorType::WriteTimedout => "timeout",
+        ErrorType::ConnectRefused | ErrorType::ConnectError | ErrorType::TLSHandshakeFailure => "connect",
         ErrorType::InvalidHTTPHeader => "malformed",
         _ => "reset",
     }

@@ -15,11 +15,7 @@ use super::{
 impl<D: Domain> Proxy<D> {
     /// Sends a request on, streaming, by Pingora's own path; unless the upstream is down, or the request names a local
     /// id.
-    pub(super) async fn serve_plain(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestCtx,
-    ) -> Result<bool> {
+    pub(super) async fn serve_plain(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
         if self.upstream_is_down() {
             self.drop_body(session).await?;
             self.answer_down(session, ctx).await?;
@@ -73,11 +69,7 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// 503 on a connection that stays usable.
-    pub(super) async fn answer_down(
-        &self,
-        session: &mut Session,
-        ctx: &mut RequestCtx,
-    ) -> Result<()> {
+    pub(super) async fn answer_down(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
         let rejection = upstream_down(&self.core.config.health.interval);
         let response = self.core.render(None, &rejection);
         answer::own(session, ctx, &response, Extra::default()).await
@@ -99,12 +91,10 @@ fn is_upgrade(head: &RequestHeader) -> bool {
 
 /// Whether the body is short and of a form that names ids.
 fn may_name_ids(head: &RequestHeader) -> bool {
-    let short = body::declared_length(head)
-        .is_some_and(|length| length > 0 && length <= body::LIMIT as u64);
+    let short = body::declared_length(head).is_some_and(|length| length > 0 && length <= body::LIMIT as u64);
     short
         && head.headers.get(header::CONTENT_TYPE).is_some_and(|kind| {
             let kind = kind.as_bytes();
-            kind.starts_with(b"application/json")
-                || kind.starts_with(b"application/x-www-form-urlencoded")
+            kind.starts_with(b"application/json") || kind.starts_with(b"application/x-www-form-urlencoded")
         })
 }

@@ -33,9 +33,7 @@ impl Routes {
         let handled = specs
             .into_iter()
             .filter_map(|spec| {
-                let own = configured
-                    .iter()
-                    .find(|route| route.path.matches(&spec.path));
+                let own = configured.iter().find(|route| route.path.matches(&spec.path));
                 let policy = match own.map(|route| route.policy) {
                     None | Some(conf::Policy::Cache | conf::Policy::Queue) => spec.policy,
                     Some(conf::Policy::Act) => Policy::Act,
@@ -56,11 +54,7 @@ impl Routes {
             .iter()
             .map(|route| (route.path.clone(), Arc::from(route.path.to_string())))
             .collect();
-        Self {
-            handled,
-            named,
-            other: "other".into(),
-        }
+        Self { handled, named, other: "other".into() }
     }
 
     /// The handled route of a path. A trailing slash is the same route.

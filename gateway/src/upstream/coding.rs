@@ -56,10 +56,7 @@ mod tests {
 
     #[test]
     fn gzip_comes_off() {
-        assert_eq!(
-            decoded(&coded("gzip"), &gzip(b"{\"a\":1}")).as_deref(),
-            Some(&b"{\"a\":1}"[..])
-        );
+        assert_eq!(decoded(&coded("gzip"), &gzip(b"{\"a\":1}")).as_deref(), Some(&b"{\"a\":1}"[..]));
     }
 
     #[test]

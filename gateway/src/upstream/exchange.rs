@@ -43,7 +43,7 @@ pub(crate) enum Answer {
     /// All of it.
     Whole {
         /// The head as it came.
-        head: ResponseHeader,
+        head: Box<ResponseHeader>,
         /// The body as it came, content coding and all.
         body: Bytes,
     },
@@ -54,7 +54,7 @@ pub(crate) enum Answer {
 /// The rest of a long answer.
 pub(crate) struct Stream {
     /// The head as it came.
-    pub head: ResponseHeader,
+    pub head: Box<ResponseHeader>,
     first: Option<Bytes>,
     session: HttpSession,
     peer: HttpPeer,
@@ -90,10 +90,7 @@ struct Broken {
 impl Exchanger {
     /// A pool of its own. `options` names the trusted certificates.
     pub(crate) fn new(options: ConnectorOptions, test: FailureTest) -> Self {
-        Self {
-            connector: Connector::new(Some(options)),
-            test,
-        }
+        Self { connector: Connector::new(Some(options)), test }
     }
 
     /// Sends a request to the next server in turn.
@@ -104,8 +101,7 @@ impl Exchanger {
         let Some((index, peers)) = servers.pick() else {
             return Err(Failure::unsent(Reason::NoAddress));
         };
-        self.exchange_with(index, &peers.pooled, &peers.fresh, call)
-            .await
+        self.exchange_with(index, &peers.pooled, &peers.fresh, call).await
     }
 
     /// Sends a request to one server.
@@ -156,19 +152,12 @@ impl Exchanger {
         let exchanged = tokio::time::timeout(left(), converse(&mut session, call)).await;
         match exchanged {
             Ok(Ok((head, body, true))) => {
-                self.connector
-                    .release_http_session(session, pool, pool.idle_timeout())
-                    .await;
+                self.connector.release_http_session(session, pool, pool.idle_timeout()).await;
                 Ok(Answer::Whole { head, body })
             }
             Ok(Ok((head, body, false))) => {
                 session.set_read_timeout(Some(call.deadline));
-                Ok(Answer::Long(Box::new(Stream {
-                    head,
-                    first: Some(body),
-                    session,
-                    peer: pool.clone(),
-                })))
+                Ok(Answer::Long(Box::new(Stream { head, first: Some(body), session, peer: pool.clone() })))
             }
             Ok(Err(broken)) => {
                 session.shutdown().await;
@@ -187,24 +176,17 @@ impl Exchanger {
             Answer::Long(stream) => (&stream.head, None),
         };
         let status = head.status.as_u16();
-        let verdict = self
-            .test
-            .head(status, &head.headers, call.subject)
-            .and_then(|()| match body {
-                Some(body) if self.test.reads_body() => {
-                    let plain = decoded(&head.headers, body).unwrap_or_default();
-                    self.test.body(status, &plain, call.subject)
-                }
-                _ => Ok(()),
-            });
+        let verdict = self.test.head(status, &head.headers, call.subject).and_then(|()| match body {
+            Some(body) if self.test.reads_body() => {
+                let plain = decoded(&head.headers, body).unwrap_or_default();
+                self.test.body(status, &plain, call.subject)
+            }
+            _ => Ok(()),
+        });
         match verdict {
             Ok(()) => Ok(answer),
             Err(reason) => Err(Failure {
-                applied: if matches!(status, 429 | 503) {
-                    Applied::No
-                } else {
-                    Applied::Possibly
-                },
+                applied: if matches!(status, 429 | 503) { Applied::No } else { Applied::Possibly },
                 reason,
                 server: Some(server),
                 retry_after: retry_after(head),
@@ -215,43 +197,28 @@ impl Exchanger {
     /// Gives the connection of a long answer back to the pool, if its answer has been read to the end.
     pub(crate) async fn release(&self, stream: Stream) {
         let idle = stream.peer.idle_timeout();
-        self.connector
-            .release_http_session(stream.session, &stream.peer, idle)
-            .await;
+        self.connector.release_http_session(stream.session, &stream.peer, idle).await;
     }
 }
 
 /// The seconds of a `Retry-After` header, where it has that form.
 pub(crate) fn retry_after(head: &ResponseHeader) -> Option<u32> {
-    head.headers
-        .get(http::header::RETRY_AFTER)?
-        .to_str()
-        .ok()?
-        .trim()
-        .parse()
-        .ok()
+    head.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
 /// Writes the request and reads the answer: its head, its body up to the limit, and whether that is all.
-async fn converse(
-    session: &mut HttpSession,
-    call: &Call,
-) -> Result<(ResponseHeader, Bytes, bool), Broken> {
-    write(session, call)
-        .await
-        .map_err(|error| Broken::talking(&error, true))?;
+async fn converse(session: &mut HttpSession, call: &Call) -> Result<(Box<ResponseHeader>, Bytes, bool), Broken> {
+    write(session, call).await.map_err(|error| Broken::talking(&error, true))?;
     let head = loop {
         session
             .read_response_header()
             .await
             .map_err(|error| Broken::talking(&error, true))?;
-        let head = session.response_header().ok_or(Broken {
-            reason: Reason::Malformed,
-            sent: true,
-            silent: false,
-        })?;
+        let head = session
+            .response_header()
+            .ok_or(Broken { reason: Reason::Malformed, sent: true, silent: false })?;
         if !head.status.is_informational() {
-            break head.clone();
+            break Box::new(head.clone());
         }
     };
     let (body, whole) = collect(session, call.collect)
@@ -261,9 +228,7 @@ async fn converse(
 }
 
 async fn write(session: &mut HttpSession, call: &Call) -> Result<(), Box<Error>> {
-    session
-        .write_request_header(Box::new(call.head.clone()))
-        .await?;
+    session.write_request_header(Box::new(call.head.clone())).await?;
     if !call.body.is_empty() {
         session.write_request_body(call.body.clone(), true).await?;
     }
@@ -292,11 +257,7 @@ async fn collect(session: &mut HttpSession, limit: usize) -> Result<(Bytes, bool
 
 impl Broken {
     fn late(sent: bool) -> Self {
-        Self {
-            reason: Reason::Timeout,
-            sent,
-            silent: false,
-        }
+        Self { reason: Reason::Timeout, sent, silent: false }
     }
 
     fn connecting(error: &Error) -> Self {
@@ -304,36 +265,22 @@ impl Broken {
             ErrorType::ConnectTimedout | ErrorType::TLSHandshakeTimedout => Reason::Timeout,
             _ => Reason::Connect,
         };
-        Self {
-            reason,
-            sent: false,
-            silent: true,
-        }
+        Self { reason, sent: false, silent: true }
     }
 
     fn talking(error: &Error, silent: bool) -> Self {
         let reason = match error.etype() {
             ErrorType::ReadTimedout | ErrorType::WriteTimedout => Reason::Timeout,
-            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::InvalidH2 => {
-                Reason::Malformed
-            }
+            ErrorType::InvalidHTTPHeader | ErrorType::H1Error | ErrorType::InvalidH2 => Reason::Malformed,
             _ => Reason::Reset,
         };
-        Self {
-            reason,
-            sent: true,
-            silent,
-        }
+        Self { reason, sent: true, silent }
     }
 
     fn into_failure(self, server: usize) -> Failure {
         Failure {
             reason: self.reason,
-            applied: if self.sent {
-                Applied::Possibly
-            } else {
-                Applied::No
-            },
+            applied: if self.sent { Applied::Possibly } else { Applied::No },
             server: Some(server),
             retry_after: None,
         }

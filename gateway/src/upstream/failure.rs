@@ -79,12 +79,7 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure before anything was sent to anybody.
     pub(crate) fn unsent(reason: Reason) -> Self {
-        Self {
-            reason,
-            applied: Applied::No,
-            server: None,
-            retry_after: None,
-        }
+        Self { reason, applied: Applied::No, server: None, retry_after: None }
     }
 }
 
@@ -107,17 +102,12 @@ pub(crate) enum Subject {
 impl FailureTest {
     /// The test of a configuration.
     pub(crate) fn new(statuses: &[u16], success: Option<&Success>) -> Self {
-        Self {
-            statuses: statuses.to_vec(),
-            success: success.cloned(),
-        }
+        Self { statuses: statuses.to_vec(), success: success.cloned() }
     }
 
     /// Whether the body has to be seen to judge an answer.
     pub(crate) fn reads_body(&self) -> bool {
-        self.success
-            .as_ref()
-            .is_some_and(|rule| rule.pointer.is_some())
+        self.success.as_ref().is_some_and(|rule| rule.pointer.is_some())
     }
 
     /// Judges the head of an answer. A 4xx outside `failure_status` is an answer, whatever the rule says:
@@ -158,15 +148,8 @@ impl FailureTest {
             return Ok(());
         };
         let found = serde_json::from_slice::<Value>(body).ok();
-        match found
-            .as_ref()
-            .and_then(|value| value.pointer(pointer.as_str()))
-        {
-            Some(value)
-                if rule.values.is_empty() || rule.values.iter().any(|ok| same(ok, value)) =>
-            {
-                Ok(())
-            }
+        match found.as_ref().and_then(|value| value.pointer(pointer.as_str())) {
+            Some(value) if rule.values.is_empty() || rule.values.iter().any(|ok| same(ok, value)) => Ok(()),
             Some(_) => Err(Reason::Unacceptable("value in the body")),
             None if subject == Subject::Check => Ok(()),
             None => Err(Reason::Unacceptable("body")),
@@ -201,10 +184,7 @@ mod tests {
 
     fn html() -> HeaderMap {
         let mut headers = HeaderMap::new();
-        headers.insert(
-            header::CONTENT_TYPE,
-            http::HeaderValue::from_static("text/html; charset=utf-8"),
-        );
+        headers.insert(header::CONTENT_TYPE, http::HeaderValue::from_static("text/html; charset=utf-8"));
         headers
     }
 
@@ -233,18 +213,9 @@ mod tests {
     fn a_refusal_is_an_answer_and_a_portal_is_none() {
         let test = rule();
         assert_eq!(test.head(404, &html(), Subject::Traffic), Ok(()));
-        assert_eq!(
-            test.head(500, &html(), Subject::Traffic),
-            Err(Reason::Status(500))
-        );
-        assert_eq!(
-            test.head(302, &html(), Subject::Traffic),
-            Err(Reason::Unacceptable("status"))
-        );
-        assert_eq!(
-            test.head(200, &html(), Subject::Traffic),
-            Err(Reason::Unacceptable("content type"))
-        );
+        assert_eq!(test.head(500, &html(), Subject::Traffic), Err(Reason::Status(500)));
+        assert_eq!(test.head(302, &html(), Subject::Traffic), Err(Reason::Unacceptable("status")));
+        assert_eq!(test.head(200, &html(), Subject::Traffic), Err(Reason::Unacceptable("content type")));
     }
 
     #[test]
@@ -261,10 +232,7 @@ mod tests {
     fn a_health_page_may_be_plain_text_but_not_an_error() {
         let test = rule();
         assert_eq!(test.body(200, b"ok", Subject::Check), Ok(()));
-        assert!(
-            test.body(200, br#"{"success":false}"#, Subject::Check)
-                .is_err()
-        );
+        assert!(test.body(200, br#"{"success":false}"#, Subject::Check).is_err());
         assert!(test.head(200, &html(), Subject::Check).is_err());
         assert!(test.head(404, &HeaderMap::new(), Subject::Check).is_err());
     }

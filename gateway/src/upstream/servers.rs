@@ -57,7 +57,7 @@ impl Server {
 /// All servers of the upstream.
 #[derive(Debug)]
 pub(crate) struct Servers {
-    servers: Vec<Server>,
+    all: Vec<Server>,
     next: AtomicUsize,
     settings: Settings,
 }
@@ -77,12 +77,8 @@ impl Servers {
                 peers: ArcSwapOption::empty(),
             })
             .collect();
-        let all = Self {
-            servers,
-            next: AtomicUsize::new(0),
-            settings: settings.clone(),
-        };
-        for (index, server) in all.servers.iter().enumerate() {
+        let all = Self { all: servers, next: AtomicUsize::new(0), settings: settings.clone() };
+        for (index, server) in all.all.iter().enumerate() {
             if let Ok(ip) = server.host.trim_matches(['[', ']']).parse::<IpAddr>() {
                 all.set_address(index, SocketAddr::new(ip, server.port));
             }
@@ -92,32 +88,28 @@ impl Servers {
 
     /// In the order of the configuration.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Server> {
-        self.servers.iter()
+        self.all.iter()
     }
 
     /// The server with this index.
     pub(crate) fn get(&self, index: usize) -> Option<&Server> {
-        self.servers.get(index)
+        self.all.get(index)
     }
 
     /// The `Host` of requests of the gateway's own: the first server's.
     pub(crate) fn authority(&self) -> &str {
-        self.servers.first().map_or("", |server| &server.authority)
+        self.all.first().map_or("", |server| &server.authority)
     }
 
     /// The next server in turn: among the healthy ones, or among all while none is.
     pub(crate) fn pick(&self) -> Option<(usize, Arc<Peers>)> {
-        let count = self.servers.len();
-        let start = if count > 1 {
-            self.next.fetch_add(1, Ordering::Relaxed)
-        } else {
-            0
-        };
+        let count = self.all.len();
+        let start = if count > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
         let in_turn = || (0..count).map(|step| (start + step) % count);
         in_turn()
-            .filter(|index| self.servers[*index].healthy())
+            .filter(|index| self.all[*index].healthy())
             .chain(in_turn())
-            .find_map(|index| Some((index, self.servers[index].peers()?)))
+            .find_map(|index| Some((index, self.all[index].peers()?)))
     }
 
     /// Resolves the names that have no address yet.
@@ -127,17 +119,15 @@ impl Servers {
 
     /// Resolves every name once; a name that does not resolve keeps its last good address.
     pub(crate) async fn resolve(&self) {
-        self.resolve_those(|server| server.host.parse::<IpAddr>().is_err())
-            .await;
+        self.resolve_those(|server| server.host.parse::<IpAddr>().is_err()).await;
     }
 
     async fn resolve_those(&self, wanted: impl Fn(&Server) -> bool) {
-        for (index, server) in self.servers.iter().enumerate() {
+        for (index, server) in self.all.iter().enumerate() {
             if !wanted(server) {
                 continue;
             }
-            match tokio::net::lookup_host((server.host.trim_matches(['[', ']']), server.port)).await
-            {
+            match tokio::net::lookup_host((server.host.trim_matches(['[', ']']), server.port)).await {
                 Ok(mut addresses) => {
                     if let Some(address) = addresses.next() {
                         self.set_address(index, address);
@@ -151,7 +141,7 @@ impl Servers {
     }
 
     fn set_address(&self, index: usize, address: SocketAddr) {
-        let server = &self.servers[index];
+        let server = &self.all[index];
         let known = server.peers();
         if known.is_some_and(|peers| peers.pooled._address == address.into()) {
             return;
