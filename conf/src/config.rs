@@ -8,8 +8,8 @@ use crate::read::field::{optional_table, required, table, tables, unread};
 use crate::read::form::text;
 use crate::read::{Section, section};
 use crate::section::{
-    Acting, Admin, Auth, Backup, Callbacks, Dialect, Dispatch, Drain, Gateway, Health, Idempotency,
-    Ids, Log, Merchant, Modem, Orders, PATHS, Policy, Route, Shadow, Sms, Store, Upstream,
+    Acting, Admin, Auth, Backup, Callbacks, Dialect, Dispatch, Drain, Gateway, Health, Idempotency, Ids, Log, Merchant,
+    Modem, Orders, PATHS, Policy, Route, Shadow, Sms, Store, Upstream,
 };
 use crate::value::City;
 
@@ -70,57 +70,29 @@ section! {
 impl Config {
     fn rules(&self, section: &mut Section<'_, '_>) {
         self.listeners_apart(section);
-        unique(
-            section,
-            "upstream.servers",
-            "",
-            self.upstream.servers.iter().map(|server| &server.name),
-        );
-        unique(
-            section,
-            "route",
-            ".path",
-            self.routes.iter().map(|route| route.path.to_string()),
-        );
-        unique(
-            section,
-            "merchant",
-            ".id",
-            self.merchants.iter().map(|merchant| &merchant.id),
-        );
-        unique(
-            section,
-            "modem",
-            ".name",
-            self.modems.iter().map(|modem| &modem.name),
-        );
+        unique(section, "upstream.servers", "", self.upstream.servers.iter().map(|server| &server.name));
+        unique(section, "route", ".path", self.routes.iter().map(|route| route.path.to_string()));
+        unique(section, "merchant", ".id", self.merchants.iter().map(|merchant| &merchant.id));
+        unique(section, "modem", ".name", self.modems.iter().map(|modem| &modem.name));
         self.handlers_known(section);
     }
 
     /// Every listener as `(key, address)`.
     fn listeners(&self) -> impl Iterator<Item = (&'static str, SocketAddr)> {
-        let plain = self
-            .gateway
-            .listen
-            .iter()
-            .map(|address| ("gateway.listen", *address));
+        let plain = self.gateway.listen.iter().map(|address| ("gateway.listen", *address));
         let tls = self
             .gateway
             .tls
             .iter()
             .flat_map(|tls| &tls.listen)
             .map(|address| ("gateway.tls.listen", *address));
-        plain
-            .chain(tls)
-            .chain([("admin.listen", self.admin.listen)])
+        plain.chain(tls).chain([("admin.listen", self.admin.listen)])
     }
 
     fn listeners_apart(&self, section: &mut Section<'_, '_>) {
         let listeners: Vec<_> = self.listeners().collect();
         for (index, (key, address)) in listeners.iter().enumerate() {
-            let taken = listeners[..index]
-                .iter()
-                .find(|(_, other)| collide(*address, *other));
+            let taken = listeners[..index].iter().find(|(_, other)| collide(*address, *other));
             let Some((other_key, other)) = taken else {
                 continue;
             };
@@ -130,9 +102,8 @@ impl Config {
             } else {
                 ((other_key, other), (key, address))
             };
-            let message = format!(
-                "found {address}, which {other_key} takes with {other}; allowed is an address of its own"
-            );
+            let message =
+                format!("found {address}, which {other_key} takes with {other}; allowed is an address of its own");
             section.refuse(key, message);
         }
     }
@@ -140,9 +111,7 @@ impl Config {
     /// `act` and `local` need somebody who answers.
     fn handlers_known(&self, section: &mut Section<'_, '_>) {
         for (index, route) in self.routes.iter().enumerate() {
-            let answered = PATHS
-                .iter()
-                .any(|path| route.path.matches(&self.dialect.wire_path(path)));
+            let answered = PATHS.iter().any(|path| route.path.matches(&self.dialect.wire_path(path)));
             if matches!(route.policy, Policy::Act | Policy::Local) && !answered {
                 let message = format!(
                     "found \"{}\" for {}, which no handler answers; allowed is \"forward\", \"cache\" or \"queue\"",
@@ -157,8 +126,8 @@ impl Config {
 /// Whether two listeners cannot be bound at once.
 fn collide(one: SocketAddr, other: SocketAddr) -> bool {
     let (ip, other_ip) = (one.ip(), other.ip());
-    let overlap = ip == other_ip
-        || ip.is_ipv4() == other_ip.is_ipv4() && (ip.is_unspecified() || other_ip.is_unspecified());
+    let overlap =
+        ip == other_ip || ip.is_ipv4() == other_ip.is_ipv4() && (ip.is_unspecified() || other_ip.is_unspecified());
     one.port() == other.port() && one.port() != 0 && overlap
 }
 
@@ -172,9 +141,7 @@ fn unique<T: Ord + std::fmt::Display>(
     let mut seen = BTreeMap::new();
     for (index, name) in names.enumerate() {
         if let Some(first) = seen.get(&name) {
-            let message = format!(
-                "found \"{name}\", which {list}[{first}] is already; allowed is each one once"
-            );
+            let message = format!("found \"{name}\", which {list}[{first}] is already; allowed is each one once");
             section.refuse(&format!("{list}[{index}]{member}"), message);
         } else {
             seen.insert(name, index);

@@ -26,13 +26,7 @@ pub struct Diagnostic {
 
 impl fmt::Display for Diagnostic {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self {
-            file,
-            line,
-            column,
-            key,
-            message,
-        } = self;
+        let Self { file, line, column, key, message } = self;
         write!(f, "{file}:{line}:{column} {key}: {message}")
     }
 }
@@ -52,10 +46,7 @@ impl Position {
     pub(crate) fn of(text: &str, offset: usize) -> Self {
         let before = &text[..text.floor_char_boundary(offset)];
         let line_start = before.rfind('\n').map_or(0, |newline| newline + 1);
-        Self {
-            line: before.matches('\n').count() + 1,
-            column: before[line_start..].chars().count() + 1,
-        }
+        Self { line: before.matches('\n').count() + 1, column: before[line_start..].chars().count() + 1 }
     }
 }
 
@@ -69,10 +60,7 @@ pub(crate) struct Places {
 
 impl Places {
     pub(crate) fn new(file: &str) -> Self {
-        Self {
-            file: file.to_owned(),
-            keys: BTreeMap::new(),
-        }
+        Self { file: file.to_owned(), keys: BTreeMap::new() }
     }
 
     pub(crate) fn insert(&mut self, key: String, position: Position) {

@@ -31,10 +31,7 @@ impl Config {
     pub fn check_files(&self) -> Vec<Diagnostic> {
         let problem = |(key, path, holds): (String, &Path, Holds)| {
             let reason = check(path, holds).err()?;
-            Some(
-                self.places
-                    .diagnostic(&key, format!("found \"{}\", {reason}", path.display())),
-            )
+            Some(self.places.diagnostic(&key, format!("found \"{}\", {reason}", path.display())))
         };
         let mut problems: Vec<_> = self.files().into_iter().filter_map(problem).collect();
         problems.sort_by_key(|problem| (problem.line, problem.column));
@@ -44,48 +41,20 @@ impl Config {
     fn files(&self) -> Vec<(String, &Path, Holds)> {
         let mut files: Vec<(String, Option<&Path>, Holds)> = Vec::new();
         if let Some(tls) = &self.gateway.tls {
-            files.push((
-                "gateway.tls.cert".into(),
-                Some(&tls.cert),
-                Holds::Certificates,
-            ));
+            files.push(("gateway.tls.cert".into(), Some(&tls.cert), Holds::Certificates));
             files.push(("gateway.tls.key".into(), Some(&tls.key), Holds::PrivateKey));
         }
-        files.push((
-            "admin.token_file".into(),
-            self.admin.token_file.as_deref(),
-            Holds::Token,
-        ));
+        files.push(("admin.token_file".into(), self.admin.token_file.as_deref(), Holds::Token));
         if let Some(tls) = &self.upstream.tls {
-            files.push((
-                "upstream.tls.ca".into(),
-                tls.ca.as_deref(),
-                Holds::Certificates,
-            ));
-            files.push((
-                "upstream.tls.cert".into(),
-                tls.cert.as_deref(),
-                Holds::Certificates,
-            ));
-            files.push((
-                "upstream.tls.key".into(),
-                tls.key.as_deref(),
-                Holds::PrivateKey,
-            ));
+            files.push(("upstream.tls.ca".into(), tls.ca.as_deref(), Holds::Certificates));
+            files.push(("upstream.tls.cert".into(), tls.cert.as_deref(), Holds::Certificates));
+            files.push(("upstream.tls.key".into(), tls.key.as_deref(), Holds::PrivateKey));
         }
         for (index, merchant) in self.merchants.iter().enumerate() {
-            files.push((
-                format!("merchant[{index}].secret_file"),
-                Some(&merchant.secret_file),
-                Holds::Secret,
-            ));
+            files.push((format!("merchant[{index}].secret_file"), Some(&merchant.secret_file), Holds::Secret));
         }
         for (index, modem) in self.modems.iter().enumerate() {
-            files.push((
-                format!("modem[{index}].pin_file"),
-                modem.pin_file.as_deref(),
-                Holds::Secret,
-            ));
+            files.push((format!("modem[{index}].pin_file"), modem.pin_file.as_deref(), Holds::Secret));
         }
         files
             .into_iter()
@@ -107,12 +76,8 @@ fn check(path: &Path, holds: Holds) -> Result<(), String> {
 fn certificates(bytes: &[u8]) -> Result<(), String> {
     let mut found = 0_usize;
     for certificate in CertificateDer::pem_slice_iter(bytes) {
-        certificate.map_err(|error| {
-            format!(
-                "which is no PEM file ({}), allowed is one with certificates",
-                broken(&error)
-            )
-        })?;
+        certificate
+            .map_err(|error| format!("which is no PEM file ({}), allowed is one with certificates", broken(&error)))?;
         found += 1;
     }
     if found > 0 {
@@ -124,9 +89,7 @@ fn certificates(bytes: &[u8]) -> Result<(), String> {
     } else {
         "in which there is no certificate"
     };
-    Err(format!(
-        "{instead}, allowed is a PEM file with certificates"
-    ))
+    Err(format!("{instead}, allowed is a PEM file with certificates"))
 }
 
 fn private_key(bytes: &[u8]) -> Result<(), String> {
@@ -140,14 +103,9 @@ fn private_key(bytes: &[u8]) -> Result<(), String> {
                 (false, true) => "which holds a certificate and no private key",
                 (false, false) => "in which there is no private key",
             };
-            Err(format!(
-                "{instead}, allowed is a PEM file with an unencrypted private key"
-            ))
+            Err(format!("{instead}, allowed is a PEM file with an unencrypted private key"))
         }
-        Err(error) => Err(format!(
-            "which is no PEM file ({}), allowed is one with a private key",
-            broken(&error)
-        )),
+        Err(error) => Err(format!("which is no PEM file ({}), allowed is one with a private key", broken(&error))),
     }
 }
 
@@ -184,13 +142,9 @@ pub(crate) fn read_bounded(path: &Path, largest: u64) -> Result<Vec<u8>, String>
         Ok(bytes)
     };
     match read() {
-        Ok(bytes) if bytes.len() as u64 > largest => {
-            Err(format!("which is larger than allowed, {largest} bytes"))
-        }
+        Ok(bytes) if bytes.len() as u64 > largest => Err(format!("which is larger than allowed, {largest} bytes")),
         Ok(bytes) => Ok(bytes),
-        Err(error) => Err(format!(
-            "which cannot be read ({error}), allowed is a readable file"
-        )),
+        Err(error) => Err(format!("which cannot be read ({error}), allowed is a readable file")),
     }
 }
 

@@ -26,9 +26,7 @@ pub use config::Config;
 pub use diagnostic::Diagnostic;
 pub use reference::{example, reference};
 pub use section::*;
-pub use value::{
-    Amount, CallbackTarget, City, JsonPointer, PathPattern, Ratio, Scalar, Server, UrlPath,
-};
+pub use value::{Amount, CallbackTarget, City, JsonPointer, PathPattern, Ratio, Scalar, Server, UrlPath};
 
 use diagnostic::{Places, Position};
 use read::{Fault, Ledger, Section, join, key_name};
@@ -46,13 +44,7 @@ pub fn load(path: &Path) -> Result<Config, Vec<Diagnostic>> {
     let file = path.display().to_string();
     let refuse = |position: Position, message: String| {
         let Position { line, column } = position;
-        vec![Diagnostic {
-            file: file.clone(),
-            line,
-            column,
-            key: "file".to_owned(),
-            message,
-        }]
+        vec![Diagnostic { file: file.clone(), line, column, key: "file".to_owned(), message }]
     };
     let bytes = files::read_bounded(path, LARGEST)
         .map_err(|reason| refuse(Position::START, format!("found a file {reason}")))?;
@@ -78,10 +70,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
 
     let broken = Broken::new(text, &syntax);
 
-    let mut ledger = Ledger {
-        broken_syntax: !syntax.is_empty(),
-        ..Ledger::default()
-    };
+    let mut ledger = Ledger { broken_syntax: !syntax.is_empty(), ..Ledger::default() };
     let mut config: Config = Section::root(Some(document), &mut ledger).read();
     not_built::find(document, &mut ledger);
     let mut faults = ledger.faults;
@@ -94,13 +83,7 @@ pub fn parse(file: &str, text: &str) -> Result<Config, Vec<Diagnostic>> {
     faults.sort_by_key(|fault| fault.offset);
     let diagnostic = |fault: Fault| {
         let Position { line, column } = Position::of(text, fault.offset);
-        Diagnostic {
-            file: file.to_owned(),
-            line,
-            column,
-            key: fault.key,
-            message: fault.message,
-        }
+        Diagnostic { file: file.to_owned(), line, column, key: fault.key, message: fault.message }
     };
     Err(faults.into_iter().map(diagnostic).collect())
 }

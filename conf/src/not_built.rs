@@ -28,76 +28,33 @@ enum When {
 const LEAVE_OUT: &str = "leaving it out";
 
 const NOT_BUILT: &[NotBuilt] = &[
-    NotBuilt {
-        key: "auth.mode",
-        when: When::OneOf(&["learned", "jwt", "keys"]),
-        instead: "\"open\"",
-    },
-    NotBuilt {
-        key: "backup",
-        when: When::Present,
-        instead: LEAVE_OUT,
-    },
-    NotBuilt {
-        key: "callbacks.timeout",
-        when: When::Present,
-        instead: LEAVE_OUT,
-    },
-    NotBuilt {
-        key: "dispatch.planner",
-        when: When::OneOf(&["plan", "external"]),
-        instead: "\"nearest\"",
-    },
-    NotBuilt {
-        key: "drain.bulk",
-        when: When::True,
-        instead: "false",
-    },
-    NotBuilt {
-        key: "drain.credential_wait",
-        when: When::Present,
-        instead: LEAVE_OUT,
-    },
-    NotBuilt {
-        key: "drain.credentials",
-        when: When::OneOf(&["subject", "service"]),
-        instead: "\"none\"",
-    },
-    NotBuilt {
-        key: "ids.form",
-        when: When::OneOf(&["integer"]),
-        instead: "\"ulid\"",
-    },
-    NotBuilt {
-        key: "merchant[]",
-        when: When::Present,
-        instead: LEAVE_OUT,
-    },
-    NotBuilt {
-        key: "modem[]",
-        when: When::Present,
-        instead: LEAVE_OUT,
-    },
+    NotBuilt { key: "auth.mode", when: When::OneOf(&["learned", "jwt", "keys"]), instead: "\"open\"" },
+    NotBuilt { key: "backup", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "callbacks.timeout", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "dispatch.adopt_after", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "dispatch.offer_timeout", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "dispatch.planner", when: When::OneOf(&["plan", "external"]), instead: "\"nearest\"" },
+    NotBuilt { key: "dispatch.stale_after", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "drain.bulk", when: When::True, instead: "false" },
+    NotBuilt { key: "drain.credential_wait", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "drain.credentials", when: When::OneOf(&["subject", "service"]), instead: "\"none\"" },
+    NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
+    NotBuilt { key: "merchant[]", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "modem[]", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "orders.keep_terminal", when: When::Present, instead: LEAVE_OUT },
     NotBuilt {
         key: "route[].policy",
         when: When::OneOf(&["cache", "queue"]),
         instead: "\"forward\", \"act\" or \"local\"",
     },
+    NotBuilt { key: "shadow.bootstrap", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt { key: "sms", when: When::Present, instead: LEAVE_OUT },
     NotBuilt {
-        key: "shadow.bootstrap",
-        when: When::Present,
-        instead: LEAVE_OUT,
+        key: "upstream.idempotency",
+        when: When::OneOf(&["lookup"]),
+        instead: "\"key\" or \"hold\"",
     },
-    NotBuilt {
-        key: "sms",
-        when: When::Present,
-        instead: LEAVE_OUT,
-    },
-    NotBuilt {
-        key: "upstream.on_timeout",
-        when: When::OneOf(&["wait"]),
-        instead: "\"act\"",
-    },
+    NotBuilt { key: "upstream.on_timeout", when: When::OneOf(&["wait"]), instead: "\"act\"" },
 ];
 
 impl When {
@@ -133,10 +90,7 @@ pub(crate) fn find(document: &DeTable<'_>, ledger: &mut Ledger) {
 
 fn walk(table: &DeTable<'_>, path: &str, pattern: &str, ledger: &mut Ledger) {
     for (name, value) in table {
-        let at = At {
-            key: join(path, &key_name(name.get_ref())),
-            value,
-        };
+        let at = At { key: join(path, &key_name(name.get_ref())), value };
         visit(&at, &join(pattern, name.get_ref()), ledger);
     }
 }
@@ -145,11 +99,7 @@ fn visit(at: &At<'_>, pattern: &str, ledger: &mut Ledger) {
     let value = at.value.get_ref();
     let entry = NOT_BUILT.iter().find(|entry| entry.key == pattern);
     if let Some(entry) = entry.filter(|entry| entry.when.holds(value)) {
-        let message = format!(
-            "found {}, which is not built yet, allowed is {}",
-            describe(value),
-            entry.instead
-        );
+        let message = format!("found {}, which is not built yet, allowed is {}", describe(value), entry.instead);
         ledger.note(at.value.span().start, &at.key, message);
         return;
     }
@@ -157,10 +107,7 @@ fn visit(at: &At<'_>, pattern: &str, ledger: &mut Ledger) {
         DeValue::Table(inner) => walk(inner, &at.key, pattern, ledger),
         DeValue::Array(members) => {
             for (index, value) in members.iter().enumerate() {
-                let at = At {
-                    key: format!("{}[{index}]", at.key),
-                    value,
-                };
+                let at = At { key: format!("{}[{index}]", at.key), value };
                 visit(&at, &format!("{pattern}[]"), ledger);
             }
         }

@@ -76,11 +76,7 @@ impl Ledger {
     /// from a broken value is noise.
     pub(crate) fn note(&mut self, offset: usize, key: &str, message: String) {
         if !self.is_full() && !self.blames(key) {
-            self.faults.push(Fault {
-                offset,
-                key: key.to_owned(),
-                message,
-            });
+            self.faults.push(Fault { offset, key: key.to_owned(), message });
         }
     }
 
@@ -104,14 +100,8 @@ impl Ledger {
     /// Notes that a value is not what is allowed there.
     pub(crate) fn refuse(&mut self, at: &At<'_>, allowed: &str, meant: Option<String>) {
         let found = describe(at.value.get_ref());
-        let meant = meant
-            .map(|value| format!(", did you mean {value}?"))
-            .unwrap_or_default();
-        self.note(
-            at.value.span().start,
-            &at.key,
-            format!("found {found}, allowed is {allowed}{meant}"),
-        );
+        let meant = meant.map(|value| format!(", did you mean {value}?")).unwrap_or_default();
+        self.note(at.value.span().start, &at.key, format!("found {found}, allowed is {allowed}{meant}"));
     }
 
     fn list(&mut self, entry: impl FnOnce() -> Entry) {
@@ -147,13 +137,7 @@ pub(crate) struct Section<'d, 'l> {
 
 impl<'d, 'l> Section<'d, 'l> {
     pub(crate) fn root(table: Option<&'d DeTable<'d>>, ledger: &'l mut Ledger) -> Self {
-        Self {
-            path: String::new(),
-            offset: 0,
-            table,
-            known: Vec::new(),
-            ledger,
-        }
+        Self { path: String::new(), offset: 0, table, known: Vec::new(), ledger }
     }
 
     /// Reads a whole table, then names every key in it that no field asked for.
@@ -170,8 +154,7 @@ impl<'d, 'l> Section<'d, 'l> {
             Some(Located::Here(offset) | Located::Around(offset)) => offset,
             None => self.offset,
         };
-        self.ledger
-            .note(offset, &join(&self.path, name), message.into());
+        self.ledger.note(offset, &join(&self.path, name), message.into());
     }
 
     /// Whether the file says anything about `name`, a path as for [`Section::refuse`].
@@ -183,10 +166,7 @@ impl<'d, 'l> Section<'d, 'l> {
     fn take(&mut self, name: &'static str) -> Option<At<'d>> {
         self.known.push(name);
         let value = self.table?.get(name)?;
-        Some(At {
-            key: join(&self.path, name),
-            value,
-        })
+        Some(At { key: join(&self.path, name), value })
     }
 
     fn list_key(
@@ -197,22 +177,15 @@ impl<'d, 'l> Section<'d, 'l> {
         presence: impl FnOnce() -> Presence,
     ) {
         let path = &self.path;
-        self.ledger.list(|| Entry::Key {
-            path: join(path, name),
-            doc,
-            allowed: allowed(),
-            presence: presence(),
-        });
+        self.ledger
+            .list(|| Entry::Key { path: join(path, name), doc, allowed: allowed(), presence: presence() });
     }
 
     fn missing(&mut self, name: &str, allowed: &str) {
         // Where the text or the section itself is broken, absence says nothing.
         if !self.ledger.broken_syntax && !self.ledger.blames_just(&self.path) {
-            let message = format!(
-                "found nothing, but it has no default and must be set: allowed is {allowed}"
-            );
-            self.ledger
-                .note(self.offset, &join(&self.path, name), message);
+            let message = format!("found nothing, but it has no default and must be set: allowed is {allowed}");
+            self.ledger.note(self.offset, &join(&self.path, name), message);
         }
     }
 
@@ -257,16 +230,10 @@ impl<'d, 'l> Section<'d, 'l> {
                 Some(near) => Some(near.to_owned()),
                 None => crate::reference::elsewhere(name),
             };
-            let meant = meant
-                .map(|meant| format!(", did you mean {meant}?"))
-                .unwrap_or_default();
+            let meant = meant.map(|meant| format!(", did you mean {meant}?")).unwrap_or_default();
             let allowed = self.known.join(", ");
             let message = format!("found an unknown key, allowed here: {allowed}{meant}");
-            self.ledger.note(
-                key.span().start,
-                &join(&self.path, &key_name(name)),
-                message,
-            );
+            self.ledger.note(key.span().start, &join(&self.path, &key_name(name)), message);
         }
     }
 }
@@ -280,10 +247,7 @@ enum Located {
 fn locate(table: &DeTable<'_>, path: &str) -> Option<Located> {
     let (head, mut rest) = path.split_at(path.find(['.', '[']).unwrap_or(path.len()));
     let mut value = table.get(head)?;
-    while let Some((index, after)) = rest
-        .strip_prefix('[')
-        .and_then(|index| index.split_once(']'))
-    {
+    while let Some((index, after)) = rest.strip_prefix('[').and_then(|index| index.split_once(']')) {
         let members = value.get_ref().as_array();
         let member = members.and_then(|members| members.get(index.parse::<usize>().ok()?));
         let Some(member) = member else { break };
@@ -301,19 +265,12 @@ fn locate(table: &DeTable<'_>, path: &str) -> Option<Located> {
 
 /// `path.name`; what comes from the file goes through [`key_name`] first.
 pub(crate) fn join(path: &str, name: &str) -> String {
-    if path.is_empty() {
-        name.to_owned()
-    } else {
-        format!("{path}.{name}")
-    }
+    if path.is_empty() { name.to_owned() } else { format!("{path}.{name}") }
 }
 
 /// A key as TOML writes it.
 pub(crate) fn key_name(name: &str) -> String {
-    let bare = !name.is_empty()
-        && name
-            .chars()
-            .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
+    let bare = !name.is_empty() && name.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-'));
     if bare { name.to_owned() } else { quote(name) }
 }
 
@@ -351,25 +308,16 @@ pub(crate) fn describe(value: &DeValue<'_>) -> String {
 }
 
 /// The candidate that `word` is most likely a slip of the pen for.
-pub(crate) fn nearest<'a>(
-    word: &str,
-    candidates: impl Iterator<Item = &'a str>,
-) -> Option<&'a str> {
+pub(crate) fn nearest<'a>(word: &str, candidates: impl Iterator<Item = &'a str>) -> Option<&'a str> {
     const LONGEST: usize = 64; // the distance is quadratic in the length
     if word.len() > LONGEST {
         return None;
     }
     let lower = word.to_lowercase().replace('-', "_");
     candidates
-        .map(|candidate| {
-            (
-                strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()),
-                candidate,
-            )
-        })
+        .map(|candidate| (strsim::damerau_levenshtein(&lower, &candidate.to_lowercase()), candidate))
         .filter(|(distance, candidate)| {
-            *distance <= (candidate.len().min(lower.len()) / 3).max(1)
-                && *distance < candidate.len()
+            *distance <= (candidate.len().min(lower.len()) / 3).max(1) && *distance < candidate.len()
         })
         .min_by_key(|(distance, _)| *distance)
         .map(|(_, candidate)| candidate)

@@ -13,10 +13,7 @@ const SET: &[(&str, &str)] = &[("gateway.listen", "\"127.0.0.1:8080\"")];
 
 /// All that the file may say, in the order in which it is read.
 fn catalogue() -> Vec<Entry> {
-    let mut ledger = Ledger {
-        catalogue: Some(Vec::new()),
-        ..Ledger::default()
-    };
+    let mut ledger = Ledger { catalogue: Some(Vec::new()), ..Ledger::default() };
     let _: Config = Section::root(None, &mut ledger).read();
     ledger.catalogue.unwrap_or_default()
 }
@@ -25,9 +22,7 @@ fn catalogue() -> Vec<Entry> {
 /// key in the wrong place.
 pub(crate) fn elsewhere(name: &str) -> Option<String> {
     let paths = catalogue().into_iter().filter_map(|entry| match entry {
-        Entry::Key { path, .. } | Entry::Table { path, .. } => {
-            (last(&path) == name).then_some(path)
-        }
+        Entry::Key { path, .. } | Entry::Table { path, .. } => (last(&path) == name).then_some(path),
     });
     let paths: Vec<_> = paths.collect();
     (!paths.is_empty()).then(|| alternatives(paths.into_iter()))
@@ -69,16 +64,9 @@ pub fn reference() -> String {
                 }
                 page.push('\n');
             }
-            Entry::Key {
-                path,
-                doc,
-                allowed,
-                presence,
-            } => {
+            Entry::Key { path, doc, allowed, presence } => {
                 if !in_table {
-                    page.push_str(
-                        "\n| key | allowed | default | what it does |\n| --- | --- | --- | --- |\n",
-                    );
+                    page.push_str("\n| key | allowed | default | what it does |\n| --- | --- | --- | --- |\n");
                     in_table = true;
                 }
                 let default = match presence {
@@ -90,8 +78,8 @@ pub fn reference() -> String {
                     .map(|remark| format!(" **{remark}**"))
                     .unwrap_or_default();
                 let name = last(&path);
-                let row = [format!("`{name}`"), allowed, default, flow(doc) + &remark]
-                    .map(|cell| cell.replace('|', "\\|"));
+                let row =
+                    [format!("`{name}`"), allowed, default, flow(doc) + &remark].map(|cell| cell.replace('|', "\\|"));
                 let _ = writeln!(page, "| {} |", row.join(" | "));
             }
         }
@@ -117,20 +105,13 @@ pub fn example() -> String {
                 remarks(&mut file, &path, about);
                 setting(&mut file, !off, &header(&path, count));
             }
-            Entry::Key {
-                path,
-                doc,
-                presence,
-                ..
-            } => {
+            Entry::Key { path, doc, presence, .. } => {
                 remarks(&mut file, &path, doc);
                 let set = SET.iter().find(|(key, _)| *key == path);
                 let (value, on) = match (set, presence) {
                     (Some((_, value)), _) => ((*value).to_owned(), true),
                     (None, Presence::Required { sample }) => (sample, !off),
-                    (None, Presence::Default(value) | Presence::Optional { sample: value }) => {
-                        (value, false)
-                    }
+                    (None, Presence::Default(value) | Presence::Optional { sample: value }) => (value, false),
                 };
                 setting(&mut file, on, &format!("{} = {value}", last(&path)));
             }
@@ -157,21 +138,12 @@ fn last(path: &str) -> &str {
 
 fn header(path: &str, count: Count) -> String {
     let path = path.replace("[]", "");
-    if count == Count::Many {
-        format!("[[{path}]]")
-    } else {
-        format!("[{path}]")
-    }
+    if count == Count::Many { format!("[[{path}]]") } else { format!("[{path}]") }
 }
 
 /// A doc comment as one paragraph.
 fn flow(doc: &str) -> String {
-    doc.lines()
-        .map(str::trim)
-        .collect::<Vec<_>>()
-        .join(" ")
-        .trim()
-        .to_owned()
+    doc.lines().map(str::trim).collect::<Vec<_>>().join(" ").trim().to_owned()
 }
 
 #[cfg(test)]

@@ -10,14 +10,10 @@ mod sms;
 mod upstream;
 
 pub use city::{Acting, Auth, AuthMode, Callbacks, Command, Dispatch, Merchant, Planner};
-pub use dialect::{
-    Dialect, Envelope, ErrorEnvelope, FIELDS, PATHS, STATUSES, TimeFormat, WireName,
-};
+pub use dialect::{Dialect, Envelope, ErrorEnvelope, FIELDS, PATHS, STATUSES, TimeFormat, WireName};
 pub use gateway::{Admin, Gateway, ListenerTls, Log, LogFormat, LogLevel};
 pub use handback::{Assigned, Credentials, Drain, OnConflict, Shadow};
 pub use keeping::{Backup, IdForm, Idempotency, Ids, Orders, Store};
 pub use route::{Policy, Route};
 pub use sms::{Modem, Scheduler, Sms};
-pub use upstream::{
-    Health, Lookup, LookupMethod, OnTimeout, Passive, Settlement, Success, Upstream, UpstreamTls,
-};
+pub use upstream::{Health, Lookup, LookupMethod, OnTimeout, Passive, Settlement, Success, Upstream, UpstreamTls};

@@ -22,10 +22,7 @@ impl Broken {
             .map(|error| (error.span().map_or(0, |span| span.start), error.message()))
             .collect();
         errors.sort_by_key(|(offset, _)| *offset);
-        let mut broken = Self {
-            faults: Vec::new(),
-            lines: BTreeSet::new(),
-        };
+        let mut broken = Self { faults: Vec::new(), lines: BTreeSet::new() };
         let mut in_list = false;
         for (offset, message) in errors.into_iter().take(MOST) {
             let first = broken.lines.insert(Position::of(text, offset).line);
@@ -61,11 +58,7 @@ fn fault(text: &str, offset: usize, message: &str) -> Fault {
     const LONGEST: usize = 40;
     let start = text.floor_char_boundary(offset);
     let rest = text[start..].lines().next().unwrap_or_default();
-    let snippet: String = rest
-        .chars()
-        .filter(|c| !c.is_control())
-        .take(LONGEST)
-        .collect();
+    let snippet: String = rest.chars().filter(|c| !c.is_control()).take(LONGEST).collect();
     let found = if snippet.trim().is_empty() {
         "the end of the line".to_owned()
     } else {
@@ -85,19 +78,11 @@ fn key_near(text: &str, offset: usize) -> String {
     let header = text[..line_start]
         .lines()
         .rev()
-        .find_map(|line| {
-            line.trim_start()
-                .strip_prefix('[')?
-                .trim_start_matches('[')
-                .split_once(']')
-        })
+        .find_map(|line| line.trim_start().strip_prefix('[')?.trim_start_matches('[').split_once(']'))
         .map(|(header, _)| header.trim());
     let key = line.split_once(['=', ':']).map(|(key, _)| key.trim());
     let is_path = |path: &&str| {
-        !path.is_empty()
-            && path
-                .chars()
-                .all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
+        !path.is_empty() && path.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | '.'))
     };
     match (header.filter(is_path), key.filter(is_path)) {
         (Some(header), Some(key)) => format!("{header}.{key}"),

@@ -41,9 +41,7 @@ impl Text for City {
 
     fn parse(text: &str) -> Option<Self> {
         let fits = (2..=12).contains(&text.len())
-            && text
-                .bytes()
-                .all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
+            && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit());
         fits.then(|| Self(text.to_owned()))
     }
 
@@ -101,28 +99,20 @@ impl Text for SocketAddr {
         Some(match text.split_once(':') {
             Some(("" | "*", port)) => format!("0.0.0.0:{port}"),
             Some(("localhost", port)) => format!("127.0.0.1:{port}"),
-            Some(_) => text
-                .trim_start_matches("tcp://")
-                .trim_start_matches("http://")
-                .to_owned(),
+            Some(_) => text.trim_start_matches("tcp://").trim_start_matches("http://").to_owned(),
             None if text.parse::<u16>().is_ok() => format!("0.0.0.0:{text}"),
             None => format!("{text}:8080"),
         })
     }
 
     fn meant_by_integer(refused: i64) -> Option<String> {
-        u16::try_from(refused)
-            .ok()
-            .map(|port| format!("0.0.0.0:{port}"))
+        u16::try_from(refused).ok().map(|port| format!("0.0.0.0:{port}"))
     }
 }
 
 /// A name that is put on the wire: a header's value, a member's name, a path that is no URL.
 pub(crate) fn is_label(text: &str) -> bool {
-    !text.is_empty()
-        && text.len() <= 256
-        && text.trim() == text
-        && !text.chars().any(char::is_control)
+    !text.is_empty() && text.len() <= 256 && text.trim() == text && !text.chars().any(char::is_control)
 }
 
 #[cfg(test)]

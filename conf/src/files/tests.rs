@@ -1,9 +1,7 @@
 //! What is said about the files that a configuration names.
 
-const CERTIFICATE: &str =
-    "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2l0eQ==\n-----END CERTIFICATE-----\n";
-const KEY: &str =
-    "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
+const CERTIFICATE: &str = "-----BEGIN CERTIFICATE-----\nMIIBszCCAVmgAwIBAgIUQ2l0eQ==\n-----END CERTIFICATE-----\n";
+const KEY: &str = "-----BEGIN PRIVATE KEY-----\nMC4CAQAwBQYDK2VwBCIEIA==\n-----END PRIVATE KEY-----\n";
 
 /// Checks a configuration whose two TLS files and token file hold the given texts; what is said
 /// about them, with the folder's name left out.
@@ -91,20 +89,9 @@ fn missing_files_and_folders_are_seen() {
         folder.path().display()
     );
     let mistakes = crate::parse("f", &text).expect("valid").check_files();
-    let keys: Vec<_> = mistakes
-        .iter()
-        .map(|mistake| (mistake.line, mistake.key.as_str()))
-        .collect();
+    let keys: Vec<_> = mistakes.iter().map(|mistake| (mistake.line, mistake.key.as_str())).collect();
     assert_eq!(keys, [(2, "upstream.tls.ca"), (3, "admin.token_file")]);
     let messages = [&mistakes[0].message, &mistakes[1].message];
-    assert!(
-        messages[0].contains("it is no regular file"),
-        "{}",
-        messages[0]
-    );
-    assert!(
-        messages[1].contains("cannot be read (No such file"),
-        "{}",
-        messages[1]
-    );
+    assert!(messages[0].contains("it is no regular file"), "{}", messages[0]);
+    assert!(messages[1].contains("cannot be read (No such file"), "{}", messages[1]);
 }

@@ -52,21 +52,10 @@ struct Or<F: Form> {
 }
 
 impl<F: Form> Field<F::Value> for Or<F> {
-    fn read(
-        self,
-        section: &mut Section<'_, '_>,
-        name: &'static str,
-        doc: &'static str,
-    ) -> F::Value {
-        section.list_key(
-            name,
-            doc,
-            || self.form.allowed(),
-            || Presence::Default(self.form.show(&self.default)),
-        );
+    fn read(self, section: &mut Section<'_, '_>, name: &'static str, doc: &'static str) -> F::Value {
+        section.list_key(name, doc, || self.form.allowed(), || Presence::Default(self.form.show(&self.default)));
         let at = section.take(name);
-        at.and_then(|at| self.form.read(&at, section.ledger))
-            .unwrap_or(self.default)
+        at.and_then(|at| self.form.read(&at, section.ledger)).unwrap_or(self.default)
     }
 }
 
@@ -76,15 +65,8 @@ struct Required<F: Form> {
 }
 
 impl<F: Form> Field<F::Value> for Required<F> {
-    fn read(
-        self,
-        section: &mut Section<'_, '_>,
-        name: &'static str,
-        doc: &'static str,
-    ) -> F::Value {
-        let sample = || Presence::Required {
-            sample: self.form.show(&self.sample),
-        };
+    fn read(self, section: &mut Section<'_, '_>, name: &'static str, doc: &'static str) -> F::Value {
+        let sample = || Presence::Required { sample: self.form.show(&self.sample) };
         section.list_key(name, doc, || self.form.allowed(), sample);
         let Some(at) = section.take(name) else {
             section.missing(name, &self.form.allowed());
@@ -100,15 +82,8 @@ struct Optional<F: Form> {
 }
 
 impl<F: Form> Field<Option<F::Value>> for Optional<F> {
-    fn read(
-        self,
-        section: &mut Section<'_, '_>,
-        name: &'static str,
-        doc: &'static str,
-    ) -> Option<F::Value> {
-        let sample = || Presence::Optional {
-            sample: self.form.show(&self.sample),
-        };
+    fn read(self, section: &mut Section<'_, '_>, name: &'static str, doc: &'static str) -> Option<F::Value> {
+        let sample = || Presence::Optional { sample: self.form.show(&self.sample) };
         section.list_key(name, doc, || self.form.allowed(), sample);
         let at = section.take(name)?;
         self.form.read(&at, section.ledger)
@@ -117,11 +92,7 @@ impl<F: Form> Field<Option<F::Value>> for Optional<F> {
 
 fn list_table<T: Table>(section: &mut Section<'_, '_>, path: &str, count: Count) {
     let path = join(&section.path, path);
-    section.ledger.list(|| Entry::Table {
-        path,
-        about: T::ABOUT,
-        count,
-    });
+    section.ledger.list(|| Entry::Table { path, about: T::ABOUT, count });
 }
 
 struct SubTable;
@@ -141,12 +112,7 @@ impl<T: Table> Field<T> for SubTable {
 struct OptionalTable;
 
 impl<T: Table> Field<Option<T>> for OptionalTable {
-    fn read(
-        self,
-        section: &mut Section<'_, '_>,
-        name: &'static str,
-        _doc: &'static str,
-    ) -> Option<T> {
+    fn read(self, section: &mut Section<'_, '_>, name: &'static str, _doc: &'static str) -> Option<T> {
         list_table::<T>(section, name, Count::Optional);
         let Some(at) = section.take(name) else {
             list_fields::<T>(section, name);
@@ -167,9 +133,7 @@ impl<T: Table> Field<Vec<T>> for Tables {
             return Vec::new();
         };
         let Some(members) = at.value.get_ref().as_array() else {
-            section
-                .ledger
-                .refuse(&at, &format!("a list of tables, [[{}]]", at.key), None);
+            section.ledger.refuse(&at, &format!("a list of tables, [[{}]]", at.key), None);
             return Vec::new();
         };
         if members.len() > MOST {
@@ -179,18 +143,11 @@ impl<T: Table> Field<Vec<T>> for Tables {
         }
         let mut read = Vec::with_capacity(members.len());
         for (index, value) in members.iter().enumerate() {
-            let at = At {
-                key: format!("{}[{index}]", at.key),
-                value,
-            };
+            let at = At { key: format!("{}[{index}]", at.key), value };
             read.extend(section.enter(&at).map(Section::read::<T>));
         }
         // With a member lost, the others' indices would be wrong.
-        if read.len() == members.len() {
-            read
-        } else {
-            Vec::new()
-        }
+        if read.len() == members.len() { read } else { Vec::new() }
     }
 }
 

@@ -208,10 +208,7 @@ impl<T: Words> Form for OneWord<T> {
 
     fn read(&self, at: &At<'_>, ledger: &mut Ledger) -> Option<T> {
         let text = at.value.get_ref().as_str();
-        let read = T::ALL
-            .iter()
-            .copied()
-            .find(|word| Some(word.word()) == text);
+        let read = T::ALL.iter().copied().find(|word| Some(word.word()) == text);
         if read.is_none() {
             let meant = text.and_then(|text| nearest(text, T::ALL.iter().map(|word| word.word())));
             ledger.refuse(at, &self.allowed(), meant.map(quote));
@@ -296,10 +293,7 @@ impl<F: Form> Form for Members<F> {
         }
         let mut read = BTreeMap::new();
         for (name, value) in table {
-            let at = At {
-                key: join(&at.key, &key_name(name.get_ref())),
-                value,
-            };
+            let at = At { key: join(&at.key, &key_name(name.get_ref())), value };
             if let Some(value) = self.inner.read(&at, ledger) {
                 read.insert(name.get_ref().to_string(), value);
             }
@@ -308,19 +302,13 @@ impl<F: Form> Form for Members<F> {
     }
 
     fn show(&self, value: &Self::Value) -> String {
-        show_table(
-            value
-                .iter()
-                .map(|(name, value)| (name.as_str(), self.inner.show(value))),
-        )
+        show_table(value.iter().map(|(name, value)| (name.as_str(), self.inner.show(value))))
     }
 }
 
 /// An inline table of names and written values.
 pub(crate) fn show_table<'a>(members: impl Iterator<Item = (&'a str, String)>) -> String {
-    let members: Vec<_> = members
-        .map(|(name, value)| format!("{} = {value}", key_name(name)))
-        .collect();
+    let members: Vec<_> = members.map(|(name, value)| format!("{} = {value}", key_name(name))).collect();
     if members.is_empty() {
         "{}".to_owned()
     } else {

@@ -9,29 +9,17 @@ use super::{At, Ledger, MOST, join, key_name, nearest, quote};
 
 /// A list, possibly empty.
 pub(crate) fn list<F: Form>(inner: F) -> impl Form<Value = Vec<F::Value>> {
-    List {
-        inner,
-        least: 0,
-        bare: false,
-    }
+    List { inner, least: 0, bare: false }
 }
 
 /// A list with at least one member.
 pub(crate) fn some<F: Form>(inner: F) -> impl Form<Value = Vec<F::Value>> {
-    List {
-        inner,
-        least: 1,
-        bare: false,
-    }
+    List { inner, least: 1, bare: false }
 }
 
 /// A list with at least one member, or the one member without brackets.
 pub(crate) fn one_or_more<F: Form>(inner: F) -> impl Form<Value = Vec<F::Value>> {
-    List {
-        inner,
-        least: 1,
-        bare: true,
-    }
+    List { inner, least: 1, bare: true }
 }
 
 struct List<F> {
@@ -62,20 +50,13 @@ impl<F: Form> Form for List<F> {
             return None;
         };
         if members.len() < self.least || members.len() > MOST {
-            let message = format!(
-                "found a list of {}, allowed are {} to {MOST} members",
-                members.len(),
-                self.least
-            );
+            let message = format!("found a list of {}, allowed are {} to {MOST} members", members.len(), self.least);
             ledger.note(at.value.span().start, &at.key, message);
             return None;
         }
         let mut read = Vec::with_capacity(members.len());
         for (index, value) in members.iter().enumerate() {
-            let at = At {
-                key: format!("{}[{index}]", at.key),
-                value,
-            };
+            let at = At { key: format!("{}[{index}]", at.key), value };
             read.extend(self.inner.read(&at, ledger));
         }
         // A list that lost members to faults must not pass for one that never had them.
@@ -86,10 +67,7 @@ impl<F: Form> Form for List<F> {
         match value.as_slice() {
             [only] if self.bare => self.inner.show(only),
             members => {
-                let members: Vec<_> = members
-                    .iter()
-                    .map(|member| self.inner.show(member))
-                    .collect();
+                let members: Vec<_> = members.iter().map(|member| self.inner.show(member)).collect();
                 format!("[{}]", members.join(", "))
             }
         }
@@ -101,10 +79,7 @@ impl<F: Form> Form for List<F> {
 pub(crate) fn renames<T: Text + Ord + Clone>(
     canonical: &'static [&'static str],
 ) -> impl Form<Value = BTreeMap<&'static str, T>> {
-    Renames {
-        canonical,
-        names: std::marker::PhantomData::<T>,
-    }
+    Renames { canonical, names: std::marker::PhantomData::<T> }
 }
 
 struct Renames<T> {
@@ -116,11 +91,7 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
     type Value = BTreeMap<&'static str, T>;
 
     fn allowed(&self) -> String {
-        format!(
-            "a table; each key one of {}; each value {}",
-            self.canonical.join(", "),
-            T::ALLOWED
-        )
+        format!("a table; each key one of {}; each value {}", self.canonical.join(", "), T::ALLOWED)
     }
 
     fn read(&self, at: &At<'_>, ledger: &mut Ledger) -> Option<Self::Value> {
@@ -133,23 +104,14 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
         let mut places = BTreeMap::new();
         for (name, value) in table {
             let word = name.get_ref().as_ref();
-            let at = At {
-                key: join(&at.key, &key_name(word)),
-                value,
-            };
-            let Some(canonical) = self
-                .canonical
-                .iter()
-                .copied()
-                .find(|canonical| *canonical == word)
-            else {
+            let at = At { key: join(&at.key, &key_name(word)), value };
+            let Some(canonical) = self.canonical.iter().copied().find(|canonical| *canonical == word) else {
                 let meant = nearest(word, self.canonical.iter().copied());
                 let meant = meant
                     .map(|meant| format!(", did you mean {}?", key_name(meant)))
                     .unwrap_or_default();
-                let message = format!(
-                    "found an unknown name, allowed is one of those that conf/REFERENCE.md lists{meant}"
-                );
+                let message =
+                    format!("found an unknown name, allowed is one of those that conf/REFERENCE.md lists{meant}");
                 ledger.note(name.span().start, &at.key, message);
                 continue;
             };
@@ -168,9 +130,8 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
             });
             if let (Some(twin), Some(at)) = (twin, places.get(canonical)) {
                 let found = quote(&wire.to_string());
-                let message = format!(
-                    "found {found}, which is already the name of {twin}; allowed is a name of its own"
-                );
+                let message =
+                    format!("found {found}, which is already the name of {twin}; allowed is a name of its own");
                 ledger.note(at.value.span().start, &at.key, message);
             }
         }
@@ -178,10 +139,6 @@ impl<T: Text + Ord + Clone> Form for Renames<T> {
     }
 
     fn show(&self, value: &Self::Value) -> String {
-        show_table(
-            value
-                .iter()
-                .map(|(name, wire)| (*name, quote(&wire.to_string()))),
-        )
+        show_table(value.iter().map(|(name, wire)| (*name, quote(&wire.to_string()))))
     }
 }

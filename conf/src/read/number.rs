@@ -62,11 +62,7 @@ impl<T: Whole> Form for Count<T> {
     type Value = T;
 
     fn allowed(&self) -> String {
-        format!(
-            "a whole number from {} to {}",
-            self.range.start(),
-            self.range.end()
-        )
+        format!("a whole number from {} to {}", self.range.start(), self.range.end())
     }
 
     fn read(&self, at: &At<'_>, ledger: &mut Ledger) -> Option<T> {
@@ -74,10 +70,7 @@ impl<T: Whole> Form for Count<T> {
         let value = at.value.get_ref();
         let number = integer(value).and_then(within);
         if number.is_none() {
-            let meant = value
-                .as_str()
-                .and_then(|text| text.trim().parse().ok())
-                .and_then(within);
+            let meant = value.as_str().and_then(|text| text.trim().parse().ok()).and_then(within);
             ledger.refuse(at, &self.allowed(), meant.map(|number| number.to_string()));
         }
         number

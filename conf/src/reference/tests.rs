@@ -11,10 +11,7 @@ fn golden(name: &str, text: &str) {
         std::fs::write(&path, text).expect("the golden file can be written");
     }
     let on_disk = std::fs::read_to_string(&path).unwrap_or_default();
-    assert!(
-        on_disk == text,
-        "conf/{name} is out of date: UPDATE_GOLDEN=1 cargo test -p megamind-conf"
-    );
+    assert!(on_disk == text, "conf/{name} is out of date: UPDATE_GOLDEN=1 cargo test -p megamind-conf");
 }
 
 #[test]
@@ -45,14 +42,9 @@ fn defaults() -> Vec<(String, String)> {
             Entry::Table { path, count, .. } if count != Count::One => {
                 optional.push(format!("{path}."));
             }
-            Entry::Key {
-                path,
-                presence: Presence::Default(value),
-                ..
-            } => {
+            Entry::Key { path, presence: Presence::Default(value), .. } => {
                 let inside_optional = optional.iter().any(|table| path.starts_with(table));
-                let built =
-                    not_built::remark(&path).is_none_or(|remark| remark != "Not built yet.");
+                let built = not_built::remark(&path).is_none_or(|remark| remark != "Not built yet.");
                 if built && !inside_optional {
                     defaults.push((path, value));
                 }
@@ -90,14 +82,7 @@ fn every_setting_of_the_example_can_be_switched_on() {
         .filter(|mistake| !mistake.message.contains("not built yet"))
         .map(|mistake| mistake.key.as_str())
         .collect();
-    assert_eq!(
-        refused,
-        [
-            "upstream.tls",
-            "route[0].stale_for",
-            "route[0].invalidated_by"
-        ]
-    );
+    assert_eq!(refused, ["upstream.tls", "route[0].stale_for", "route[0].invalidated_by"]);
 }
 
 #[test]

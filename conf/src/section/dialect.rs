@@ -151,10 +151,9 @@ impl Dialect {
 }
 
 fn base_path() -> impl Form<Value = String> {
-    plain(
-        "\"\", or a path without a slash at its end such as \"/api/v2\"",
-        |text| text.is_empty() || (UrlPath::parse(text).is_some() && !text.ends_with('/')),
-    )
+    plain("\"\", or a path without a slash at its end such as \"/api/v2\"", |text| {
+        text.is_empty() || (UrlPath::parse(text).is_some() && !text.ends_with('/'))
+    })
 }
 
 fn member() -> impl Form<Value = String> {
@@ -177,7 +176,13 @@ section! {
 impl Envelope {
     fn rules(&self, section: &mut Section<'_, '_>) {
         if self.fields.contains_key(&self.data) {
-            section.refuse("data", format!("found \"{}\", which dialect.envelope.fields sets too; allowed is a name of its own", self.data));
+            section.refuse(
+                "data",
+                format!(
+                    "found \"{}\", which dialect.envelope.fields sets too; allowed is a name of its own",
+                    self.data
+                ),
+            );
         }
     }
 }
@@ -198,17 +203,17 @@ section! {
 impl ErrorEnvelope {
     fn rules(&self, section: &mut Section<'_, '_>) {
         if self.fields.contains_key(&self.message) {
-            section.refuse("message", "found a name that dialect.envelope.error.fields sets too; allowed is a name of its own");
+            section.refuse(
+                "message",
+                "found a name that dialect.envelope.error.fields sets too; allowed is a name of its own",
+            );
         }
         if self
             .code
             .as_ref()
             .is_some_and(|code| *code == self.message || self.fields.contains_key(code))
         {
-            section.refuse(
-                "code",
-                "found a name that another member has; allowed is a name of its own",
-            );
+            section.refuse("code", "found a name that another member has; allowed is a name of its own");
         }
     }
 }

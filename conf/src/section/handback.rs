@@ -87,10 +87,7 @@ section! {
 impl Drain {
     fn rules(&self, section: &mut Section<'_, '_>) {
         if self.backoff > self.max_backoff {
-            section.refuse(
-                "backoff",
-                "found more than drain.max_backoff, allowed is at most that",
-            );
+            section.refuse("backoff", "found more than drain.max_backoff, allowed is at most that");
         }
     }
 }

@@ -49,13 +49,7 @@ impl Route {
         }
         for key in ["stale_for", "invalidated_by"] {
             if section.has(key) {
-                section.refuse(
-                    key,
-                    format!(
-                        "found with policy = \"{}\", allowed only with \"cache\"",
-                        self.policy
-                    ),
-                );
+                section.refuse(key, format!("found with policy = \"{}\", allowed only with \"cache\"", self.policy));
             }
         }
     }

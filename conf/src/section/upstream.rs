@@ -91,20 +91,10 @@ impl Upstream {
     }
 
     fn rules(&self, section: &mut Section<'_, '_>) {
-        if self
-            .servers
-            .iter()
-            .any(|server| server.tls != self.is_tls())
-        {
+        if self.servers.iter().any(|server| server.tls != self.is_tls()) {
             section.refuse(
                 "servers",
                 "found servers with and without TLS, allowed are all with http or all with https",
-            );
-        }
-        if self.connect_timeout > self.response_timeout {
-            section.refuse(
-                "connect_timeout",
-                "found more than upstream.response_timeout, allowed is at most that: it covers the connection too",
             );
         }
         if self.idempotency == Settlement::Lookup && !section.has("lookup") {
@@ -138,13 +128,13 @@ section! {
 impl Success {
     fn rules(&self, section: &mut Section<'_, '_>) {
         if !self.values.is_empty() && self.pointer.is_none() {
-            section.refuse(
-                "values",
-                "found values without upstream.success.pointer, allowed are both",
-            );
+            section.refuse("values", "found values without upstream.success.pointer, allowed are both");
         }
         if self.status.is_empty() && self.content_type.is_none() && self.pointer.is_none() {
-            section.refuse("pointer", "found a section that asks for nothing, allowed is at least one of status, content_type, pointer");
+            section.refuse(
+                "pointer",
+                "found a section that asks for nothing, allowed is at least one of status, content_type, pointer",
+            );
         }
     }
 }
@@ -196,8 +186,14 @@ section! {
 impl UpstreamTls {
     fn rules(&self, section: &mut Section<'_, '_>) {
         match (&self.cert, &self.key) {
-            (Some(_), None) => section.refuse("key", "found nothing, but upstream.tls.cert is set: allowed is the path of its private key"),
-            (None, Some(_)) => section.refuse("cert", "found nothing, but upstream.tls.key is set: allowed is the path of its certificate"),
+            (Some(_), None) => section.refuse(
+                "key",
+                "found nothing, but upstream.tls.cert is set: allowed is the path of its private key",
+            ),
+            (None, Some(_)) => section.refuse(
+                "cert",
+                "found nothing, but upstream.tls.key is set: allowed is the path of its certificate",
+            ),
             _ => {}
         }
     }

@@ -31,19 +31,12 @@ impl Text for Amount {
 
     fn parse(text: &str) -> Option<Self> {
         let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
-        let digits = |part: &str, most| {
-            (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit())
-        };
+        let digits = |part: &str, most| (1..=most).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
         (digits(whole, 15) && digits(fraction, 4)).then(|| Self(text.to_owned()))
     }
 
     fn meant(refused: &str) -> Option<String> {
-        Some(
-            refused
-                .chars()
-                .filter(|c| c.is_ascii_digit() || *c == '.')
-                .collect(),
-        )
+        Some(refused.chars().filter(|c| c.is_ascii_digit() || *c == '.').collect())
     }
 
     fn meant_by_integer(refused: i64) -> Option<String> {

@@ -9,13 +9,7 @@ pub(crate) const HOUR: Duration = Duration::from_hours(1);
 pub(crate) const DAY: Duration = Duration::from_hours(24);
 
 /// Units with their length in milliseconds, the longest first.
-const UNITS: [(&str, u64); 5] = [
-    ("d", 86_400_000),
-    ("h", 3_600_000),
-    ("m", 60_000),
-    ("s", 1_000),
-    ("ms", 1),
-];
+const UNITS: [(&str, u64); 5] = [("d", 86_400_000), ("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1)];
 
 pub(crate) const fn ms(count: u64) -> Duration {
     Duration::from_millis(count)
@@ -47,8 +41,7 @@ pub(crate) fn show(duration: Duration) -> String {
     let (unit, length) = UNITS
         .into_iter()
         .find(|(unit, length)| {
-            millis.is_multiple_of(*length)
-                && millis >= if *unit == "d" { 2 * length } else { *length }
+            millis.is_multiple_of(*length) && millis >= if *unit == "d" { 2 * length } else { *length }
         })
         .unwrap_or(("s", 1_000));
     format!("{}{unit}", millis / length)
@@ -74,11 +67,9 @@ pub(crate) fn guess(text: &str) -> impl Iterator<Item = Duration> {
     };
     let number = number.parse::<f64>().ok().filter(|number| *number < 1e9);
     // `as` saturates, and the product is far below the limit anyway.
-    lengths.iter().filter_map(move |length| {
-        Some(Duration::from_millis(
-            (number? * *length as f64).round() as u64
-        ))
-    })
+    lengths
+        .iter()
+        .filter_map(move |length| Some(Duration::from_millis((number? * *length as f64).round() as u64)))
 }
 
 fn split(text: &str, belongs: impl Fn(char) -> bool) -> (&str, &str) {

@@ -21,12 +21,7 @@ pub struct Server {
 impl Server {
     pub(crate) fn sample() -> Self {
         let host = "127.0.0.1".to_owned();
-        Self {
-            name: format!("{host}:8081"),
-            host,
-            port: 8081,
-            tls: false,
-        }
+        Self { name: format!("{host}:8081"), host, port: 8081, tls: false }
     }
 }
 
@@ -40,10 +35,7 @@ impl Text for Server {
     const ALLOWED: &'static str = "host:port, or a URL of http or https without a path";
 
     fn parse(text: &str) -> Option<Self> {
-        let name = text
-            .strip_suffix('/')
-            .filter(|text| text.contains("://"))
-            .unwrap_or(text);
+        let name = text.strip_suffix('/').filter(|text| text.contains("://")).unwrap_or(text);
         let (default_port, tls, authority) = if let Some(rest) = name.strip_prefix("http://") {
             (Some(80), false, rest)
         } else if let Some(rest) = name.strip_prefix("https://") {
@@ -56,12 +48,7 @@ impl Text for Server {
             Some(port) => port.parse().ok().filter(|port| *port != 0)?,
             None => default_port?,
         };
-        Some(Self {
-            name: name.to_owned(),
-            host: checked_host(host)?,
-            port,
-            tls,
-        })
+        Some(Self { name: name.to_owned(), host: checked_host(host)?, port, tls })
     }
 
     fn meant(refused: &str) -> Option<String> {
@@ -82,9 +69,7 @@ impl Text for Server {
     }
 
     fn meant_by_integer(refused: i64) -> Option<String> {
-        u16::try_from(refused)
-            .ok()
-            .map(|port| format!("127.0.0.1:{port}"))
+        u16::try_from(refused).ok().map(|port| format!("127.0.0.1:{port}"))
     }
 }
 
@@ -167,14 +152,10 @@ impl Text for CallbackTarget {
     fn parse(text: &str) -> Option<Self> {
         if let Some((address, prefix)) = text.split_once('/') {
             let (address, prefix) = (address.parse().ok()?, prefix.parse().ok()?);
-            return (masked(address, prefix)? == address)
-                .then_some(Self::Network { address, prefix });
+            return (masked(address, prefix)? == address).then_some(Self::Network { address, prefix });
         }
         if let Ok(address) = text.parse::<IpAddr>() {
-            return Some(Self::Network {
-                address,
-                prefix: if address.is_ipv4() { 32 } else { 128 },
-            });
+            return Some(Self::Network { address, prefix: if address.is_ipv4() { 32 } else { 128 } });
         }
         match text.strip_prefix("*.") {
             Some(domain) => is_host(domain).then(|| Self::Below(domain.to_ascii_lowercase())),

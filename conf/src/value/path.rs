@@ -77,13 +77,11 @@ impl fmt::Display for PathPattern {
 }
 
 impl Text for PathPattern {
-    const ALLOWED: &'static str =
-        "a path such as \"/prices\", or \"/catalogue/*\" for all below one";
+    const ALLOWED: &'static str = "a path such as \"/prices\", or \"/catalogue/*\" for all below one";
 
     fn parse(text: &str) -> Option<Self> {
         if let Some(base) = text.strip_suffix("/*") {
-            return (base.is_empty() || is_path(base) && !base.ends_with('/'))
-                .then(|| Self::Below(base.to_owned()));
+            return (base.is_empty() || is_path(base) && !base.ends_with('/')).then(|| Self::Below(base.to_owned()));
         }
         is_path(text).then(|| Self::Exact(text.strip_suffix('/').unwrap_or(text).to_owned()))
     }
@@ -102,18 +100,15 @@ fn is_path(text: &str) -> bool {
     // RFC 3986: pchar, "/" and percent-encoding; no "*" here, so that a pattern is never taken
     // for a path.
     let allowed = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()+,;=:@/%".contains(&byte);
-    text.starts_with('/')
-        && text.len() <= LONGEST
-        && text.bytes().all(allowed)
-        && !text.contains("//")
+    text.starts_with('/') && text.len() <= LONGEST && text.bytes().all(allowed) && !text.contains("//")
 }
 
 /// The path of a text that may be a whole URL, or lack its first slash, or carry a query.
 fn rooted(refused: &str) -> String {
     let text = refused.trim();
-    let text = text.split_once("://").map_or(text, |(_, rest)| {
-        rest.find('/').map_or("/", |slash| &rest[slash..])
-    });
+    let text = text
+        .split_once("://")
+        .map_or(text, |(_, rest)| rest.find('/').map_or("/", |slash| &rest[slash..]));
     let text = text.split(['?', '#']).next().unwrap_or_default();
     format!("/{}", text.trim_start_matches('/'))
 }
@@ -145,21 +140,12 @@ impl Text for JsonPointer {
     fn parse(text: &str) -> Option<Self> {
         let rooted = text.is_empty() || text.starts_with('/');
         // "~" only as "~0" and "~1": what follows the first piece must begin so.
-        let escaped = text
-            .split('~')
-            .skip(1)
-            .all(|rest| rest.starts_with(['0', '1']));
+        let escaped = text.split('~').skip(1).all(|rest| rest.starts_with(['0', '1']));
         (rooted && escaped && text.len() <= 1024).then(|| Self(text.to_owned()))
     }
 
     fn meant(refused: &str) -> Option<String> {
-        let text = refused
-            .trim()
-            .trim_start_matches('$')
-            .trim_start_matches(['.', '/']);
-        Some(format!(
-            "/{}",
-            text.replace('[', "/").replace(']', "").replace('.', "/")
-        ))
+        let text = refused.trim().trim_start_matches('$').trim_start_matches(['.', '/']);
+        Some(format!("/{}", text.replace('[', "/").replace(']', "").replace('.', "/")))
     }
 }

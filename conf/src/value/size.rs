@@ -29,9 +29,7 @@ pub(crate) fn guess(text: &str) -> Option<u64> {
         .chars()
         .filter(|c| !c.is_whitespace() && *c != '_')
         .collect();
-    let end = text
-        .find(|c: char| !c.is_ascii_digit())
-        .unwrap_or(text.len());
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(end);
     let length = match unit {
         "" | "b" => 1,

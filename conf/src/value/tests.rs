@@ -12,11 +12,7 @@ fn check<T: Text + PartialEq + Debug>(text: &str, expect: Result<&str, Option<&s
     let read = T::parse(text);
     let suggested = T::meant(text).filter(|meant| T::parse(meant).is_some());
     match expect {
-        Ok(shown) => assert_eq!(
-            read.map(|value| value.to_string()),
-            Some(shown.to_owned()),
-            "{text}"
-        ),
+        Ok(shown) => assert_eq!(read.map(|value| value.to_string()), Some(shown.to_owned()), "{text}"),
         Err(meant) => {
             assert_eq!(read, None, "{text}");
             assert_eq!(suggested.as_deref(), meant, "{text}");
@@ -41,28 +37,16 @@ fn servers() {
         ("oblivion:8080", "oblivion", 8080, false),
         ("http://api.example.com", "api.example.com", 80, false),
         ("https://api.example.com/", "api.example.com", 443, true),
-        (
-            "https://api_1.example.com:8443",
-            "api_1.example.com",
-            8443,
-            true,
-        ),
+        ("https://api_1.example.com:8443", "api_1.example.com", 8443, true),
         ("[2001:db8::1]:80", "2001:db8::1", 80, false),
         ("http://[::1]", "::1", 80, false),
     ] {
         let server = Server::parse(text).unwrap_or_else(|| panic!("{text} is a server"));
-        assert_eq!(
-            (server.host.as_str(), server.port, server.tls),
-            (host, port, tls),
-            "{text}"
-        );
+        assert_eq!((server.host.as_str(), server.port, server.tls), (host, port, tls), "{text}");
         assert_eq!(server.name, text.trim_end_matches('/'));
     }
     check::<Server>("10.0.0.5", Err(Some("10.0.0.5:80")));
-    check::<Server>(
-        "http://a.example.com/api",
-        Err(Some("http://a.example.com")),
-    );
+    check::<Server>("http://a.example.com/api", Err(Some("http://a.example.com")));
     check::<Server>("ftp://a.example.com", Err(Some("http://a.example.com")));
     check::<Server>("a:0", Err(None));
     check::<Server>("a:65536", Err(None));
@@ -98,10 +82,7 @@ fn callback_targets() {
     check::<CallbackTarget>("10.1.2.3/8", Err(Some("10.0.0.0/8")));
     check::<CallbackTarget>("10.0.0.0/33", Err(None));
     check::<CallbackTarget>(".example.com", Err(Some("*.example.com")));
-    check::<CallbackTarget>(
-        "https://hooks.example.com/x",
-        Err(Some("hooks.example.com")),
-    );
+    check::<CallbackTarget>("https://hooks.example.com/x", Err(Some("hooks.example.com")));
     check::<CallbackTarget>("*", Err(None));
 }
 
@@ -122,11 +103,7 @@ fn paths() {
 
 #[test]
 fn patterns_match_whole_segments() {
-    let matches = |pattern, path| {
-        PathPattern::parse(pattern)
-            .expect("a pattern")
-            .matches(path)
-    };
+    let matches = |pattern, path| PathPattern::parse(pattern).expect("a pattern").matches(path);
     assert!(matches("/prices", "/prices"));
     assert!(matches("/prices", "/prices/"));
     assert!(!matches("/prices", "/prices/today"));
@@ -195,25 +172,11 @@ fn durations() {
 fn sizes() {
     assert_eq!(size::parse("64MiB"), Some(64 << 20));
     assert_eq!(size::parse("1B"), Some(1));
-    for refused in [
-        "",
-        "64",
-        "64MB",
-        "64 MiB",
-        "MiB",
-        "1.5GiB",
-        "99999999999GiB",
-    ] {
+    for refused in ["", "64", "64MB", "64 MiB", "MiB", "1.5GiB", "99999999999GiB"] {
         assert_eq!(size::parse(refused), None, "{refused}");
     }
-    assert_eq!(
-        size::guess("64 mb").map(size::show).as_deref(),
-        Some("64MiB")
-    );
-    assert_eq!(
-        size::guess("1048576").map(size::show).as_deref(),
-        Some("1MiB")
-    );
+    assert_eq!(size::guess("64 mb").map(size::show).as_deref(), Some("64MiB"));
+    assert_eq!(size::guess("1048576").map(size::show).as_deref(), Some("1MiB"));
 }
 
 proptest! {
