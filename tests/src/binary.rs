@@ -25,10 +25,7 @@ pub fn root() -> &'static Path {
 fn build() -> PathBuf {
     // TARGET/PROFILE/deps/TEST
     let test = env::current_exe().expect("a test knows where it is");
-    let folder = test
-        .ancestors()
-        .nth(2)
-        .expect("cargo puts tests into TARGET/PROFILE/deps");
+    let folder = test.ancestors().nth(2).expect("cargo puts tests into TARGET/PROFILE/deps");
     let target = folder.parent().expect("PROFILE is in TARGET");
     let profile = match folder.file_name().and_then(|name| name.to_str()) {
         Some("debug") | None => "dev",

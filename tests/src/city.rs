@@ -223,13 +223,7 @@ impl Plan {
         merge(&mut config, self.dialect.config.clone());
         merge(&mut config, self.config.parse().expect("a test's TOML"));
         gateway.configure(&config);
-        City {
-            gateway,
-            cloud,
-            dialect: self.dialect,
-            config,
-            dir,
-        }
+        City { gateway, cloud, dialect: self.dialect, config, dir }
     }
 }
 

@@ -27,10 +27,7 @@ pub struct Dialect {
 impl Dialect {
     /// The names and shapes of the contract.
     pub fn standard() -> Self {
-        Self {
-            name: "default",
-            ..Self::default()
-        }
+        Self { name: "default", ..Self::default() }
     }
 
     /// The dialect of `conf/dialect-enveloped.toml`: an envelope, other names, a base path.
@@ -99,9 +96,7 @@ impl Dialect {
             }
         };
         let flip = |map: &BTreeMap<String, String>| {
-            map.iter()
-                .map(|(canonical, wire)| (wire.clone(), canonical.clone()))
-                .collect()
+            map.iter().map(|(canonical, wire)| (wire.clone(), canonical.clone())).collect()
         };
         translate(inner, &flip(&self.fields), &flip(&self.statuses), self.field("status"))
     }
@@ -128,10 +123,7 @@ fn translate(
             };
             Value::Object(map.iter().map(member).collect::<Map<_, _>>())
         }
-        Value::Array(items) => items
-            .iter()
-            .map(|item| translate(item, fields, statuses, status))
-            .collect(),
+        Value::Array(items) => items.iter().map(|item| translate(item, fields, statuses, status)).collect(),
         other => other.clone(),
     }
 }

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus, Output};
 
 use rustix::process::Signal;
-use serde_json::Value;
+use serde_json::{Value, json};
 use toml::Table;
 
 use crate::http::{Answer, Client, Party, Request, Trouble};
@@ -27,12 +27,7 @@ pub struct Gateway {
 impl Gateway {
     /// A gateway that will listen on the given addresses; not started yet.
     pub fn new(dir: &Path, addr: SocketAddr, admin: SocketAddr) -> Self {
-        Self {
-            addr,
-            admin,
-            dir: dir.to_owned(),
-            process: None,
-        }
+        Self { addr, admin, dir: dir.to_owned(), process: None }
     }
 
     /// The configuration file.
@@ -65,9 +60,7 @@ impl Gateway {
         self.admin = process.await_line("admin on ").map(parse)?;
         self.process = Some(process);
         wait::until("the gateway is ready", || {
-            self.ask(&Request::get("/readyz"))
-                .ok()
-                .filter(|answer| answer.status == 200)
+            self.ask(&Request::get("/readyz")).ok().filter(|answer| answer.status == 200)
         });
         Ok(())
     }
@@ -141,10 +134,14 @@ impl Gateway {
     /// Waits until Oblivion serves and has everything.
     #[track_caller]
     pub fn await_drained(&self) {
-        wait::until("everything is drained", || {
+        wait::until_good("everything is drained", || {
             let status = self.status();
             let empty = status["queue"]["entries"] == 0 && status["queue"]["parked"] == 0;
-            (status["mode"] == "forwarding" && empty).then_some(())
+            if status["mode"] == "forwarding" && empty {
+                return Ok(());
+            }
+            let parked = self.ask(&Request::get("/admin/queue?state=parked"));
+            Err(parked.map_or(status.clone(), |parked| json!([status, parked.json()])))
         });
     }
 

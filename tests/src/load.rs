@@ -45,11 +45,7 @@ impl Tag {
         let body: Value = serde_json::from_str(body).ok()?;
         let mut parts = body["tag"].as_str()?.strip_prefix("t-")?.split('-');
         let mut next = || parts.next()?.parse().ok();
-        Some(Self {
-            worker: next()?,
-            order: next()?,
-            step: next()?,
-        })
+        Some(Self { worker: next()?, order: next()?, step: next()? })
     }
 }
 
@@ -68,13 +64,7 @@ pub struct Written {
 const LIVES: [&[&str]; 3] = [
     &["place", "update", "arrived_at_pickup", "picked_up", "delivered"],
     &["place", "update", "cancel"],
-    &[
-        "place",
-        "arrived_at_pickup",
-        "picked_up",
-        "arrived_at_dropoff",
-        "failed",
-    ],
+    &["place", "arrived_at_pickup", "picked_up", "arrived_at_dropoff", "failed"],
 ];
 
 /// A client with one connection that takes one order after the other through its life. A write is
@@ -111,11 +101,7 @@ impl Worker {
     /// is opened anew at the next step.
     pub fn step(&mut self) -> Result<Answer, Trouble> {
         let life = LIVES[self.order % LIVES.len()];
-        let tag = Tag {
-            worker: self.name,
-            order: self.order,
-            step: self.step,
-        };
+        let tag = Tag { worker: self.name, order: self.order, step: self.step };
         let (path, mut body) = self.write(life[self.step]);
         body["tag"] = tag.to_string().into();
         let request = self.dialect.post(path, &body);
@@ -135,11 +121,7 @@ impl Worker {
             let id = &self.dialect.read(answer)["orderId"];
             self.id = id.as_str().map(str::to_owned);
         }
-        self.written.push(Written {
-            tag,
-            id: self.id.clone(),
-            told,
-        });
+        self.written.push(Written { tag, id: self.id.clone(), told });
         if answer.is_ok() {
             self.client = Some(client);
         }
@@ -165,10 +147,7 @@ impl Worker {
                 let client_ref = format!("ref-{}-{}", self.name, self.order);
                 ("/placeOrder", city::order(&client_ref))
             }
-            "update" => (
-                "/updateOrder",
-                json!({"orderId": id, "dropoff": {"lat": 12.93, "lng": 77.61}}),
-            ),
+            "update" => ("/updateOrder", json!({"orderId": id, "dropoff": {"lat": 12.93, "lng": 77.61}})),
             "cancel" => ("/cancelOrder", json!({"orderId": id, "reason": "changed my mind"})),
             status => (
                 "/updatemaster/ind/deliveryInfo",

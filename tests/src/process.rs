@@ -38,12 +38,7 @@ impl Process {
             .stderr(create(&stderr))
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
-        Self {
-            name: name.to_owned(),
-            child,
-            stdout,
-            stderr,
-        }
+        Self { name: name.to_owned(), child, stdout, stderr }
     }
 
     /// Waits for a line on standard output and returns what follows `prefix` in it. An error, if

@@ -85,10 +85,7 @@ impl Certificate {
             .map_err(io::Error::other)?;
         let (config, seen) = (Arc::new(config), Arc::new(Mutex::new(Vec::new())));
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let server = Server {
-            addr: listener.local_addr()?,
-            seen: Arc::clone(&seen),
-        };
+        let server = Server { addr: listener.local_addr()?, seen: Arc::clone(&seen) };
         thread::spawn(move || {
             for stream in listener.incoming().flatten() {
                 let (config, seen) = (Arc::clone(&config), Arc::clone(&seen));

@@ -6,9 +6,7 @@ use super::{Answer, Trouble};
 
 /// Checks an answer of the gateway's public listener.
 pub(super) fn check(answer: &Answer, method: &str) -> Result<(), Trouble> {
-    let fault = via(answer)
-        .or_else(|| served_by(answer))
-        .or_else(|| body(answer, method));
+    let fault = via(answer).or_else(|| served_by(answer)).or_else(|| body(answer, method));
     match fault {
         Some(what) => Err(Trouble::Violation(format!("{what}: {answer}"))),
         None => Ok(()),
@@ -56,9 +54,7 @@ fn body(answer: &Answer, method: &str) -> Option<String> {
 /// RFC 9457, and a stable code.
 fn problem(status: u16, body: &Value) -> Option<String> {
     let has_text = |name: &str| body[name].as_str().is_some_and(|text| !text.is_empty());
-    let missing = ["type", "title", "detail", "code"]
-        .into_iter()
-        .find(|name| !has_text(name));
+    let missing = ["type", "title", "detail", "code"].into_iter().find(|name| !has_text(name));
     if let Some(name) = missing {
         return Some(format!("a problem without {name:?}"));
     }
@@ -104,11 +100,7 @@ mod tests {
             answer(200, &[("via", "1.0 far, 1.1 megamind")], ""),
             answer(200, &[VIA, OURS, JSON], "{}"),
             answer(410, &[VIA, OURS, PROBLEM], GONE),
-            answer(
-                404,
-                &[VIA, OURS, JSON],
-                r#"{"success":false,"error":{"code":"c","message":"m"}}"#,
-            ),
+            answer(404, &[VIA, OURS, JSON], r#"{"success":false,"error":{"code":"c","message":"m"}}"#),
         ] {
             check(&good, "GET").expect("a good answer");
         }

@@ -54,12 +54,7 @@ impl Client {
 
     /// Speaks over a connection that is open already.
     pub fn over(transport: Box<dyn Transport>, party: Party) -> Self {
-        Self {
-            transport,
-            wire: Wire::default(),
-            party,
-            closed: false,
-        }
+        Self { transport, wire: Wire::default(), party, closed: false }
     }
 
     /// Sends a request and reads its answer, whole and checked.

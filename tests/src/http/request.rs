@@ -42,9 +42,7 @@ impl Request {
 
     /// POST of any bytes.
     pub fn post_as(target: impl Into<String>, content_type: &str, body: impl Into<Vec<u8>>) -> Self {
-        Self::new("POST", target)
-            .header("Content-Type", content_type)
-            .body(body)
+        Self::new("POST", target).header("Content-Type", content_type).body(body)
     }
 
     /// Adds a header.
@@ -67,10 +65,7 @@ impl Request {
 
     /// The bytes on the wire.
     pub fn encode(&self) -> Vec<u8> {
-        let mut lines = vec![
-            format!("{} {} HTTP/1.1", self.method, self.target),
-            "Host: city.test".to_owned(),
-        ];
+        let mut lines = vec![format!("{} {} HTTP/1.1", self.method, self.target), "Host: city.test".to_owned()];
         let actual = (!self.body.is_empty() || self.method == "POST").then(|| self.body.len().to_string());
         if let Some(length) = self.claimed_length.clone().or(actual) {
             lines.push(format!("Content-Length: {length}"));

@@ -28,12 +28,7 @@ impl Wire {
     pub(super) fn answer(&mut self, from: &mut dyn Read, method: &str) -> Result<Answer, Trouble> {
         let head = self.head(from)?;
         let (status, headers) = parse_head(&head)?;
-        let mut answer = Answer {
-            status,
-            headers,
-            body: Vec::new(),
-            elapsed: Duration::ZERO,
-        };
+        let mut answer = Answer { status, headers, body: Vec::new(), elapsed: Duration::ZERO };
         let bodiless = method == "HEAD" || status == 204 || status == 304 || status < 200;
         let lengths: Vec<&str> = answer.all("content-length").collect();
         let codings: Vec<&str> = answer.all("transfer-encoding").collect();

@@ -197,10 +197,7 @@ fn methods_that_do_not_work_here() {
     for method in ["PUT", "DELETE", "PATCH"] {
         let request = Request::new(method, format!("/trackOrder?orderId={}", bench.id));
         let answer = bench.city.send(&request).expect_problem(405, "method_not_allowed");
-        assert!(
-            answer.header("allow").is_some_and(|allow| allow.contains("GET")),
-            "{answer}"
-        );
+        assert!(answer.header("allow").is_some_and(|allow| allow.contains("GET")), "{answer}");
     }
     bench.unchanged();
 }

@@ -83,9 +83,7 @@ fn a_full_disk_loses_nothing_refuses_cleanly_and_is_got_over() {
     };
     let config = format!("store.path = '{}'", disk.path().join("megamind.db").display());
     let mut city = City::with(&config).start();
-    let mut workers: Vec<Worker> = (0..4)
-        .map(|name| Worker::new(city.gateway.addr, &city.dialect, name))
-        .collect();
+    let mut workers: Vec<Worker> = (0..4).map(|name| Worker::new(city.gateway.addr, &city.dialect, name)).collect();
 
     let filler = disk.fill();
     // Forwarding goes on, whatever the journal does.

@@ -35,11 +35,7 @@ fn json_forms_and_queries_mean_the_same() {
         .iter()
         .map(|effect| (effect.text("contentType").to_owned(), effect.body().is_empty()))
         .collect();
-    let sent = [
-        ("application/json", false),
-        ("application/x-www-form-urlencoded", false),
-        ("", true),
-    ];
+    let sent = [("application/json", false), ("application/x-www-form-urlencoded", false), ("", true)];
     assert_eq!(forms, sent.map(|(kind, empty)| (kind.to_owned(), empty)));
 }
 
@@ -62,25 +58,16 @@ fn a_pilot_is_assigned_and_found_again_everywhere() {
         "minionId": "P1", "name": "Asha", "phone": "+919812345678", "vehicle": "bike", "capacity": 2,
         "lat": 12.97, "lng": 77.59, "status": "available",
     });
-    city.post("/ind/setminiongeneralinfo", &registration)
-        .expect(200)
-        .expect_local();
+    city.post("/ind/setminiongeneralinfo", &registration).expect(200).expect_local();
     let placed = city.post("/placeOrder", &order("assigned")).expect(201);
     assert_eq!(placed.json()["minionId"], "P1", "{placed}");
     let id = city.id_of(&placed);
     assert_eq!(city.status_of(&id), "assigned");
-    let info = city
-        .send(&Request::get("/ind/getminiongeneralinfo?minionId=P1"))
-        .expect(200);
+    let info = city.send(&Request::get("/ind/getminiongeneralinfo?minionId=P1")).expect(200);
     assert_eq!(info.json()["name"], "Asha", "{info}");
-    let carried = city
-        .send(&Request::get("/ind/getminiondeliveryinfo?minionId=P1"))
-        .expect(200);
+    let carried = city.send(&Request::get("/ind/getminiondeliveryinfo?minionId=P1")).expect(200);
     assert!(carried.text().contains(&id), "{carried}");
-    let score = city
-        .send(&Request::get("/score?minionId=P1"))
-        .expect(200)
-        .expect_local();
+    let score = city.send(&Request::get("/score?minionId=P1")).expect(200).expect_local();
     let score = score.json()["score"].as_f64().expect("a score");
     assert!((0.0..=100.0).contains(&score), "{score}");
 
@@ -88,10 +75,7 @@ fn a_pilot_is_assigned_and_found_again_everywhere() {
     city.regain_cloud();
     let upstream = city.cloud.effects_of("\"assigned\"")[0].text("orderId").to_owned();
     let known = city.cloud.order(&upstream).expect("known");
-    assert_eq!(
-        (&known["status"], &known["minionId"]),
-        (&json!("assigned"), &json!("P1"))
-    );
+    assert_eq!((&known["status"], &known["minionId"]), (&json!("assigned"), &json!("P1")));
 }
 
 #[test]
@@ -165,9 +149,7 @@ fn a_repeated_request_gets_the_first_answer() {
 #[test]
 fn the_limits_of_a_stand_in_hold_while_acting_only() {
     let mut city = City::with("acting.max_cod_amount = '100'\nacting.max_open_orders_per_merchant = 1").start();
-    city.post("/placeOrder", &order("forwarded"))
-        .expect(201)
-        .expect_forwarded();
+    city.post("/placeOrder", &order("forwarded")).expect(201).expect_forwarded();
     city.lose_cloud();
     city.post("/placeOrder", &order("too dear"))
         .expect_problem(503, "beyond_stand_in");

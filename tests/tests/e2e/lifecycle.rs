@@ -10,8 +10,7 @@ use serde_json::json;
 #[test]
 fn sigterm_finishes_requests() {
     let mut city = City::with("gateway.grace = '20s'").start();
-    city.cloud
-        .fault(&json!({"kind": "slow", "delay_ms": 1000, "paths": ["/echo"]}));
+    city.cloud.fault(&json!({"kind": "slow", "delay_ms": 1000, "paths": ["/echo"]}));
     let mut client = city.client();
     let waiting = thread::spawn(move || client.send(&Request::get("/echo")));
     wait::until("the request is on its way", || (city.cloud.hits() == 1).then_some(()));
@@ -158,19 +157,13 @@ fn the_admin_listener_tells_what_it_should() {
 #[test]
 fn a_plain_route_says_that_oblivion_is_down() {
     let mut city = City::start();
-    city.send(&Request::get("/catalogue/menu"))
-        .expect(200)
-        .expect_forwarded();
+    city.send(&Request::get("/catalogue/menu")).expect(200).expect_forwarded();
     city.lose_cloud();
-    let answer = city
-        .send(&Request::get("/catalogue/menu"))
-        .expect_problem(503, "upstream_down");
+    let answer = city.send(&Request::get("/catalogue/menu")).expect_problem(503, "upstream_down");
     let after = answer.header("retry-after").and_then(|value| value.parse::<u32>().ok());
     assert!(after.is_some(), "{answer}");
     city.regain_cloud();
-    city.send(&Request::get("/catalogue/menu"))
-        .expect(200)
-        .expect_forwarded();
+    city.send(&Request::get("/catalogue/menu")).expect(200).expect_forwarded();
 }
 
 #[test]
@@ -258,9 +251,7 @@ fn requests_follow_one_another_on_one_connection_whatever_happens() {
         .expect_forwarded();
     ask(&Request::post_as("/trackOrder", "application/json", "{")).expect(400);
     city.cloud.kill();
-    ask(&city.dialect.post("/placeOrder", &order("two")))
-        .expect(201)
-        .expect_local();
+    ask(&city.dialect.post("/placeOrder", &order("two"))).expect(201).expect_local();
     city.gateway.await_mode("acting");
     ask(&Request::post_as("/placeOrder", "application/json", "{"))
         .expect(400)

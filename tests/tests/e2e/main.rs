@@ -9,6 +9,7 @@ mod no_client_sees_it;
 mod nothing_lost;
 mod outage;
 mod readme;
+mod settle;
 mod startup;
 mod tls;
 mod watching;

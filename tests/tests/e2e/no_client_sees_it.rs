@@ -45,11 +45,7 @@ impl Sight {
         if answer.status >= 400 || answer.closes() {
             self.fail(answer.to_string());
         }
-        let longest = if was_acting {
-            &self.longest_acting
-        } else {
-            &self.longest
-        };
+        let longest = if was_acting { &self.longest_acting } else { &self.longest };
         let mut longest = longest.lock().expect("no panic");
         *longest = answer.elapsed.max(*longest);
     }
@@ -117,12 +113,7 @@ fn carry(city: &mut City, fail: impl Fn(&mut City), heal: impl Fn(&mut City)) ->
         clients.into_iter().flat_map(join).collect()
     });
     let failures = sight.failures.lock().expect("no panic");
-    assert!(
-        failures.is_empty(),
-        "{} failures, the first: {}",
-        failures.len(),
-        failures[0]
-    );
+    assert!(failures.is_empty(), "{} failures, the first: {}", failures.len(), failures[0]);
     drop(failures);
     city.gateway.await_drained();
     let tally = audit(&written, &city.cloud.log());
@@ -154,10 +145,7 @@ fn an_upstream_that_hangs() {
     let sight = with_fault(Dialect::standard(), &json!({"kind": "hang"}));
     // The bound is the promise itself: `response_timeout` plus one second.
     let longest = *sight.longest.lock().expect("no panic");
-    assert!(
-        longest <= RESPONSE_TIMEOUT + Duration::from_secs(1),
-        "a request took {longest:?}"
-    );
+    assert!(longest <= RESPONSE_TIMEOUT + Duration::from_secs(1), "a request took {longest:?}");
     // One that asked Oblivion first would have taken all of `response_timeout`.
     let longest = *sight.longest_acting.lock().expect("no panic");
     assert!(longest < RESPONSE_TIMEOUT, "a request took {longest:?} while acting");
@@ -180,8 +168,5 @@ fn a_captive_portal() {
 
 #[test]
 fn a_health_page_that_stays_green_over_a_dead_database() {
-    with_fault(
-        Dialect::standard(),
-        &json!({"kind": "status", "status": 500, "health_stays_ok": true}),
-    );
+    with_fault(Dialect::standard(), &json!({"kind": "status", "status": 500, "health_stays_ok": true}));
 }

@@ -100,10 +100,7 @@ fn load(worker: &mut Worker) {
         };
         if answer.status >= 300 {
             let code = answer.code().unwrap_or_default();
-            assert!(
-                matches!(code.as_str(), "not_known_here" | "outcome_unknown"),
-                "{answer}"
-            );
+            assert!(matches!(code.as_str(), "not_known_here" | "outcome_unknown"), "{answer}");
         }
     }
 }

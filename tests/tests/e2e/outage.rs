@@ -105,12 +105,9 @@ fn a_local_id_works_in_every_form_of_request_after_the_drain() {
     city.send(&Request::form("/updateOrder", &format!("orderId={id}&notes=as+form")))
         .expect(200)
         .expect_forwarded();
-    city.send(&Request::post(
-        format!("/updateOrder?orderId={id}"),
-        &json!({"notes": "as query"}),
-    ))
-    .expect(200)
-    .expect_forwarded();
+    city.send(&Request::post(format!("/updateOrder?orderId={id}"), &json!({"notes": "as query"})))
+        .expect(200)
+        .expect_forwarded();
     let seen: Vec<String> = city
         .cloud
         .log()
@@ -140,10 +137,7 @@ fn an_order_lives_through_two_outages_under_both_of_its_ids() {
     city.deliver(&upstream, "P1", "picked_up").expect(200);
     city.deliver(&id, "P1", "delivered").expect(200);
     city.regain_cloud();
-    assert_eq!(
-        effects(&city.cloud.log(), &upstream),
-        ["placed", "picked_up", "delivered"]
-    );
+    assert_eq!(effects(&city.cloud.log(), &upstream), ["placed", "picked_up", "delivered"]);
 }
 
 #[test]
@@ -197,8 +191,6 @@ fn what_oblivion_refuses_for_good_is_parked_and_holds_back_nothing_else() {
     megamind_tests::wait::until("the order has reached Oblivion", || {
         (city.cloud.effects_of("\"healthy\"").len() == 1).then_some(())
     });
-    megamind_tests::wait::until("the fact is parked", || {
-        (city.gateway.status()["queue"]["parked"] == 1).then_some(())
-    });
+    megamind_tests::wait::until("the fact is parked", || (city.gateway.status()["queue"]["parked"] == 1).then_some(()));
     city.track(&id).expect(200);
 }

@@ -33,10 +33,7 @@ fn lines() -> Vec<Line> {
     }
     let parse = |line: String| {
         let (command, comment) = line.rsplit_once(" # ").unwrap_or((&line, "200"));
-        Line {
-            command: command.trim().to_owned(),
-            status: comment.trim().to_owned(),
-        }
+        Line { command: command.trim().to_owned(), status: comment.trim().to_owned() }
     };
     commands.into_iter().map(parse).collect()
 }

@@ -83,10 +83,7 @@ fn good_configurations_pass() {
 
 #[test]
 fn wrong_usage_is_told_from_failure() {
-    let output = Command::new(binary::megamind())
-        .arg("dance")
-        .output()
-        .expect("the binary runs");
+    let output = Command::new(binary::megamind()).arg("dance").output().expect("the binary runs");
     assert_eq!(output.status.code(), Some(2), "{output:?}");
 }
 
@@ -157,9 +154,7 @@ fn a_newer_database_is_left_alone() {
         let old: u32 = connection
             .pragma_query_value(None, "user_version", |row| row.get(0))
             .expect("a version");
-        connection
-            .pragma_update(None, "user_version", value)
-            .expect("a version");
+        connection.pragma_update(None, "user_version", value).expect("a version");
         old
     };
     let ours = pragma(9_999);
@@ -223,10 +218,7 @@ fn a_read_only_file_system_is_named() {
     let unmounted = Command::new("umount").arg(dir.path()).status();
     assert!(read_only && unmounted.is_ok_and(|status| status.success()));
     let said = said.expect_err("it must not start");
-    assert!(
-        said.contains("cannot be written") && said.contains("megamind.db"),
-        "{said}"
-    );
+    assert!(said.contains("cannot be written") && said.contains("megamind.db"), "{said}");
     // The one beside it is as it was.
     let original = city.gateway.database().display().to_string();
     let store = config["store"].as_table_mut().expect("[store]");

@@ -25,11 +25,7 @@ fn clients_are_served_in_tls() {
     assert!(echo.text().contains("[\"x-forwarded-proto\",\"https\"]"), "{echo}");
     city.lose_cloud();
     let track = city.dialect.get("/trackOrder", "orderId", &id);
-    client
-        .send(&track)
-        .expect("the same connection")
-        .expect(200)
-        .expect_local();
+    client.send(&track).expect("the same connection").expect(200).expect_local();
     // Whoever expects somebody else is not served.
     let mut stranger = certificate.connect(addr, "other.test").expect("a listener");
     assert!(stranger.send(&track).is_err());
@@ -50,17 +46,10 @@ fn oblivion_is_asked_in_tls_and_verified() {
     city.gateway.await_mode("forwarding");
     city.send(&Request::get("/anything")).expect(200).expect_forwarded();
     let seen = wait::until("the server has seen it", || {
-        server
-            .seen()
-            .into_iter()
-            .find(|seen| seen.head.starts_with("GET /anything"))
+        server.seen().into_iter().find(|seen| seen.head.starts_with("GET /anything"))
     });
     assert_eq!(seen.sni.as_deref(), Some("api.oblivion.test"));
-    assert!(
-        seen.head.to_ascii_lowercase().contains("host: city.test"),
-        "{}",
-        seen.head
-    );
+    assert!(seen.head.to_ascii_lowercase().contains("host: city.test"), "{}", seen.head);
 }
 
 #[test]
@@ -76,8 +65,7 @@ fn a_cloud_that_cannot_prove_itself_is_no_cloud() {
     );
     let city = City::with(&config).start_without_cloud();
     city.place("not for strangers");
-    city.send(&Request::get("/anything"))
-        .expect_problem(503, "upstream_down");
+    city.send(&Request::get("/anything")).expect_problem(503, "upstream_down");
     assert!(server.seen().is_empty(), "nothing was sent to it");
 }
 

@@ -31,10 +31,7 @@ fn pilots_and_orders_are_known_when_the_outage_comes() {
         .expect_forwarded();
     city.lose_cloud();
     let known = city.track(&id).expect(200).expect_local().json();
-    assert_eq!(
-        (&known["status"], &known["minionId"]),
-        (&json!("picked_up"), &json!("P1"))
-    );
+    assert_eq!((&known["status"], &known["minionId"]), (&json!("picked_up"), &json!("P1")));
     assert_eq!(city.status_of(&cancelled), "cancelled");
     for minion in ["P1", "P2", "P3"] {
         let known = info(&city, minion).expect(200).json().to_string();
@@ -56,10 +53,7 @@ fn an_assignment_is_learned_from_an_answer_to_a_question() {
     assert_eq!(told["minionId"], "P7", "{told}");
     city.lose_cloud();
     let known = city.track(&id).expect(200).expect_local().json();
-    assert_eq!(
-        (&known["status"], &known["minionId"]),
-        (&json!("assigned"), &json!("P7"))
-    );
+    assert_eq!((&known["status"], &known["minionId"]), (&json!("assigned"), &json!("P7")));
 }
 
 #[test]
@@ -127,12 +121,7 @@ fn every_forwarded_write_carries_a_key() {
         .post("/placeOrder", &order("with a key"))
         .header("Idempotency-Key", "mine");
     city.send(&own).expect(201);
-    let keys: Vec<_> = city
-        .cloud
-        .log()
-        .iter()
-        .map(|effect| effect.key().map(str::to_owned))
-        .collect();
+    let keys: Vec<_> = city.cloud.log().iter().map(|effect| effect.key().map(str::to_owned)).collect();
     assert!(keys[0].as_ref().is_some_and(|key| !key.is_empty()), "{keys:?}");
     assert_eq!(keys[1].as_deref(), Some("mine"));
 }
@@ -163,19 +152,13 @@ fn pilots_are_imported_from_a_table() {
 fn a_table_with_a_mistake_changes_nothing() {
     let mut city = City::with("").start_without_cloud();
     let file = city.dir().join("pilots.csv");
-    fs::write(
-        &file,
-        format!("{PILOTS}P3,Anil,+919812345670,bike,2,912.98,77.60,available\n"),
-    )
-    .expect("a writable folder");
+    fs::write(&file, format!("{PILOTS}P3,Anil,+919812345670,bike,2,912.98,77.60,available\n"))
+        .expect("a writable folder");
     let path = file.display().to_string();
     let output = city.gateway.command(&["import", "pilots", &path]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     let said = String::from_utf8_lossy(&output.stderr);
-    assert!(
-        said.contains('4') && said.contains("lat"),
-        "the line and the field: {said}"
-    );
+    assert!(said.contains('4') && said.contains("lat"), "the line and the field: {said}");
     for minion in ["P1", "P2", "P3"] {
         let answer = info(&city, minion);
         assert_ne!(answer.status, 200, "{minion} is there: {answer}");
@@ -197,12 +180,8 @@ fn a_forwarded_change_to_an_order_of_ours_waits_for_those_before_it() {
     city.gateway.await_mode("draining");
     let change = json!({"orderId": id, "notes": "after it"});
     city.post("/updateOrder", &change).expect(200).expect_local();
-    city.post("/placeOrder", &order("unrelated"))
-        .expect(201)
-        .expect_forwarded();
-    wait::until("the change has arrived", || {
-        (city.cloud.effects_of("after it").len() == 1).then_some(())
-    });
+    city.post("/placeOrder", &order("unrelated")).expect(201).expect_forwarded();
+    wait::until("the change has arrived", || (city.cloud.effects_of("after it").len() == 1).then_some(()));
     let log = city.cloud.log();
     let position = |text: &str| log.iter().position(|effect| effect.body().contains(text));
     assert!(position("\"fenced\"") < position("after it"));
