@@ -59,11 +59,7 @@ fn hard_vectors_decode_to_what_they_say() {
         expect("number", Some(frame.tpdu.address().to_string()), owned("number"));
         expect(
             "smsc",
-            frame
-                .smsc
-                .as_ref()
-                .map(Address::to_string)
-                .filter(|smsc| !smsc.is_empty()),
+            frame.smsc.as_ref().map(Address::to_string).filter(|smsc| !smsc.is_empty()),
             owned("smsc"),
         );
         expect("text", data.map(UserData::text), owned("text"));
@@ -80,11 +76,7 @@ fn hard_vectors_decode_to_what_they_say() {
                 .map(|c| format!("{}/{}/{}", c["ref"], c["total"], c["seq"])),
         );
         if let Tpdu::StatusReport(report) = &frame.tpdu {
-            expect(
-                "status",
-                Some(report.status.0.to_string()),
-                Some(vector["status"].to_string()),
-            );
+            expect("status", Some(report.status.0.to_string()), Some(vector["status"].to_string()));
             expect("discharge", report.discharge.rfc3339(), owned("discharge"));
             let reference = Some(report.message_reference.to_string());
             expect("reference", reference, Some(vector["message_reference"].to_string()));
@@ -99,17 +91,10 @@ fn submits_encode_back_from_their_stated_fields() {
     let all = vectors();
     for vector in all.iter().filter(|v| is_hard(v) && v["direction"] == "submit") {
         let pdu = text(vector, "pdu").unwrap();
-        let Ok(Frame {
-            smsc,
-            tpdu: Tpdu::Submit(decoded),
-        }) = decode(vector)
-        else {
+        let Ok(Frame { smsc, tpdu: Tpdu::Submit(decoded) }) = decode(vector) else {
             panic!("{pdu} is no SUBMIT");
         };
-        let built = Frame {
-            smsc,
-            tpdu: build(vector, &decoded).into(),
-        };
+        let built = Frame { smsc, tpdu: build(vector, &decoded).into() };
         let stated = without_spare_bits(pdu, &built);
         assert_eq!(built.to_hex(), hex::format(&stated));
         tried += 1;
@@ -139,10 +124,7 @@ fn build(vector: &Value, decoded: &Submit) -> Submit {
         let elements = vector["ies"].as_array().map_or_else(Vec::new, |elements| {
             elements
                 .iter()
-                .map(|e| Element {
-                    id: number(e, "iei").unwrap(),
-                    data: hex::parse(text(e, "data").unwrap()).unwrap(),
-                })
+                .map(|e| Element { id: number(e, "iei").unwrap(), data: hex::parse(text(e, "data").unwrap()).unwrap() })
                 .collect()
         });
         let header = Header::new(elements).unwrap();
@@ -156,16 +138,14 @@ fn build(vector: &Value, decoded: &Submit) -> Submit {
         message_reference: number(vector, "message_reference").unwrap(),
         destination: Address::with_type(type_of_address, destination).unwrap(),
         protocol: number(vector, "pid").unwrap(),
-        validity: vector["validity"]
-            .as_array()
-            .map(|validity| match validity[0].as_str() {
-                Some("relative") => Validity::Relative(Relative(validity[1].as_u64().unwrap().try_into().unwrap())),
-                Some("absolute") => {
-                    let octets = hex::parse(validity[1].as_str().unwrap()).unwrap();
-                    Validity::Absolute(ServiceTime(octets.try_into().unwrap()))
-                }
-                other => panic!("validity {other:?}"),
-            }),
+        validity: vector["validity"].as_array().map(|validity| match validity[0].as_str() {
+            Some("relative") => Validity::Relative(Relative(validity[1].as_u64().unwrap().try_into().unwrap())),
+            Some("absolute") => {
+                let octets = hex::parse(validity[1].as_str().unwrap()).unwrap();
+                Validity::Absolute(ServiceTime(octets.try_into().unwrap()))
+            }
+            other => panic!("validity {other:?}"),
+        }),
         user_data: UserData::from_text(coding, header, text(vector, "text").unwrap()).unwrap(),
         ..decoded.clone()
     }

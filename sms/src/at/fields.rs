@@ -10,9 +10,7 @@ pub struct Fields<'a> {
 /// written with its colon.
 pub fn fields<'a>(line: &'a str, prefix: &str) -> Option<Fields<'a>> {
     let rest = line.trim().strip_prefix(prefix)?.trim_start();
-    Some(Fields {
-        rest: (!rest.is_empty()).then_some(rest),
-    })
+    Some(Fields { rest: (!rest.is_empty()).then_some(rest) })
 }
 
 impl Fields<'_> {

@@ -3,21 +3,13 @@ use proptest::prelude::*;
 
 fn expecting(command: &str, answer: Answer) -> Digester {
     let mut digester = Digester::default();
-    digester.expect(Expect {
-        command: command.into(),
-        answer,
-        typed: None,
-    });
+    digester.expect(Expect { command: command.into(), answer, typed: None });
     digester
 }
 
 fn sending(pdu: &str) -> Digester {
     let mut digester = Digester::default();
-    digester.expect(Expect {
-        command: "AT+CMGS=14".into(),
-        answer: Answer::Lines("+CMGS:"),
-        typed: Some(pdu.into()),
-    });
+    digester.expect(Expect { command: "AT+CMGS=14".into(), answer: Answer::Lines("+CMGS:"), typed: Some(pdu.into()) });
     digester
 }
 
@@ -32,10 +24,7 @@ fn stray(text: &str) -> Event {
 const OK: Event = Event::Result(ResultCode::Ok);
 
 fn stored(index: u16) -> Event {
-    Event::Urc(Urc::MessageStored {
-        memory: "SM".into(),
-        index,
-    })
+    Event::Urc(Urc::MessageStored { memory: "SM".into(), index })
 }
 
 /// What `input` gives must not depend on how it is cut.
@@ -51,26 +40,10 @@ fn plain_answers() {
     let csq = || expecting("AT+CSQ", Answer::Lines("+CSQ:"));
     check(csq, "\r\n+CSQ: 20,0\r\n\r\nOK\r\n", &[line("+CSQ: 20,0"), OK]);
     check(csq, "\r\nERROR\r\n", &[Event::Result(ResultCode::Error)]);
-    check(
-        csq,
-        "\r\n+CME ERROR: 14\r\n",
-        &[Event::Result(ResultCode::Cme(CmeError(14)))],
-    );
-    check(
-        csq,
-        "+CMS ERROR: 500\r",
-        &[Event::Result(ResultCode::Cms(CmsError(500)))],
-    );
-    check(
-        csq,
-        "+CME ERROR: SIM busy\r\n",
-        &[Event::Result(ResultCode::Cme(CmeError(14)))],
-    );
-    check(
-        csq,
-        "+CME ERROR: gremlins\r\n",
-        &[Event::Result(ResultCode::Cme(CmeError(100)))],
-    );
+    check(csq, "\r\n+CME ERROR: 14\r\n", &[Event::Result(ResultCode::Cme(CmeError(14)))]);
+    check(csq, "+CMS ERROR: 500\r", &[Event::Result(ResultCode::Cms(CmsError(500)))]);
+    check(csq, "+CME ERROR: SIM busy\r\n", &[Event::Result(ResultCode::Cme(CmeError(14)))]);
+    check(csq, "+CME ERROR: gremlins\r\n", &[Event::Result(ResultCode::Cme(CmeError(100)))]);
 }
 
 #[test]
@@ -102,16 +75,8 @@ fn unsolicited_codes_between_and_glued() {
     check(csq, "\r\n+CSQ: 20,0\r\n\r\n+CMTI: \"SM\",4\r\n\r\nOK\r\n", &all);
     check(csq, "\r\n+CSQ: 20,0+CMTI: \"SM\",4\r\nOK\r\n", &all);
     check(csq, "\r\n+CSQ: 20,0+CMTI: \"SM\",4OK\r\n", &all);
-    check(
-        csq,
-        "\r\n+CSQ: 20,0\r\nOK+CMTI: \"SM\",4\r\n",
-        &[line("+CSQ: 20,0"), OK, stored(4)],
-    );
-    check(
-        Digester::default,
-        "+CMTI: \"SM\",4+CMTI: \"SM\",5\r\n",
-        &[stored(4), stored(5)],
-    );
+    check(csq, "\r\n+CSQ: 20,0\r\nOK+CMTI: \"SM\",4\r\n", &[line("+CSQ: 20,0"), OK, stored(4)]);
+    check(Digester::default, "+CMTI: \"SM\",4+CMTI: \"SM\",5\r\n", &[stored(4), stored(5)]);
 }
 
 #[test]
@@ -120,11 +85,7 @@ fn a_text_that_looks_like_a_code_stays_a_text() {
     check(
         Digester::default,
         &format!("+CUSD: 0,\"{text}\",15\r\n"),
-        &[Event::Urc(Urc::Ussd {
-            status: 0,
-            text: Some(text.into()),
-            coding: Some(15),
-        })],
+        &[Event::Urc(Urc::Ussd { status: 0, text: Some(text.into()), coding: Some(15) })],
     );
 }
 
@@ -147,14 +108,7 @@ fn messages_on_two_lines() {
     check(
         list,
         "+CMGL: 1,0,,23\r\n0791\r\n+CMT: ,23\r\n0791AA\r\n+CMGL: 2,1,,23\r\n0792\r\nOK\r\n",
-        &[
-            line("+CMGL: 1,0,,23"),
-            line("0791"),
-            message(),
-            line("+CMGL: 2,1,,23"),
-            line("0792"),
-            OK,
-        ],
+        &[line("+CMGL: 1,0,,23"), line("0791"), message(), line("+CMGL: 2,1,,23"), line("0792"), OK],
     );
     check(
         list,
@@ -167,11 +121,7 @@ fn messages_on_two_lines() {
 fn registration_asked_and_unasked() {
     let creg = || expecting("AT+CREG?", Answer::Lines("+CREG:"));
     let home = || Event::Urc(Urc::Registration(Registration::Home));
-    check(
-        creg,
-        "+CREG: 1\r\n+CREG: 2,5\r\nOK\r\n",
-        &[home(), line("+CREG: 2,5"), OK],
-    );
+    check(creg, "+CREG: 1\r\n+CREG: 2,5\r\nOK\r\n", &[home(), line("+CREG: 2,5"), OK]);
     check(
         creg,
         "+CREG: 1,\"00C3\",\"12\"\r\n+CREG: 2,5,\"00C3\",\"12\"\r\nOK\r\n",
@@ -189,21 +139,13 @@ fn free_answers_and_strays() {
         &[line("E173"), Event::Urc(Urc::Other("^RSSI:17".into())), OK],
     );
     // Without a command, an answer is the late one of a command given up.
-    check(
-        Digester::default,
-        "+CSQ: 20,0\r\nOK\r\n",
-        &[stray("+CSQ: 20,0"), stray("OK")],
-    );
+    check(Digester::default, "+CSQ: 20,0\r\nOK\r\n", &[stray("+CSQ: 20,0"), stray("OK")]);
     check(Digester::default, "\r\nRDY\r\n", &[Event::Urc(Urc::Booted)]);
 }
 
 #[test]
 fn garbage_does_no_harm() {
-    check(
-        Digester::default,
-        "\u{0}\u{7}xx+CMTI: \"SM\",4\r\n",
-        &[stray("xx"), stored(4)],
-    );
+    check(Digester::default, "\u{0}\u{7}xx+CMTI: \"SM\",4\r\n", &[stray("xx"), stored(4)]);
     let mut digester = expecting("AT", Answer::None);
     assert_eq!(digester.feed(&vec![b'x'; 3 * 4096]), []);
     assert_eq!(digester.feed(b"\r\nOK\r\n"), [OK]);

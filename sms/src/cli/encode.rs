@@ -154,13 +154,7 @@ fn frames(args: &EncodeArgs) -> Result<Vec<Frame>, EncodeError> {
         Direction::Deliver => delivers(args, parts)?,
         Direction::StatusReport => return Err(EncodeError::StatusReport),
     };
-    Ok(pdus
-        .into_iter()
-        .map(|tpdu| Frame {
-            smsc: smsc.clone(),
-            tpdu,
-        })
-        .collect())
+    Ok(pdus.into_iter().map(|tpdu| Frame { smsc: smsc.clone(), tpdu }).collect())
 }
 
 fn parts(args: &EncodeArgs) -> Result<Vec<UserData>, EncodeError> {
@@ -189,10 +183,7 @@ fn header(udh: &str) -> Result<Header, EncodeError> {
         let (data, next) = more
             .split_at_checked(usize::from(*length))
             .ok_or_else(|| wrong("an element is longer than the header"))?;
-        elements.push(Element {
-            id: *id,
-            data: data.to_vec(),
-        });
+        elements.push(Element { id: *id, data: data.to_vec() });
         rest = next;
     }
     if !rest.is_empty() {

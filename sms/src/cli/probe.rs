@@ -59,17 +59,10 @@ struct Found {
 
 /// Asks the modem. Exit code 0 says that it can be used for SMS as it is.
 pub fn probe(args: &ProbeArgs, out: &mut dyn io::Write) -> io::Result<ExitCode> {
-    let mut found = Found {
-        device: args.device.clone(),
-        ..Found::default()
-    };
+    let mut found = Found { device: args.device.clone(), ..Found::default() };
     match open(args) {
         Ok(port) => {
-            let mut line = Line {
-                port,
-                digester: Digester::default(),
-                timeout: Duration::from_secs(args.timeout),
-            };
+            let mut line = Line { port, digester: Digester::default(), timeout: Duration::from_secs(args.timeout) };
             if let Err(error) = ask(&mut line, &mut found, Duration::from_secs(args.wait)) {
                 found.problems.push(error.to_string());
             }
@@ -82,11 +75,7 @@ pub fn probe(args: &ProbeArgs, out: &mut dyn io::Write) -> io::Result<ExitCode> 
     } else {
         found.print(out)?;
     }
-    Ok(if found.problems.is_empty() {
-        ExitCode::SUCCESS
-    } else {
-        ExitCode::FAILURE
-    })
+    Ok(if found.problems.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
 fn open(args: &ProbeArgs) -> io::Result<Box<dyn Port>> {
@@ -97,11 +86,7 @@ fn open(args: &ProbeArgs) -> io::Result<Box<dyn Port>> {
                 .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
             TcpOpener { address }.open()
         }
-        None => SerialOpener {
-            path: PathBuf::from(&args.device),
-            baud: args.baud,
-        }
-        .open(),
+        None => SerialOpener { path: PathBuf::from(&args.device), baud: args.baud }.open(),
     }
 }
 
@@ -177,10 +162,7 @@ const fn name(registration: Registration) -> &'static str {
 }
 
 fn first(lines: &[String], prefix: &str, nth: usize) -> Option<String> {
-    lines
-        .iter()
-        .find_map(|line| fields(line, prefix)?.nth(nth))
-        .map(str::to_owned)
+    lines.iter().find_map(|line| fields(line, prefix)?.nth(nth)).map(str::to_owned)
 }
 
 /// One command after the other.
@@ -195,11 +177,7 @@ type Reply = Option<(ResultCode, Vec<String>)>;
 impl Line {
     /// `None` when nothing comes in time.
     fn command(&mut self, text: &str, answer: Answer) -> io::Result<Reply> {
-        self.digester.expect(Expect {
-            command: text.to_owned(),
-            answer,
-            typed: None,
-        });
+        self.digester.expect(Expect { command: text.to_owned(), answer, typed: None });
         self.port.write(format!("{text}\r").as_bytes())?;
         let end = Instant::now() + self.timeout;
         let mut lines = Vec::new();

@@ -44,18 +44,12 @@ fn the_direction_asked_for_is_checked() {
     let pdu = "0791198948004544040C9119894882006200007050307040042206CF35689E9603";
     let (out, _) = sms(&["decode", "--json", "--direction", "submit", pdu]);
     assert!(out.contains(r#""direction":"submit""#), "{out}");
-    assert!(
-        out.contains(r#""error":"message type indicator 0 is no submit""#),
-        "{out}"
-    );
+    assert!(out.contains(r#""error":"message type indicator 0 is no submit""#), "{out}");
 }
 
 #[test]
 fn for_people() {
-    let (out, _) = sms(&[
-        "decode",
-        "0791198948004544040C9119894882006200007050307040042206CF35689E9603",
-    ]);
+    let (out, _) = sms(&["decode", "0791198948004544040C9119894882006200007050307040042206CF35689E9603"]);
     assert!(out.contains("text       Ok sir\n"), "{out}");
     assert!(!out.contains("status"), "{out}");
 }
@@ -67,10 +61,7 @@ fn what_is_encoded_decodes() {
     let pdus: Vec<&str> = pdus.lines().collect();
     assert_eq!(pdus.len(), 2);
     let (out, _) = sms(&["decode", "--json", pdus[1]]);
-    assert!(
-        out.contains(r#""concat":{"reference":300,"total":2,"part":2}"#),
-        "{out}"
-    );
+    assert!(out.contains(r#""concat":{"reference":300,"total":2,"part":2}"#), "{out}");
     assert!(out.contains(r#""messageReference":1"#), "{out}");
 
     let (pdu, _) = sms(&[
@@ -90,27 +81,9 @@ fn what_is_encoded_decodes() {
 #[test]
 fn exact_fields() {
     // Recorded from a phone book application: class 1, absolute validity.
-    let (out, _) = sms(&[
-        "encode",
-        "+34616585119",
-        "hola",
-        "--dcs",
-        "0",
-        "--validity",
-        "absolute:01705202519300",
-    ]);
+    let (out, _) = sms(&["encode", "+34616585119", "hola", "--dcs", "0", "--validity", "absolute:01705202519300"]);
     assert_eq!(out, "0019000B914316565811F900000170520251930004E8373B0C\n");
-    let (out, _) = sms(&[
-        "encode",
-        "655345678",
-        "x",
-        "--dcs",
-        "0",
-        "--udh",
-        "050003880301",
-        "--validity",
-        "170",
-    ]);
+    let (out, _) = sms(&["encode", "655345678", "x", "--dcs", "0", "--udh", "050003880301", "--validity", "170"]);
     assert!(out.contains("AA08050003880301"), "{out}");
 }
 

@@ -25,12 +25,7 @@ struct Typed {
 
 impl Command {
     pub(super) fn new(text: impl Into<String>, answer: Answer, deadline: Duration) -> Self {
-        Self {
-            text: text.into(),
-            answer,
-            deadline,
-            typed: None,
-        }
+        Self { text: text.into(), answer, deadline, typed: None }
     }
 
     /// Types `text` and Ctrl-Z at the prompt and waits `deadline` from then on; after an escape,
@@ -166,10 +161,6 @@ impl Exchange {
 
 impl Active {
     fn end(self, end: End) -> Reply {
-        Reply {
-            lines: self.lines,
-            end,
-            typed: self.has_typed,
-        }
+        Reply { lines: self.lines, end, typed: self.has_typed }
     }
 }

@@ -108,9 +108,7 @@ pub struct Fleet {
 
 impl fmt::Debug for Fleet {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fleet")
-            .field("status", &self.status())
-            .finish_non_exhaustive()
+        f.debug_struct("Fleet").field("status", &self.status()).finish_non_exhaustive()
     }
 }
 
@@ -130,11 +128,7 @@ impl Fleet {
             listener: Box::new(listener),
             stopping: AtomicBool::new(false),
         });
-        let mut fleet = Self {
-            shared,
-            requests: BTreeMap::new(),
-            threads: Vec::new(),
-        };
+        let mut fleet = Self { shared, requests: BTreeMap::new(), threads: Vec::new() };
         for modem in modems {
             let (sender, requests) = mpsc::channel();
             fleet.requests.insert(modem.id.clone(), sender);
@@ -194,9 +188,7 @@ impl Fleet {
     }
 
     fn request(&self, modem: &ModemId, request: Request) -> bool {
-        self.requests
-            .get(modem)
-            .is_some_and(|sender| sender.send(request).is_ok())
+        self.requests.get(modem).is_some_and(|sender| sender.send(request).is_ok())
     }
 
     /// How the modems are.
@@ -252,9 +244,7 @@ impl Shared {
         }
         let durable = lock(&self.journal).outbound(&records);
         match durable {
-            Ok(_durable) => records
-                .into_iter()
-                .for_each(|record| self.tell(FleetEvent::Outbound(record))),
+            Ok(_durable) => records.into_iter().for_each(|record| self.tell(FleetEvent::Outbound(record))),
             Err(error) => self.tell(FleetEvent::Journal(error.to_string())),
         }
     }

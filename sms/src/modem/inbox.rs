@@ -23,12 +23,7 @@ pub struct InboxConfig {
 
 impl Default for InboxConfig {
     fn default() -> Self {
-        Self {
-            max_parts: 16,
-            max_pending: 256,
-            timeout: Duration::from_mins(30),
-            remembered: 4096,
-        }
+        Self { max_parts: 16, max_pending: 256, timeout: Duration::from_mins(30), remembered: 4096 }
     }
 }
 
@@ -75,12 +70,7 @@ pub struct Inbox {
 impl Inbox {
     /// An empty inbox.
     pub fn new(config: InboxConfig) -> Self {
-        Self {
-            config,
-            pending: HashMap::new(),
-            seen: HashSet::new(),
-            seen_order: VecDeque::new(),
-        }
+        Self { config, pending: HashMap::new(), seen: HashSet::new(), seen_order: VecDeque::new() }
     }
 
     /// Messages that wait for parts.
@@ -98,10 +88,7 @@ impl Inbox {
         };
         if place.total > self.config.max_parts {
             let missing = (1..=place.total).filter(|nth| *nth != place.part).collect();
-            return vec![Received {
-                missing,
-                ..whole(modem, &part.clone(), &[Some(part)])
-            }];
+            return vec![Received { missing, ..whole(modem, &part.clone(), &[Some(part)]) }];
         }
         let key = Key {
             modem: modem.clone(),
@@ -112,11 +99,7 @@ impl Inbox {
         };
         let mut ready = Vec::new();
         let slot = usize::from(place.part - 1);
-        let taken = |p: &Pending| {
-            p.parts[slot]
-                .as_ref()
-                .is_some_and(|known| known.user_data != part.user_data)
-        };
+        let taken = |p: &Pending| p.parts[slot].as_ref().is_some_and(|known| known.user_data != part.user_data);
         if self.pending.get(&key).is_some_and(taken) {
             // The reference has come round: another message begins.
             ready.extend(self.give_out(&key));
@@ -124,10 +107,10 @@ impl Inbox {
         if !self.pending.contains_key(&key) {
             ready.extend(self.make_room());
         }
-        let pending = self.pending.entry(key.clone()).or_insert_with(|| Pending {
-            parts: vec![None; usize::from(place.total)],
-            last_part: now,
-        });
+        let pending = self
+            .pending
+            .entry(key.clone())
+            .or_insert_with(|| Pending { parts: vec![None; usize::from(place.total)], last_part: now });
         pending.last_part = now;
         pending.parts[slot] = Some(part);
         if pending.parts.iter().all(Option::is_some) {

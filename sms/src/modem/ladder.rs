@@ -37,9 +37,7 @@ impl Ladder {
             last: None,
             restarts: VecDeque::new(),
             appeared: None,
-            waits: Backoff {
-                next: config.reopen_min,
-            },
+            waits: Backoff { next: config.reopen_min },
             ready_since: None,
         }
     }
@@ -72,11 +70,7 @@ impl Ladder {
     /// The next rung.
     pub(super) fn climb(&mut self, now: Instant, config: &Config) -> Rung {
         self.ready_since = None;
-        while self
-            .restarts
-            .front()
-            .is_some_and(|then| *then + config.restart_window <= now)
-        {
+        while self.restarts.front().is_some_and(|then| *then + config.restart_window <= now) {
             self.restarts.pop_front();
         }
         let just_appeared = self.appeared.is_none_or(|t| now < t + config.settle);

@@ -237,14 +237,7 @@ impl Outbox {
         self.next_id += 1;
         self.next_reference = message_reference.wrapping_add(parts);
         self.counters.queued += 1;
-        Ok(Outbound {
-            id,
-            change: Change::Queued {
-                message,
-                reference,
-                message_reference,
-            },
-        })
+        Ok(Outbound { id, change: Change::Queued { message, reference, message_reference } })
     }
 
     /// Forgets a message whose record could not be made durable.
@@ -258,14 +251,7 @@ impl Outbox {
     /// Takes back a message from the journal, with the parts that were sent and the modem that
     /// sent them. `doubtful`: an attempt was recorded and its outcome was not.
     pub fn restore(&mut self, restored: Restored, now: Instant) -> Result<(), OutboxError> {
-        let Restored {
-            id,
-            message,
-            reference,
-            message_reference,
-            sent,
-            doubtful,
-        } = restored;
+        let Restored { id, message, reference, message_reference, sent, doubtful } = restored;
         let parts = self.insert(id, &message, reference, message_reference, now)?;
         let key = (message.priority, id);
         if let (Some(entry), Some((modem, count))) = (self.entries.get_mut(&key), sent) {
@@ -291,11 +277,7 @@ impl Outbox {
         message_reference: u8,
         now: Instant,
     ) -> Result<u8, TooLong> {
-        let composer = Composer {
-            languages: &self.config.languages,
-            reference,
-            max_parts: self.config.max_parts,
-        };
+        let composer = Composer { languages: &self.config.languages, reference, max_parts: self.config.max_parts };
         let mut parts = composer.submit(&message.to, &message.text)?;
         for (part, nth) in parts.iter_mut().zip(0u8..) {
             part.message_reference = message_reference.wrapping_add(nth);
@@ -341,12 +323,7 @@ impl Outbox {
             submit.reject_duplicates = true;
             self.counters.resent += 1;
         }
-        Some(Job {
-            id: key.1,
-            part: entry.next,
-            frame: Frame::new(submit),
-            attempts: entry.attempts,
-        })
+        Some(Job { id: key.1, part: entry.next, frame: Frame::new(submit), attempts: entry.attempts })
     }
 
     /// Notes what became of a part; gives the records of it.
@@ -358,18 +335,11 @@ impl Outbox {
         match *outcome {
             SendOutcome::Sent { reference } => {
                 self.sent(&key, modem, job, Some(reference), now);
-                vec![record(Change::Sent {
-                    modem: modem.clone(),
-                    part: job.part,
-                    reference,
-                })]
+                vec![record(Change::Sent { modem: modem.clone(), part: job.part, reference })]
             }
             SendOutcome::Unknown => {
                 self.counters.unknown += 1;
-                let unknown = record(Change::Unknown {
-                    modem: modem.clone(),
-                    part: job.part,
-                });
+                let unknown = record(Change::Unknown { modem: modem.clone(), part: job.part });
                 let mut records = vec![unknown];
                 match self.config.unknown {
                     UnknownPolicy::AssumeSent => self.sent(&key, modem, job, None, now),
@@ -388,10 +358,7 @@ impl Outbox {
                 }
                 let error = code.map_or_else(|| "ERROR".to_owned(), |code| code.to_string());
                 let permanent = code.is_some_and(CmsError::is_permanent);
-                let failed = record(Change::Failed {
-                    modem: modem.clone(),
-                    error: error.clone(),
-                });
+                let failed = record(Change::Failed { modem: modem.clone(), error: error.clone() });
                 let dead = self.failed(&key, &error, permanent, now);
                 std::iter::once(failed).chain(dead).collect()
             }
@@ -447,12 +414,7 @@ impl Outbox {
         }
         self.entries.remove(key);
         self.counters.dead += 1;
-        Some(Outbound {
-            id: key.1,
-            change: Change::Dead {
-                error: error.to_owned(),
-            },
-        })
+        Some(Outbound { id: key.1, change: Change::Dead { error: error.to_owned() } })
     }
 
     /// Finds the message that a delivery report is about, by modem, reference and number.
@@ -464,13 +426,7 @@ impl Outbox {
             ReportOutcome::Failed => self.counters.undelivered += 1,
             ReportOutcome::Trying => {}
         }
-        Some(Outbound {
-            id,
-            change: Change::Reported {
-                part,
-                status: report.status,
-            },
-        })
+        Some(Outbound { id, change: Change::Reported { part, status: report.status } })
     }
 
     /// The network refuses the SIM: nothing is sent by it for a while.
@@ -526,11 +482,7 @@ impl Job {
     pub fn trying(&self, modem: &ModemId) -> Outbound {
         Outbound {
             id: self.id,
-            change: Change::Trying {
-                modem: modem.clone(),
-                part: self.part,
-                attempts: self.attempts,
-            },
+            change: Change::Trying { modem: modem.clone(), part: self.part, attempts: self.attempts },
         }
     }
 }

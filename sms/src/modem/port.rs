@@ -111,10 +111,7 @@ impl Port for TcpPort {
 }
 
 fn is_wait(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }
 
 fn heard(read: io::Result<usize>) -> io::Result<usize> {

@@ -61,10 +61,7 @@ impl Address {
 
     /// An address with the type-of-address octet given.
     pub fn with_type(type_of_address: u8, value: &str) -> Result<Self, AddressError> {
-        let address = Self {
-            type_of_address,
-            value: value.to_owned(),
-        };
+        let address = Self { type_of_address, value: value.to_owned() };
         if value.is_empty() {
             return Err(AddressError::Empty);
         }
@@ -113,10 +110,7 @@ impl Address {
         }
         let type_of_address = reader.octet(field)?;
         let octets = reader.take(semi_octets.div_ceil(2), field)?;
-        let mut address = Self {
-            type_of_address,
-            value: String::new(),
-        };
+        let mut address = Self { type_of_address, value: String::new() };
         address.value = if address.is_alphanumeric() {
             let count = semi_octets * 4 / 7;
             // As many septets as fit into the octets just taken.
@@ -153,10 +147,7 @@ impl Address {
             return Ok(None);
         }
         if octets > 1 + MAX_SEMI_OCTETS / 2 {
-            return Err(Error::AddressLength {
-                field: FIELD,
-                semi_octets: (octets - 1) * 2,
-            });
+            return Err(Error::AddressLength { field: FIELD, semi_octets: (octets - 1) * 2 });
         }
         let type_of_address = reader.octet(FIELD)?;
         let value = digits(reader.take(octets - 1, FIELD)?).collect();

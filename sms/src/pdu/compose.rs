@@ -31,11 +31,7 @@ pub struct Composer<'a> {
 
 impl Default for Composer<'_> {
     fn default() -> Self {
-        Self {
-            languages: &[],
-            reference: Reference::Short(0),
-            max_parts: u8::MAX,
-        }
+        Self { languages: &[], reference: Reference::Short(0), max_parts: u8::MAX }
     }
 }
 
@@ -62,17 +58,8 @@ impl Composer<'_> {
         let total = u8::try_from(pieces.len())
             .ok()
             .filter(|total| *total <= limit)
-            .ok_or(TooLong {
-                parts: pieces.len(),
-                limit,
-            })?;
-        let concat = |part| {
-            (total > 1).then_some(Concat {
-                reference: self.reference,
-                total,
-                part,
-            })
-        };
+            .ok_or(TooLong { parts: pieces.len(), limit })?;
+        let concat = |part| (total > 1).then_some(Concat { reference: self.reference, total, part });
         Ok(pieces
             .into_iter()
             .zip(1..=total)
@@ -104,11 +91,7 @@ impl Composer<'_> {
 
     /// `text` in as few pieces as `writing` needs: one, or as many as concatenated messages hold.
     fn pieces(&self, text: &str, writing: &Writing) -> Vec<Payload> {
-        let place = Concat {
-            reference: self.reference,
-            total: 1,
-            part: 1,
-        };
+        let place = Concat { reference: self.reference, total: 1, part: 1 };
         let one = writing.cut(text, writing.room(None));
         if one.len() <= 1 {
             return one;

@@ -73,24 +73,15 @@ impl Header {
         let mut elements = Vec::new();
         if let Some(Concat { reference, total, part }) = concat {
             elements.push(match reference {
-                Reference::Short(value) => Element {
-                    id: CONCAT_8,
-                    data: vec![value, total, part],
-                },
+                Reference::Short(value) => Element { id: CONCAT_8, data: vec![value, total, part] },
                 Reference::Wide(value) => {
                     let [high, low] = value.to_be_bytes();
-                    Element {
-                        id: CONCAT_16,
-                        data: vec![high, low, total, part],
-                    }
+                    Element { id: CONCAT_16, data: vec![high, low, total, part] }
                 }
             });
         }
         for (id, language) in [(SINGLE_SHIFT, shift.single), (LOCKING_SHIFT, shift.locking)] {
-            elements.extend(language.map(|language| Element {
-                id,
-                data: vec![language.identifier()],
-            }));
+            elements.extend(language.map(|language| Element { id, data: vec![language.identifier()] }));
         }
         (!elements.is_empty()).then_some(Self { elements })
     }
@@ -148,10 +139,7 @@ impl Header {
         let declared = usize::from(reader.octet("header length")?);
         let body = reader
             .take(declared, "user data header")
-            .map_err(|_| Error::HeaderLength {
-                declared,
-                available: user_data.len() - 1,
-            })?;
+            .map_err(|_| Error::HeaderLength { declared, available: user_data.len() - 1 })?;
         let mut reader = Reader::new(body);
         let mut elements = Vec::new();
         while !reader.clone().rest().is_empty() {

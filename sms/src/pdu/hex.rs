@@ -23,11 +23,9 @@ pub fn parse(text: &str) -> Result<Vec<u8>, Error> {
 /// Upper-case hexadecimal text.
 pub fn format(octets: &[u8]) -> String {
     use std::fmt::Write;
-    octets
-        .iter()
-        .fold(String::with_capacity(octets.len() * 2), |mut text, octet| {
-            // Writing to a String cannot fail.
-            let _ = write!(text, "{octet:02X}");
-            text
-        })
+    octets.iter().fold(String::with_capacity(octets.len() * 2), |mut text, octet| {
+        // Writing to a String cannot fail.
+        let _ = write!(text, "{octet:02X}");
+        text
+    })
 }

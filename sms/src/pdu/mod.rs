@@ -169,10 +169,7 @@ impl Tpdu {
         let first = reader.octet("first octet")?;
         let direction = Direction::of(first);
         if let Some(expected) = expected.filter(|expected| *expected != direction) {
-            return Err(Error::Type {
-                expected,
-                found: first & 0b11,
-            });
+            return Err(Error::Type { expected, found: first & 0b11 });
         }
         Ok(match direction {
             Direction::Deliver => Self::Deliver(Deliver::read(first, &mut reader)?),
@@ -271,10 +268,7 @@ pub struct Frame {
 impl Frame {
     /// A frame that goes by the SIM's service centre.
     pub fn new(tpdu: impl Into<Tpdu>) -> Self {
-        Self {
-            smsc: None,
-            tpdu: tpdu.into(),
-        }
+        Self { smsc: None, tpdu: tpdu.into() }
     }
 
     /// Decodes what an AT response carries, without further knowledge.
@@ -284,12 +278,7 @@ impl Frame {
 
     /// Decodes `octets`. With `expected`, another PDU is an error.
     pub fn decode(octets: &[u8], expected: Option<Direction>, prefix: Prefix) -> Result<Self, Error> {
-        let bare = || {
-            Ok(Self {
-                smsc: None,
-                tpdu: Tpdu::decode(octets, expected)?,
-            })
-        };
+        let bare = || Ok(Self { smsc: None, tpdu: Tpdu::decode(octets, expected)? });
         match prefix {
             Prefix::Present => Self::decode_prefixed(octets, expected),
             Prefix::Absent => bare(),

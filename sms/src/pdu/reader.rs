@@ -27,11 +27,10 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn array<const N: usize>(&mut self, field: &'static str) -> Result<[u8; N], Error> {
-        let (taken, rest) = self.rest.split_first_chunk().ok_or(Error::Truncated {
-            field,
-            needed: N,
-            left: self.rest.len(),
-        })?;
+        let (taken, rest) =
+            self.rest
+                .split_first_chunk()
+                .ok_or(Error::Truncated { field, needed: N, left: self.rest.len() })?;
         self.rest = rest;
         Ok(*taken)
     }

@@ -25,55 +25,29 @@ fn poison_headers_are_refused() {
     let poison = "0791198948004544440C91198948820062000870503070400422 05 FF00030102";
     assert_eq!(
         decode(&poison.replace(' ', "")),
-        Err(Error::HeaderLength {
-            declared: 0xFF,
-            available: 4
-        })
+        Err(Error::HeaderLength { declared: 0xFF, available: 4 })
     );
     // An element that is longer than its header.
     let overrun = "0791198948004544440C91198948820062000870503070400422 05 0400FF0102";
     assert!(matches!(
         decode(&overrun.replace(' ', "")),
-        Err(Error::Truncated {
-            field: "information element data",
-            ..
-        })
+        Err(Error::Truncated { field: "information element data", .. })
     ));
     // A 7-bit header that takes more septets than there are.
     let short = "0791198948004544440C91198948820062000070503070400422 01 00";
-    assert!(matches!(
-        decode(&short.replace(' ', "")),
-        Err(Error::HeaderLength { .. })
-    ));
+    assert!(matches!(decode(&short.replace(' ', "")), Err(Error::HeaderLength { .. })));
 }
 
 #[test]
 fn absurd_places_are_ignored() {
-    let header = |data: &[u8]| {
-        Header::new(vec![Element {
-            id: 0,
-            data: data.to_vec(),
-        }])
-        .unwrap()
-        .concat()
-    };
+    let header = |data: &[u8]| Header::new(vec![Element { id: 0, data: data.to_vec() }]).unwrap().concat();
     for absurd in [&[7, 0, 0][..], &[7, 3, 0], &[7, 3, 4], &[7, 3], &[7, 3, 1, 1]] {
         assert_eq!(header(absurd), None, "{absurd:?}");
     }
-    let place = Concat {
-        reference: Reference::Short(7),
-        total: 3,
-        part: 3,
-    };
+    let place = Concat { reference: Reference::Short(7), total: 3, part: 3 };
     assert_eq!(header(&[7, 3, 3]), Some(place));
-    let wide = Concat {
-        reference: Reference::Wide(0x1234),
-        ..place
-    };
-    let element = Element {
-        id: 8,
-        data: vec![0x12, 0x34, 3, 3],
-    };
+    let wide = Concat { reference: Reference::Wide(0x1234), ..place };
+    let element = Element { id: 8, data: vec![0x12, 0x34, 3, 3] };
     assert_eq!(Header::new(vec![element]).unwrap().concat(), Some(wide));
 }
 
@@ -102,13 +76,7 @@ fn a_frame_without_service_centre_is_recognised() {
 fn the_wrong_direction_is_an_error() {
     let octets = hex::parse("0001000B914316565811F900000432DB3C06").unwrap_or_default();
     let found = Frame::decode(&octets, Some(Direction::Deliver), Prefix::Present);
-    assert_eq!(
-        found,
-        Err(Error::Type {
-            expected: Direction::Deliver,
-            found: 1
-        })
-    );
+    assert_eq!(found, Err(Error::Type { expected: Direction::Deliver, found: 1 }));
 }
 
 #[test]
@@ -156,13 +124,7 @@ fn validity_periods() {
     let clock = Enhanced::clock(1, 2, 3).single_shot();
     assert!(clock.is_single_shot());
     assert_eq!(clock.duration(), Some(Duration::from_secs(3723)));
-    assert_eq!(
-        Enhanced([0x83, 0, 0x10, 0x20, 0x30, 0, 0])
-            .duration()
-            .unwrap()
-            .as_secs(),
-        3723
-    );
+    assert_eq!(Enhanced([0x83, 0, 0x10, 0x20, 0x30, 0, 0]).duration().unwrap().as_secs(), 3723);
     assert_eq!(Enhanced([0x07, 1, 0, 0, 0, 0, 0]).duration(), None);
 }
 
@@ -188,10 +150,7 @@ fn user_data_that_does_not_fit_together() {
 #[test]
 fn the_cheapest_writing_is_taken() {
     let split = |languages: &[Language], text: &str| {
-        let composer = Composer {
-            languages,
-            ..Composer::default()
-        };
+        let composer = Composer { languages, ..Composer::default() };
         composer.split(text).unwrap()
     };
     let single = |text: &str| {
@@ -215,10 +174,7 @@ fn the_cheapest_writing_is_taken() {
 
 #[test]
 fn too_many_parts_are_refused() {
-    let composer = Composer {
-        max_parts: 3,
-        ..Composer::default()
-    };
+    let composer = Composer { max_parts: 3, ..Composer::default() };
     assert_eq!(composer.split(&"x".repeat(459)).unwrap().len(), 3);
     let error = composer.split(&"x".repeat(460)).unwrap_err();
     assert_eq!((error.parts, error.limit), (4, 3));

@@ -108,11 +108,7 @@ impl UserData {
         if coding.alphabet() != alphabet {
             return Err(UserDataError::Coding { coding, alphabet });
         }
-        let data = Self {
-            coding,
-            header,
-            payload,
-        };
+        let data = Self { coding, header, payload };
         let octets = data.octets();
         if octets > MAX_OCTETS {
             return Err(UserDataError::TooLong { octets });
@@ -207,11 +203,7 @@ impl UserData {
             Alphabet::Data => Payload::Data(field[header_len..].to_vec()),
             Alphabet::Ucs2 => Payload::Ucs2(field[header_len..].to_vec()),
         };
-        Ok(Self {
-            coding,
-            header,
-            payload,
-        })
+        Ok(Self { coding, header, payload })
     }
 
     /// Appends TP-UDL and TP-UD.

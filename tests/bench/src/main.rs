@@ -22,6 +22,7 @@ mod outage;
 mod process;
 mod report;
 mod series;
+mod sms;
 mod upstream;
 mod workload;
 
@@ -68,6 +69,8 @@ enum Bench {
     Mdrp(mdrp::Options),
     /// Linear assignment beside other solvers.
     Assign(assign::Options),
+    /// Messages through one modem, in and out.
+    Sms(sms::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -83,6 +86,7 @@ fn main() -> anyhow::Result<()> {
             return mdrp::run(&options, settings.data.as_deref(), settings.json);
         }
         Bench::Assign(options) => assign::run(&options)?,
+        Bench::Sms(options) => sms::run(&options)?,
     };
     report.print(settings.json);
     Ok(())

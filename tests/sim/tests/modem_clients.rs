@@ -196,10 +196,7 @@ fn gammu_smsd_receives_sends_and_gets_reports() {
     bench.modem.deliver("+4366012345", "in by gammu-smsd");
     let _daemon = Daemon::start(&smsd, &["-c", &config]);
     until("the message in", || {
-        bench
-            .files("inbox")
-            .iter()
-            .any(|text| text.contains("in by gammu-smsd"))
+        bench.files("inbox").iter().any(|text| text.contains("in by gammu-smsd"))
     });
     until("the message out", || bench.sent_text() == "out by gammu-smsd");
     assert!(bench.modem.sent()[0].submit.status_report);
@@ -237,10 +234,7 @@ fn smstools_receives_sends_and_gets_reports() {
     bench.modem.deliver("+4366012345", "in by smstools");
     let _daemon = Daemon::start(&smsd, &["-t", &format!("-c{config}")]);
     until("the message in", || {
-        bench
-            .files("incoming")
-            .iter()
-            .any(|text| text.contains("in by smstools"))
+        bench.files("incoming").iter().any(|text| text.contains("in by smstools"))
     });
     until("all parts out", || bench.modem.sent().len() == 3);
     assert_eq!(bench.sent_text().trim_end(), text.trim_end());

@@ -19,9 +19,7 @@ fn modem() -> Emulator {
 
 /// Waits for the rung, then for the modem to work again.
 fn recovers_by(rig: &mut Rig, rung: Rung) {
-    rig.driver(&format!("{rung:?}"), |event| {
-        (*event == DriverEvent::Recovering(rung)).then_some(())
-    });
+    rig.driver(&format!("{rung:?}"), |event| (*event == DriverEvent::Recovering(rung)).then_some(()));
     rig.ready();
 }
 
@@ -65,10 +63,7 @@ fn failure_2_the_device_comes_back_under_another_name() {
 #[test]
 fn failure_3_recovery_is_no_reset_loop() {
     let modem = modem();
-    let config = Config {
-        max_restarts: 2,
-        ..quick()
-    };
+    let config = Config { max_restarts: 2, ..quick() };
     let mut rig = Rig::with(&[&modem], &config, unlimited());
     rig.ready();
     modem.fault(Fault::Silent(Cure::Nothing));
@@ -80,10 +75,7 @@ fn failure_3_recovery_is_no_reset_loop() {
     });
     let restarts = rig.past.iter().filter(|event| {
         use megamind_sms::modem::FleetEvent::Modem;
-        matches!(
-            event,
-            Modem(_, DriverEvent::Recovering(Rung::Restart | Rung::Power))
-        )
+        matches!(event, Modem(_, DriverEvent::Recovering(Rung::Restart | Rung::Power)))
     });
     assert_eq!(restarts.count(), 2);
     modem.clear_faults();
@@ -103,15 +95,9 @@ fn failure_4_codes_between_and_glued_to_answers() {
     }
     let mut got: Vec<String> = (0..20).map(|_| rig.received().text).collect();
     got.sort_by_key(|text| text[6..].parse::<u32>().expect("a number"));
-    assert_eq!(
-        got,
-        (0..20).map(|n| format!("glued {n}")).collect::<Vec<_>>()
-    );
+    assert_eq!(got, (0..20).map(|n| format!("glued {n}")).collect::<Vec<_>>());
     rig.drained();
-    assert_eq!(
-        texts(&modem),
-        (0..20).map(|n| format!("out {n}")).collect::<Vec<_>>()
-    );
+    assert_eq!(texts(&modem), (0..20).map(|n| format!("out {n}")).collect::<Vec<_>>());
 }
 
 #[test]
@@ -135,11 +121,7 @@ fn failure_6_the_sim_is_busy_after_the_start() {
     let mut rig = Rig::new(&[&modem]);
     rig.ready();
     assert_eq!(modem.restarts(), 0);
-    let asked = modem
-        .log()
-        .iter()
-        .filter(|line| *line == "AT+CPIN?")
-        .count();
+    let asked = modem.log().iter().filter(|line| *line == "AT+CPIN?").count();
     assert!(asked > 5, "asked {asked} times");
 }
 
@@ -159,10 +141,7 @@ fn failure_7_parts_missing_reordered_doubled_absurd() {
         modem.deliver_pdu(&parts[nth]);
     }
     let whole = rig.received();
-    assert_eq!(
-        (whole.text.as_str(), whole.missing.len()),
-        (text.as_str(), 0)
-    );
+    assert_eq!((whole.text.as_str(), whole.missing.len()), (text.as_str(), 0));
 
     // One missing: it comes incomplete after a while.
     let parts = modem.pdus("+4366", &"gone ".repeat(80));
@@ -179,9 +158,7 @@ fn failure_7_parts_missing_reordered_doubled_absurd() {
             .replace(' ', "")
             .as_str(),
     );
-    until("everything deleted", || {
-        modem.stored() == 0 && modem.waiting() == 0
-    });
+    until("everything deleted", || modem.stored() == 0 && modem.waiting() == 0);
     assert!(rig.journal.inbound.lock().unwrap().len() >= 9);
 }
 
@@ -196,10 +173,7 @@ fn failure_8_a_full_storage_is_emptied() {
     assert_eq!((modem.stored(), modem.waiting()), (5, 35));
     let mut rig = Rig::new(&[&modem]);
     let got: Vec<String> = (0..40).map(|_| rig.received().text).collect();
-    assert_eq!(
-        got,
-        (0..40).map(|n| format!("waiting {n}")).collect::<Vec<_>>()
-    );
+    assert_eq!(got, (0..40).map(|n| format!("waiting {n}")).collect::<Vec<_>>());
     until("everything deleted", || modem.stored() == 0);
 }
 
@@ -238,10 +212,7 @@ fn failure_10_poison_is_quarantined() {
     rig.drained();
     assert_eq!(texts(&modem), ["out too"]);
     until("three counted", || {
-        rig.fleet
-            .status()
-            .get(&name(0))
-            .is_some_and(|s| s.counters.poison == 3)
+        rig.fleet.status().get(&name(0)).is_some_and(|s| s.counters.poison == 3)
     });
 }
 
@@ -251,24 +222,16 @@ fn failure_11_an_unknown_outcome_is_not_a_failure() {
         let modem = modem();
         let mut rig = Rig::new(&[&modem]);
         rig.ready();
-        modem.fault(Fault::SilentAfterText {
-            sent,
-            cure: Cure::Escape,
-        });
+        modem.fault(Fault::SilentAfterText { sent, cure: Cure::Escape });
         rig.send("did it go?");
-        rig.outbound("unknown outcome", |r| {
-            matches!(r.change, Change::Unknown { .. })
-        });
+        rig.outbound("unknown outcome", |r| matches!(r.change, Change::Unknown { .. }));
         rig.outbound("sent", |r| matches!(r.change, Change::Sent { .. }));
         let out = modem.sent();
         assert_eq!(out.len(), copies);
         // The same reference, and the request to refuse the second one.
         let last = &out[copies - 1].submit;
         assert!(last.reject_duplicates);
-        assert!(
-            out.iter()
-                .all(|s| s.submit.message_reference == last.message_reference)
-        );
+        assert!(out.iter().all(|s| s.submit.message_reference == last.message_reference));
         let counters = rig.fleet.outbox();
         assert_eq!((counters.unknown, counters.resent), (1, 1));
     }
@@ -281,14 +244,9 @@ fn failure_11_resending_is_a_setting() {
     fleet.outbox.unknown = megamind_sms::modem::UnknownPolicy::AssumeSent;
     let mut rig = Rig::with(&[&modem], &quick(), fleet);
     rig.ready();
-    modem.fault(Fault::SilentAfterText {
-        sent: true,
-        cure: Cure::Escape,
-    });
+    modem.fault(Fault::SilentAfterText { sent: true, cure: Cure::Escape });
     rig.send("once");
-    rig.outbound("unknown outcome", |r| {
-        matches!(r.change, Change::Unknown { .. })
-    });
+    rig.outbound("unknown outcome", |r| matches!(r.change, Change::Unknown { .. }));
     rig.ready();
     rig.drained();
     assert_eq!(texts(&modem), ["once"]);
@@ -298,10 +256,7 @@ fn failure_11_resending_is_a_setting() {
 fn failure_12_a_pin_is_tried_once() {
     let modem = modem();
     modem.lock_sim("1234");
-    let config = Config {
-        pin: Some("9999".to_owned()),
-        ..quick()
-    };
+    let config = Config { pin: Some("9999".to_owned()), ..quick() };
     let mut rig = Rig::with(&[&modem], &config, unlimited());
     let alarm = |event: &DriverEvent| (*event == DriverEvent::Alarm(Alarm::Pin)).then_some(());
     rig.driver("alarm", alarm);
@@ -349,19 +304,10 @@ impl Opener for Held {
 #[test]
 fn failure_12_a_held_port_is_tried_again() {
     let modem = modem();
-    let held = Modem {
-        id: name(0),
-        opener: Box::new(Held {
-            times: 3,
-            inner: opener(&modem),
-        }),
-        config: quick(),
-    };
+    let held = Modem { id: name(0), opener: Box::new(Held { times: 3, inner: opener(&modem) }), config: quick() };
     let mut rig = Rig::of(vec![held], unlimited());
     for _ in 0..3 {
-        rig.driver("a refusal", |event| {
-            matches!(event, DriverEvent::PortLost(_)).then_some(())
-        });
+        rig.driver("a refusal", |event| matches!(event, DriverEvent::PortLost(_)).then_some(()));
     }
     rig.ready();
 }
@@ -400,9 +346,7 @@ fn nothing_is_deleted_before_it_is_durable() {
             modem.plug();
         }
         assert_eq!(rig.received().text, "precious");
-        until("deleted or acknowledged", || {
-            modem.stored() + modem.waiting() == 0
-        });
+        until("deleted or acknowledged", || modem.stored() + modem.waiting() == 0);
     }
 }
 
@@ -444,19 +388,12 @@ fn reports_find_their_message() {
         let config = Config { direct, ..quick() };
         let mut rig = Rig::with(&[&modem], &config, unlimited());
         rig.ready();
-        let wanted = megamind_sms::modem::Outgoing {
-            report: true,
-            ..message(&"in two parts ".repeat(15))
-        };
+        let wanted = megamind_sms::modem::Outgoing { report: true, ..message(&"in two parts ".repeat(15)) };
         let id = rig.fleet.send(wanted).expect("room");
         for part in 0..2 {
             let record = rig.outbound("report", |r| matches!(r.change, Change::Reported { .. }));
             assert_eq!(record.id, id);
-            let Change::Reported {
-                part: found,
-                status,
-            } = record.change
-            else {
+            let Change::Reported { part: found, status } = record.change else {
                 unreachable!("asked for a report");
             };
             assert_eq!((found, status.outcome()), (part, Outcome::Completed));

@@ -52,10 +52,7 @@ fn two_modems_one_yanked_while_it_sends() {
             Change::Queued { message_reference, .. } if r.id == unknown.id => Some(message_reference),
             _ => None,
         });
-        let again = modems
-            .iter()
-            .flat_map(Emulator::sent)
-            .filter(|s| s.submit.reject_duplicates);
+        let again = modems.iter().flat_map(Emulator::sent).filter(|s| s.submit.reject_duplicates);
         let again: Vec<u8> = again.map(|s| s.submit.message_reference).collect();
         assert_eq!(again, [reference.expect("it was queued")]);
     }
@@ -87,11 +84,8 @@ fn an_answer_leaves_by_the_sim_that_was_written_to() {
     for nth in 0..10 {
         modems[1].deliver("+4366", &format!("question {nth}"));
         let question = rig.received();
-        let answer = megamind_sms::modem::Outgoing {
-            to: question.from,
-            modem: Some(question.modem),
-            ..message("answer")
-        };
+        let answer =
+            megamind_sms::modem::Outgoing { to: question.from, modem: Some(question.modem), ..message("answer") };
         rig.fleet.send(answer).expect("room");
     }
     rig.drained();
@@ -111,10 +105,8 @@ fn assignments_go_first_and_have_a_share_of_the_budget() {
     }
     until("the share of normal messages used up", || modem.sent().len() == 7);
     for nth in 0..12 {
-        let assignment = megamind_sms::modem::Outgoing {
-            priority: Priority::Assignment,
-            ..message(&format!("assignment {nth}"))
-        };
+        let assignment =
+            megamind_sms::modem::Outgoing { priority: Priority::Assignment, ..message(&format!("assignment {nth}")) };
         rig.fleet.send(assignment).expect("room");
     }
     until("the budget used up", || modem.sent().len() == 10);
@@ -158,18 +150,13 @@ fn a_panicking_modem_is_started_again() {
     let mut rig = Rig::of(vec![panicking], unlimited());
     rig.wait("panic", |event| matches!(event, FleetEvent::Panicked(_)).then_some(()));
     rig.ready();
-    until("counted", || {
-        rig.fleet.status().get(&name(0)).is_some_and(|s| s.panics == 1)
-    });
+    until("counted", || rig.fleet.status().get(&name(0)).is_some_and(|s| s.panics == 1));
 }
 
 #[test]
 fn direct_delivery_is_acknowledged_one_by_one() {
     let modem = modem();
-    let config = Config {
-        direct: true,
-        ..quick()
-    };
+    let config = Config { direct: true, ..quick() };
     let mut rig = Rig::with(&[&modem], &config, unlimited());
     rig.state(State::Ready);
     for nth in 0..50 {

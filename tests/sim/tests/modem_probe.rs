@@ -54,13 +54,7 @@ fn what_is_wrong_is_said() {
 
 #[test]
 fn a_device_that_is_not_there() {
-    let args = ProbeArgs {
-        device: "/nonexistent/modem".to_owned(),
-        baud: 115_200,
-        timeout: 1,
-        wait: 0,
-        json: false,
-    };
+    let args = ProbeArgs { device: "/nonexistent/modem".to_owned(), baud: 115_200, timeout: 1, wait: 0, json: false };
     let mut out = Vec::new();
     assert_eq!(probe(&args, &mut out).expect("memory"), ExitCode::FAILURE);
     let text = String::from_utf8(out).expect("UTF-8");

@@ -299,11 +299,7 @@ impl Driver {
     /// Starts the initialisation from the beginning.
     fn begin(&mut self, now: Instant) {
         self.intake.restarted();
-        self.phase = Phase::Starting {
-            step: Step::FIRST,
-            at: now,
-            patience: now + self.config.ready_deadline,
-        };
+        self.phase = Phase::Starting { step: Step::FIRST, at: now, patience: now + self.config.ready_deadline };
         self.enter(State::Starting);
     }
 

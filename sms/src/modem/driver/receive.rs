@@ -139,10 +139,7 @@ impl Intake {
     }
 
     fn slot(&self, index: u16) -> Slot {
-        Slot {
-            memory: self.selected.clone().unwrap_or_else(|| self.home.clone()),
-            index,
-        }
+        Slot { memory: self.selected.clone().unwrap_or_else(|| self.home.clone()), index }
     }
 
     /// A stored message has been seen. `None` when it is known and durable: then only its
@@ -226,10 +223,7 @@ impl Driver {
                 continue;
             };
             // A place whose PDU cannot even be printed must not fill the storage for ever.
-            let pdu = lines
-                .next_if(|next| !next.starts_with("+CMGL:"))
-                .cloned()
-                .unwrap_or_default();
+            let pdu = lines.next_if(|next| !next.starts_with("+CMGL:")).cloned().unwrap_or_default();
             // 0 and 1 are received messages; 2 and 3 are somebody's drafts.
             if let (Some(index), Some(0 | 1)) = (head.number::<u16>(), head.number::<u8>())
                 && let Some(origin) = self.intake.seen(index, &pdu)
@@ -253,11 +247,7 @@ impl Driver {
                 self.counters.poison += 1;
             }
             origins.push(origin);
-            records.push(Inbound {
-                modem: self.intake.modem.clone(),
-                pdu,
-                content,
-            });
+            records.push(Inbound { modem: self.intake.modem.clone(), pdu, content });
         }
         let batch = self.intake.batch(origins);
         self.output.push(Output::Journal(batch, records));
@@ -268,11 +258,7 @@ fn content(pdu: &str) -> Content {
     match Frame::from_hex(pdu).map(|frame| frame.tpdu) {
         Ok(Tpdu::Deliver(message)) => Content::Message(message),
         Ok(Tpdu::StatusReport(report)) => Content::Report(report),
-        Ok(Tpdu::Submit(_)) => Content::Poison {
-            error: "a message to the service centre".to_owned(),
-        },
-        Err(error) => Content::Poison {
-            error: error.to_string(),
-        },
+        Ok(Tpdu::Submit(_)) => Content::Poison { error: "a message to the service centre".to_owned() },
+        Err(error) => Content::Poison { error: error.to_string() },
     }
 }

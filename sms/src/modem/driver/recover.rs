@@ -15,10 +15,7 @@ impl Driver {
                 // Out of a prompt; then silence, so that a late answer is not taken for that to
                 // the next command.
                 self.output.push(Output::Write(vec![ESC, b'\r']));
-                self.phase = Phase::Draining {
-                    quiet: now + self.config.drain,
-                    next: Task::Sync,
-                };
+                self.phase = Phase::Draining { quiet: now + self.config.drain, next: Task::Sync };
             }
             Rung::Defaults => {
                 self.phase = Phase::Recovering;
@@ -45,9 +42,6 @@ impl Driver {
     /// `AT+CFUN=1,1` has been answered, or not. The modem needs time; then everything begins
     /// again, on this port or, if it goes, on another.
     pub(super) fn restarted(&mut self, now: Instant) {
-        self.phase = Phase::Draining {
-            quiet: now + self.config.boot,
-            next: Task::Sync,
-        };
+        self.phase = Phase::Draining { quiet: now + self.config.boot, next: Task::Sync };
     }
 }

@@ -20,16 +20,11 @@ impl Driver {
     /// Takes a part; it is sent when its turn comes.
     pub(super) fn accept(&mut self, pdu: String, length: usize) {
         if !self.can_send() {
-            self.output
-                .push(Output::Sent(SendOutcome::NotSent("not ready".to_owned())));
+            self.output.push(Output::Sent(SendOutcome::NotSent("not ready".to_owned())));
             return;
         }
         let config = &self.config;
-        let command = Command::new(
-            format!("AT+CMGS={length}"),
-            Answer::Lines("+CMGS:"),
-            config.slow_deadline,
-        );
+        let command = Command::new(format!("AT+CMGS={length}"), Answer::Lines("+CMGS:"), config.slow_deadline);
         self.sending = Some(command.typing(pdu, config.send_deadline, config.send_grace));
     }
 
@@ -42,10 +37,7 @@ impl Driver {
     }
 
     pub(super) fn sent(&mut self, reply: &Reply) {
-        let reference = reply
-            .lines
-            .iter()
-            .find_map(|line| fields(line, "+CMGS:")?.number::<u8>());
+        let reference = reply.lines.iter().find_map(|line| fields(line, "+CMGS:")?.number::<u8>());
         let outcome = match (&reply.end, reference) {
             // A reference is the modem's word, even if its OK got lost.
             (End::Code(ResultCode::Ok) | End::Silence, Some(reference)) => SendOutcome::Sent { reference },
@@ -69,11 +61,7 @@ impl Driver {
             Ok(coded) if self.config.ussd_packed => hex::format(&septets::pack(&coded, 0)),
             _ => request,
         };
-        Command::new(
-            format!("AT+CUSD=1,\"{text}\",{USSD_CODING}"),
-            Answer::None,
-            self.config.slow_deadline,
-        )
+        Command::new(format!("AT+CUSD=1,\"{text}\",{USSD_CODING}"), Answer::None, self.config.slow_deadline)
     }
 
     pub(super) fn ussd_sent(&mut self, reply: &Reply) {

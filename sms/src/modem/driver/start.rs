@@ -105,11 +105,7 @@ impl Driver {
     }
 
     fn ways(&self) -> &'static [&'static str] {
-        if self.config.direct {
-            &ANNOUNCE_DIRECT
-        } else {
-            &ANNOUNCE
-        }
+        if self.config.direct { &ANNOUNCE_DIRECT } else { &ANNOUNCE }
     }
 
     /// A step has ended with a result code.
@@ -207,11 +203,7 @@ impl Driver {
     fn locked(&mut self, now: Instant) {
         self.enter(State::SimLocked);
         let at = now + self.config.locked_retry;
-        self.phase = Phase::Starting {
-            step: Step::Sim,
-            at,
-            patience: at + self.config.ready_deadline,
-        };
+        self.phase = Phase::Starting { step: Step::Sim, at, patience: at + self.config.ready_deadline };
     }
 
     fn identity(&mut self, step: Step, reply: &Reply) {

@@ -143,9 +143,7 @@ impl Driver {
 fn clock(text: &str) -> Option<jiff::Timestamp> {
     let at = text.rfind(['+', '-'])?;
     let (local, zone) = text.split_at(at);
-    let mut numbers = local
-        .split(['/', ',', ':'])
-        .map(|field| field.trim().parse::<i8>().ok());
+    let mut numbers = local.split(['/', ',', ':']).map(|field| field.trim().parse::<i8>().ok());
     let mut field = || numbers.next().flatten();
     let (year, month, day) = (field()?, field()?, field()?);
     let (hour, minute, second) = (field()?, field()?, field()?);

@@ -96,13 +96,8 @@ impl Sim {
         if self.awaited.len() >= config.awaited {
             self.awaited.pop_front();
         }
-        self.awaited.push_back(Awaited {
-            reference,
-            number,
-            since: now,
-            id: job.id,
-            part: job.part,
-        });
+        self.awaited
+            .push_back(Awaited { reference, number, since: now, id: job.id, part: job.part });
     }
 
     /// The part that `report` is about. It stays awaited while the service centre keeps trying.

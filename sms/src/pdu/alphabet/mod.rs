@@ -187,9 +187,7 @@ impl Shift {
     pub fn encode(self, text: &str) -> Result<Vec<u8>, Unencodable> {
         let mut septets = Vec::with_capacity(text.len());
         for character in text.chars() {
-            self.encode_char(character)
-                .ok_or(Unencodable(character))?
-                .write(&mut septets);
+            self.encode_char(character).ok_or(Unencodable(character))?.write(&mut septets);
         }
         Ok(septets)
     }

@@ -114,29 +114,12 @@ fn the_standard_examples() {
     assert_eq!(plain.decode(&[ESCAPE, ESCAPE, 0x41]), " A");
     assert_eq!(plain.decode(&[ESCAPE, 0x41, ESCAPE]), "A");
 
-    let turkish = Shift {
-        locking: Some(Language::Turkish),
-        single: Some(Language::Turkish),
-    };
+    let turkish = Shift { locking: Some(Language::Turkish), single: Some(Language::Turkish) };
     assert_eq!(turkish.encode("ğ").unwrap(), [0x0C]);
-    assert_eq!(
-        Shift {
-            locking: None,
-            ..turkish
-        }
-        .encode("ğİ")
-        .unwrap(),
-        [ESCAPE, 0x67, ESCAPE, 0x49]
-    );
-    let hindi = Shift {
-        locking: None,
-        single: Some(Language::Hindi),
-    };
+    assert_eq!(Shift { locking: None, ..turkish }.encode("ğİ").unwrap(), [ESCAPE, 0x67, ESCAPE, 0x49]);
+    let hindi = Shift { locking: None, single: Some(Language::Hindi) };
     assert_eq!(hindi.encode("१\u{95E}").unwrap(), [ESCAPE, 0x1D, ESCAPE, 0x33]);
-    let urdu = Shift {
-        locking: Some(Language::Urdu),
-        single: Some(Language::Urdu),
-    };
+    let urdu = Shift { locking: Some(Language::Urdu), single: Some(Language::Urdu) };
     assert_eq!(urdu.encode("اے۔").unwrap(), [0x00, 0x5B, ESCAPE, 0x3F]);
 }
 

@@ -40,10 +40,7 @@ impl Device {
             "" | "&F" | "V1" | "Q0" | "X4" | "S0" | "S3" | "S7" | "H" => {}
             "Z" => {
                 let memories = self.settings.memories.clone();
-                self.settings = Settings {
-                    memories,
-                    ..Settings::default()
-                };
+                self.settings = Settings { memories, ..Settings::default() };
             }
             "E" | "E0" => self.settings.echo = self.faults.keep_echo,
             "E1" => self.settings.echo = true,
@@ -64,8 +61,7 @@ impl Device {
     fn test(&mut self, name: &str) {
         match name {
             "+CPMS" => {
-                let memories: Vec<String> =
-                    self.memories.keys().map(|m| format!("\"{m}\"")).collect();
+                let memories: Vec<String> = self.memories.keys().map(|m| format!("\"{m}\"")).collect();
                 let all = memories.join(",");
                 self.ok(&format!("+CPMS: ({all}),({all}),({all})"));
             }
@@ -118,10 +114,7 @@ impl Device {
             }
             "+CMGF" => self.ok("+CMGF: 0"),
             "+CNMI" => {
-                let (messages, reports) = (
-                    self.settings.announce_messages,
-                    self.settings.announce_reports,
-                );
+                let (messages, reports) = (self.settings.announce_messages, self.settings.announce_reports);
                 self.ok(&format!("+CNMI: 2,{messages},0,{reports},0"));
             }
             "+CSMS" => {
@@ -160,10 +153,7 @@ impl Device {
     }
 
     fn set(&mut self, name: &str, value: &str) {
-        let fields: Vec<&str> = value
-            .split(',')
-            .map(|f| f.trim().trim_matches('"'))
-            .collect();
+        let fields: Vec<&str> = value.split(',').map(|f| f.trim().trim_matches('"')).collect();
         let number = |at: usize| fields.get(at).and_then(|f| f.parse::<u16>().ok());
         let digit = |at: usize| number(at).map(|n| n as u8);
         match name {
@@ -208,11 +198,7 @@ impl Device {
             ("+CMEE", Some(errors @ 0..=2)) => self.settings.errors = errors,
             ("+CMGF", Some(0))
             | ("+CFUN" | "+COPS", Some(0 | 1 | 4))
-            | (
-                "+CGREG" | "+CEREG" | "+CLIP" | "+CMMS" | "+CTZU" | "+CRC" | "+CSCA" | "+CGATT"
-                | "+CCLK",
-                _,
-            ) => {}
+            | ("+CGREG" | "+CEREG" | "+CLIP" | "+CMMS" | "+CTZU" | "+CRC" | "+CSCA" | "+CGATT" | "+CCLK", _) => {}
             ("+CNMI", Some(0..=2)) => {
                 let (messages, reports) = (digit(1).unwrap_or(0), digit(3).unwrap_or(0));
                 if messages > 2 || reports > 2 {
@@ -232,10 +218,9 @@ impl Device {
     }
 
     fn usage(&self, memory: &str) -> String {
-        self.memories.get(memory).map_or_else(
-            || "0,0".to_owned(),
-            |m| format!("{},{}", m.used(), m.capacity),
-        )
+        self.memories
+            .get(memory)
+            .map_or_else(|| "0,0".to_owned(), |m| format!("{},{}", m.used(), m.capacity))
     }
 
     fn select(&mut self, names: &[&str]) {
@@ -245,12 +230,7 @@ impl Device {
         for (selected, name) in self.settings.memories.iter_mut().zip(names) {
             (*name).clone_into(selected);
         }
-        let usage: Vec<String> = self
-            .settings
-            .memories
-            .iter()
-            .map(|name| self.usage(name))
-            .collect();
+        let usage: Vec<String> = self.settings.memories.iter().map(|name| self.usage(name)).collect();
         self.ok(&format!("+CPMS: {}", usage.join(",")));
     }
 
@@ -275,10 +255,7 @@ impl Device {
         };
         for (index, stored) in found {
             let (mark, length) = (stored.mark as u8, stored.length());
-            self.answer(&format!(
-                "+CMGL: {index},{mark},,{length}\r\n{}",
-                stored.pdu
-            ));
+            self.answer(&format!("+CMGL: {index},{mark},,{length}\r\n{}", stored.pdu));
         }
         self.answer("OK");
     }
@@ -359,7 +336,5 @@ enum Argument<'a> {
 
 /// The time as `+CCLK` says it, in UTC.
 fn clock() -> String {
-    jiff::Timestamp::now()
-        .strftime("%y/%m/%d,%H:%M:%S+00")
-        .to_string()
+    jiff::Timestamp::now().strftime("%y/%m/%d,%H:%M:%S+00").to_string()
 }

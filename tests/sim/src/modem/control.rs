@@ -83,11 +83,10 @@ pub(super) fn command(modem: &Emulator, line: &str) -> String {
             modem.deliver_pdu(rest);
             done(true)
         }
-        "report" => {
-            done(rest.parse().is_ok_and(|reference| {
-                modem.report(reference, megamind_sms::pdu::Status::RECEIVED)
-            }))
-        }
+        "report" => done(
+            rest.parse()
+                .is_ok_and(|reference| modem.report(reference, megamind_sms::pdu::Status::RECEIVED)),
+        ),
         "urc" => {
             modem.urc(rest);
             done(true)
@@ -140,12 +139,7 @@ fn sent(modem: &Emulator) -> String {
         .iter()
         .map(|sent| {
             let Some(place) = sent.submit.user_data.concat() else {
-                return format!(
-                    "#{} {} {}",
-                    sent.reference,
-                    sent.submit.destination,
-                    sent.submit.user_data.text()
-                );
+                return format!("#{} {} {}", sent.reference, sent.submit.destination, sent.submit.user_data.text());
             };
             format!(
                 "#{} {} ({}/{}) {}",

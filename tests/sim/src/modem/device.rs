@@ -5,9 +5,7 @@ use super::{
     fault::{AfterText, Cure, Faults},
     storage::{Memory, tpdu_length},
 };
-use megamind_sms::pdu::{
-    Direction, Frame, Prefix, ServiceTime, Status, StatusReport, Submit, Tpdu, hex,
-};
+use megamind_sms::pdu::{Direction, Frame, Prefix, ServiceTime, Status, StatusReport, Submit, Tpdu, hex};
 use std::collections::{BTreeMap, VecDeque};
 
 const CTRL_Z: u8 = 0x1A;
@@ -251,13 +249,8 @@ impl Device {
         if let Some(code) = self.faults.refusal() {
             return self.cms_error(code);
         }
-        let frame = hex::parse(pdu)
-            .and_then(|octets| Frame::decode(&octets, Some(Direction::Submit), Prefix::Present));
-        let Ok(Frame {
-            tpdu: Tpdu::Submit(submit),
-            ..
-        }) = frame
-        else {
+        let frame = hex::parse(pdu).and_then(|octets| Frame::decode(&octets, Some(Direction::Submit), Prefix::Present));
+        let Ok(Frame { tpdu: Tpdu::Submit(submit), .. }) = frame else {
             return self.cms_error(304);
         };
         if tpdu_length(pdu.trim()) != length {
@@ -290,10 +283,8 @@ impl Device {
         let reference = self.next_reference;
         self.next_reference = reference.wrapping_add(1);
         if submit.status_report && self.reports {
-            self.waiting.push_back(Incoming {
-                pdu: report(reference, &submit, Status::RECEIVED),
-                is_report: true,
-            });
+            self.waiting
+                .push_back(Incoming { pdu: report(reference, &submit, Status::RECEIVED), is_report: true });
         }
         self.sent.push(Sent { reference, submit });
         reference
@@ -301,8 +292,7 @@ impl Device {
 
     /// A message comes from the network.
     pub(super) fn deliver(&mut self, pdu: String) {
-        let is_report = Frame::from_hex(&pdu)
-            .is_ok_and(|frame| frame.tpdu.direction() == Direction::StatusReport);
+        let is_report = Frame::from_hex(&pdu).is_ok_and(|frame| frame.tpdu.direction() == Direction::StatusReport);
         self.waiting.push_back(Incoming { pdu, is_report });
         self.hand_over();
     }

@@ -61,10 +61,7 @@ pub enum Fault {
 
 /// The faults in force.
 #[derive(Debug, Default)]
-#[allow(
-    clippy::struct_excessive_bools,
-    reason = "each fault is on or off by itself"
-)]
+#[allow(clippy::struct_excessive_bools, reason = "each fault is on or off by itself")]
 pub(super) struct Faults {
     pub(super) silence: Option<Cure>,
     pub(super) after_text: Option<AfterText>,
@@ -153,10 +150,7 @@ impl FromStr for Cure {
             ("reopen", Self::Reopen),
             ("nothing", Self::Nothing),
         ]);
-        cures
-            .get(text)
-            .copied()
-            .ok_or_else(|| UnknownFault(text.to_owned()))
+        cures.get(text).copied().ok_or_else(|| UnknownFault(text.to_owned()))
     }
 }
 
@@ -174,10 +168,7 @@ impl FromStr for Fault {
         let words: Vec<&str> = text.split_whitespace().collect();
         Ok(match words[..] {
             ["silent", cure] => Self::Silent(cure.parse()?),
-            ["silent-after-text", fate, cure] => Self::SilentAfterText {
-                sent: sent(fate)?,
-                cure: cure.parse()?,
-            },
+            ["silent-after-text", fate, cure] => Self::SilentAfterText { sent: sent(fate)?, cure: cure.parse()? },
             ["vanish-after-text", fate] => Self::VanishAfterText { sent: sent(fate)? },
             ["keep-echo"] => Self::KeepEcho,
             ["busy-sim", times] => Self::BusySim(number(times)?),
@@ -185,10 +176,9 @@ impl FromStr for Fault {
             ["store-in", memory] => Self::StoreIn(memory.to_owned()),
             ["glue"] => Self::Glue,
             ["garbage"] => Self::Garbage,
-            ["refuse", code, times] => Self::Refuse {
-                code: code.parse().map_err(|_| unknown())?,
-                times: number(times)?,
-            },
+            ["refuse", code, times] => {
+                Self::Refuse { code: code.parse().map_err(|_| unknown())?, times: number(times)? }
+            }
             ["keep-messages", times] => Self::KeepMessages(number(times)?),
             ["vanish-at-restart"] => Self::VanishAtRestart,
             _ => return Err(unknown()),

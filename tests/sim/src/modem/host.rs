@@ -76,12 +76,7 @@ impl Emulator {
         let address = listener.local_addr()?;
         let shared = Shared::new();
         let thread = spawn(&shared, move |shared| serve_tcp(&listener, shared))?;
-        Ok(Self {
-            shared,
-            address: Some(address),
-            link: None,
-            thread: Some(thread),
-        })
+        Ok(Self { shared, address: Some(address), link: None, thread: Some(thread) })
     }
 
     /// A modem on a pseudo terminal. `link` is a symbolic link to it, which changes when the modem
@@ -92,12 +87,7 @@ impl Emulator {
         let first = Terminal::open(link)?;
         let owned = link.to_owned();
         let thread = spawn(&shared, move |shared| serve_pty(first, &owned, shared))?;
-        Ok(Self {
-            shared,
-            address: None,
-            link: Some(link.to_owned()),
-            thread: Some(thread),
-        })
+        Ok(Self { shared, address: None, link: Some(link.to_owned()), thread: Some(thread) })
     }
 
     /// Where it listens, if it is on TCP.
@@ -134,11 +124,8 @@ impl Emulator {
         let now = jiff::Timestamp::now();
         let timestamp = ServiceTime::at(now, 0).unwrap_or(ServiceTime([0; 7]));
         let reference = self.shared.next_reference.fetch_add(1, Ordering::Relaxed);
-        let composer = Composer {
-            languages: &[] as &[Language],
-            reference: Reference::Short(reference),
-            max_parts: u8::MAX,
-        };
+        let composer =
+            Composer { languages: &[] as &[Language], reference: Reference::Short(reference), max_parts: u8::MAX };
         composer
             .split(text)
             .unwrap_or_default()
@@ -225,11 +212,7 @@ impl Emulator {
 
     /// Messages in the modem's memories.
     pub fn stored(&self) -> usize {
-        self.device()
-            .memories
-            .values()
-            .map(super::storage::Memory::used)
-            .sum()
+        self.device().memories.values().map(super::storage::Memory::used).sum()
     }
 
     /// Messages that the network still has for this modem.
@@ -273,10 +256,7 @@ impl Drop for Emulator {
     }
 }
 
-fn spawn(
-    shared: &Arc<Shared>,
-    serve: impl FnOnce(&Shared) + Send + 'static,
-) -> io::Result<JoinHandle<()>> {
+fn spawn(shared: &Arc<Shared>, serve: impl FnOnce(&Shared) + Send + 'static) -> io::Result<JoinHandle<()>> {
     let shared = Arc::clone(shared);
     std::thread::Builder::new()
         .name("emulated modem".to_owned())
@@ -323,10 +303,7 @@ impl Terminal {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => std::os::unix::fs::symlink(name, link)?,
         }
-        Ok(Self {
-            master,
-            _slave: held,
-        })
+        Ok(Self { master, _slave: held })
     }
 }
 
@@ -370,8 +347,5 @@ fn serve(port: &mut (impl Read + Write), shared: &Shared) {
 }
 
 fn is_wait(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted
-    )
+    matches!(error.kind(), ErrorKind::TimedOut | ErrorKind::WouldBlock | ErrorKind::Interrupted)
 }

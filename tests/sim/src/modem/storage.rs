@@ -40,10 +40,7 @@ pub(super) struct Memory {
 
 impl Memory {
     pub(super) fn new(capacity: u16) -> Self {
-        Self {
-            capacity,
-            slots: BTreeMap::new(),
-        }
+        Self { capacity, slots: BTreeMap::new() }
     }
 
     pub(super) fn used(&self) -> usize {

@@ -29,10 +29,7 @@ fn storage_announcements_and_acknowledgement() {
     let pdu = "0004069021430000625021000000000441E19058";
     modem.deliver(pdu.into());
     assert_eq!(say(&mut modem, ""), "\r\n+CMTI: \"SM\",1\r\n");
-    assert_eq!(
-        say(&mut modem, "AT+CMGR=1\r"),
-        format!("\r\n+CMGR: 0,,19\r\n{pdu}\r\n\r\nOK\r\n")
-    );
+    assert_eq!(say(&mut modem, "AT+CMGR=1\r"), format!("\r\n+CMGR: 0,,19\r\n{pdu}\r\n\r\nOK\r\n"));
     assert_eq!(say(&mut modem, "AT+CMGD=1\r"), "\r\nOK\r\n");
     assert_eq!(say(&mut modem, "AT+CMGR=1\r"), "\r\n+CMS ERROR: 321\r\n");
 
@@ -57,22 +54,14 @@ fn a_full_storage_is_silent() {
     modem.deliver("00BB".into());
     assert_eq!(say(&mut modem, ""), "\r\n+CMTI: \"SM\",1\r\n");
     assert_eq!(modem.waiting(), 1);
-    assert_eq!(
-        say(&mut modem, "AT+CMGD=1\r"),
-        "\r\nOK\r\n\r\n+CMTI: \"SM\",1\r\n"
-    );
+    assert_eq!(say(&mut modem, "AT+CMGD=1\r"), "\r\nOK\r\n\r\n+CMTI: \"SM\",1\r\n");
 }
 
 #[test]
 fn faults_have_names() {
     assert_eq!(
-        "silent-after-text lost reopen"
-            .parse::<Fault>()
-            .expect("a fault"),
-        Fault::SilentAfterText {
-            sent: false,
-            cure: Cure::Reopen
-        }
+        "silent-after-text lost reopen".parse::<Fault>().expect("a fault"),
+        Fault::SilentAfterText { sent: false, cure: Cure::Reopen }
     );
     assert!("sulk".parse::<Fault>().is_err());
     let mut modem = Device::new();

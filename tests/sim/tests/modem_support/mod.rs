@@ -106,10 +106,9 @@ pub(crate) fn unlimited() -> FleetConfig {
 pub(crate) fn opener(emulator: &Emulator) -> Box<dyn Opener> {
     match (emulator.address(), emulator.link()) {
         (Some(address), _) => Box::new(TcpOpener { address }),
-        (None, link) => Box::new(SerialOpener {
-            path: link.expect("on TCP or behind a link").to_owned(),
-            baud: 115_200,
-        }),
+        (None, link) => {
+            Box::new(SerialOpener { path: link.expect("on TCP or behind a link").to_owned(), baud: 115_200 })
+        }
     }
 }
 
@@ -143,12 +142,7 @@ impl Rig {
             let _ = sender.send(event);
         };
         let fleet = Fleet::start(modems, fleet, Box::new(journal.clone()), listener).expect("threads");
-        Self {
-            fleet,
-            journal,
-            events,
-            past: Vec::new(),
-        }
+        Self { fleet, journal, events, past: Vec::new() }
     }
 
     /// Waits for the first event that `wanted` makes something of.
