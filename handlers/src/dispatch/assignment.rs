@@ -28,10 +28,7 @@ pub struct Candidates {
 impl Candidates {
     /// No rows yet, `columns` columns.
     pub fn new(columns: usize) -> Self {
-        Self {
-            columns: columns.min(NOBODY as usize),
-            ..Self::default()
-        }
+        Self { columns: columns.min(NOBODY as usize), ..Self::default() }
     }
 
     /// Adds a row: the cost of leaving it for later, and its candidates as (column, cost).
@@ -122,8 +119,7 @@ impl Solver {
         prices.resize(matrix.columns(), 0);
         let warm = prices.iter().any(|&p| p != 0);
         self.price.clear();
-        self.price
-            .extend(prices.iter().map(|&p| p.clamp(-MAX_COST, 0)));
+        self.price.extend(prices.iter().map(|&p| p.clamp(-MAX_COST, 0)));
         self.reset(matrix);
         if !warm || !self.repair(matrix) {
             self.price.fill(0);
@@ -249,17 +245,12 @@ impl Solver {
     /// a free one before a held one, and later after all of them.
     fn best(&self, matrix: &Candidates, row: usize) -> Best {
         let later = matrix.later[row];
-        let mut best = Best {
-            way: Holds::Later,
-            cost: later,
-            second: later,
-        };
+        let mut best = Best { way: Holds::Later, cost: later, second: later };
         let mut taken = true;
         for &(column, cost) in matrix.row(row) {
             let reduced = cost - self.price[column as usize];
             let occupied = self.owner[column as usize] != NOBODY;
-            let wins = reduced < best.cost
-                || reduced == best.cost && (best.way == Holds::Later || taken && !occupied);
+            let wins = reduced < best.cost || reduced == best.cost && (best.way == Holds::Later || taken && !occupied);
             if wins {
                 best.second = best.cost;
                 best.cost = reduced;

@@ -64,16 +64,10 @@ pub struct Visit {
 }
 
 /// Reads the plan off a solution. The solution is the same afterwards.
-pub(super) fn plan<T: TravelTime>(
-    problem: &Problem<'_, T>,
-    solution: &mut Solution,
-    version: u64,
-) -> Plan {
+pub(super) fn plan<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution, version: u64) -> Plan {
     let mut plan = Plan {
         version,
-        later: (solution.open())
-            .map(|job| problem.jobs[job as usize].id)
-            .collect(),
+        later: (solution.open()).map(|job| problem.jobs[job as usize].id).collect(),
         ..Plan::default()
     };
     for (data, rider) in problem.riders.iter().zip(0..) {
@@ -120,17 +114,11 @@ impl Leg {
     /// Whether the pilot must be told before the next planning.
     fn is_due<T: TravelTime>(&self, problem: &Problem<'_, T>, rider: Rider) -> bool {
         let lead = problem.riders[rider as usize].lead;
-        problem.settings.policy == Policy::Nearest
-            || self.leave - lead < problem.settings.interval.max(1)
+        problem.settings.policy == Policy::Nearest || self.leave - lead < problem.settings.interval.max(1)
     }
 }
 
-fn first_leg<T: TravelTime>(
-    problem: &Problem<'_, T>,
-    rider: Rider,
-    from: Position,
-    bundle: &Bundle,
-) -> Leg {
+fn first_leg<T: TravelTime>(problem: &Problem<'_, T>, rider: Rider, from: Position, bundle: &Bundle) -> Leg {
     let data = &problem.riders[rider as usize];
     let mut visits: Vec<Visit> = Vec::with_capacity(bundle.jobs().len());
     let mut leave = None;
@@ -146,10 +134,7 @@ fn first_leg<T: TravelTime>(
         if stop == Stop::Pickup && leave.is_none() {
             let travel = problem.leg(data, from.place, stopped.pickup);
             // Where the ready time is uncertain, the pilot is there when it may be ready.
-            let spread = bundle
-                .jobs()
-                .iter()
-                .map(|&job| problem.jobs[job as usize].spread);
+            let spread = bundle.jobs().iter().map(|&job| problem.jobs[job as usize].spread);
             let early = spread.max().unwrap_or(0);
             leave = Some(at - problem.settings.pickup_service / 2 - travel - early);
         }

@@ -29,10 +29,7 @@ fn rider(pilot: &Pilot, now: Seconds, settings: &Settings) -> RiderData {
     let doubt = (overdue / 2).clamp(0, MAX_DOUBT);
     RiderData {
         id: pilot.id,
-        start: Position {
-            at: since_now(pilot.free_at).max(told) + doubt,
-            place: pilot.place,
-        },
+        start: Position { at: since_now(pilot.free_at).max(told) + doubt, place: pilot.place },
         free: pilot.free_at <= now,
         lead: told + doubt,
         last_pickup,

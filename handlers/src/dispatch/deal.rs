@@ -25,21 +25,13 @@ pub(super) fn deal<T: TravelTime>(
         let first = route.bundles()[0].jobs()[0];
         let near = &problem.near[problem.jobs[first as usize].source as usize];
         let others = near.iter().take(problem.settings.deal_neighbours);
-        let others = others
-            .map(|&(_, rider)| rider)
-            .filter(|&rider| rider != holder);
+        let others = others.map(|&(_, rider)| rider).filter(|&rider| rider != holder);
         let others = others.filter(|&rider| problem.allows(rider, &route));
         let others = others.filter_map(|rider| Some((rider, problem.cost(rider, &route)?)));
-        matrix.push(
-            NEVER,
-            std::iter::once((holder, solution.cost(holder))).chain(others),
-        );
+        matrix.push(NEVER, std::iter::once((holder, solution.cost(holder))).chain(others));
     }
     let dealt = solver.solve_warm(&matrix, prices);
-    let plans: Vec<Route> = holders
-        .iter()
-        .map(|&rider| *solution.route(rider))
-        .collect();
+    let plans: Vec<Route> = holders.iter().map(|&rider| *solution.route(rider)).collect();
     let moved = |holder: Rider, to: Option<u32>| to.is_some_and(|to| to != holder);
     let mut changed = false;
     for (&holder, &to) in holders.iter().zip(&dealt.columns) {

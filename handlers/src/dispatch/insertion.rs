@@ -15,8 +15,8 @@ pub(super) struct Insertion {
     pub(super) added: Cost,
 }
 
-/// Early costs are cut off only this far above the limit, since a good ending may still bring
-/// them below it.
+/// A trial is cut off only this far above the limit, since ending at a better place may still
+/// bring it below.
 const ENDING_SLACK: Cost = 60_000;
 
 impl Solution {
@@ -32,9 +32,9 @@ impl Solution {
         let mut below = below;
         for &(arrival, rider) in &problem.near[data.source as usize] {
             let rider_data = &problem.riders[rider as usize];
-            if problem.lower_bound(rider_data, job, arrival) >= below
-                || !suits(data, rider, rider_data)
-            {
+            // This leaves out what a better ending may be worth: looking at every such rider is slow
+            // and finds nothing.
+            if problem.lower_bound(rider_data, job, arrival) >= below || !suits(data, rider, rider_data) {
                 continue;
             }
             if !self.spend() {
@@ -64,12 +64,7 @@ impl Solution {
             return None;
         }
         let old = self.cost(rider);
-        let mut trial = Trial {
-            problem,
-            rider: data,
-            route,
-            limit: old.saturating_add(below),
-        };
+        let mut trial = Trial { problem, rider: data, route, limit: old.saturating_add(below) };
         let mut best: Option<Route> = None;
         for (index, bundle) in route.bundles().iter().enumerate() {
             if !trial.may_join(bundle, job) {
@@ -96,11 +91,7 @@ impl Solution {
                 }
             }
         }
-        best.map(|route| Insertion {
-            rider,
-            route,
-            added: trial.limit - old,
-        })
+        best.map(|route| Insertion { rider, route, added: trial.limit - old })
     }
 }
 

@@ -17,9 +17,11 @@ pub mod assignment;
 mod commit;
 mod constraints;
 mod deal;
+pub mod external;
 mod insertion;
 pub mod model;
 mod nearest;
+pub mod osrm;
 mod problem;
 pub mod record;
 mod reinsert;
@@ -36,8 +38,7 @@ use std::collections::BTreeMap;
 
 pub use commit::{Commitment, Plan, Tentative, Visit};
 pub use model::{
-    Channel, Cost, Order, OrderId, Pilot, PilotId, PlaceId, Priority, Seconds, Snapshot, Vehicle,
-    Vehicles,
+    Channel, Cost, Order, OrderId, Pilot, PilotId, PlaceId, Priority, Seconds, Snapshot, Vehicle, Vehicles,
 };
 pub use score::{Candidate, Explanation, Outlook, Ranking, Reason};
 pub use settings::{Policy, Settings};
@@ -97,12 +98,7 @@ impl Planner {
 
     /// Ranks the snapshot's pilots for one of its orders against the plans as they are, or
     /// `None` if the order is not among them.
-    pub fn rank<T: TravelTime>(
-        &self,
-        snapshot: &Snapshot,
-        travel: &T,
-        order: OrderId,
-    ) -> Option<Ranking> {
+    pub fn rank<T: TravelTime>(&self, snapshot: &Snapshot, travel: &T, order: OrderId) -> Option<Ranking> {
         let problem = Problem::compile(snapshot, &self.settings, travel);
         let job = problem.find(order)?;
         let mut solution = Solution::empty(&problem);
@@ -113,11 +109,7 @@ impl Planner {
                 solution.set(&problem, rider, Route::default());
             }
         }
-        Some(Ranking {
-            order,
-            plan_version: self.version,
-            candidates: score::rank(&problem, &solution, job),
-        })
+        Some(Ranking { order, plan_version: self.version, candidates: score::rank(&problem, &solution, job) })
     }
 
     /// Inserts what is new, then alternates reinsertion and dealing while it helps.

@@ -42,11 +42,7 @@ impl Vehicle {
 
     /// The vehicle with that index; indices beyond 15 are not vehicles.
     pub const fn new(index: u8) -> Option<Self> {
-        if (index as usize) < Self::COUNT {
-            Some(Self(index))
-        } else {
-            None
-        }
+        if (index as usize) < Self::COUNT { Some(Self(index)) } else { None }
     }
 
     /// The index, below [`Vehicle::COUNT`].
@@ -125,12 +121,7 @@ pub struct Order {
 
 impl Order {
     /// A plain order: ready and placed at those times, load 1, no cash, any vehicle.
-    pub fn new(
-        id: OrderId,
-        (pickup, dropoff): (PlaceId, PlaceId),
-        placed_at: Seconds,
-        ready_at: Seconds,
-    ) -> Self {
+    pub fn new(id: OrderId, (pickup, dropoff): (PlaceId, PlaceId), placed_at: Seconds, ready_at: Seconds) -> Self {
         Self {
             id,
             pickup,

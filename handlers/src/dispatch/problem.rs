@@ -2,8 +2,7 @@
 
 use super::constraints;
 use super::model::{
-    COST_PER_SECOND, Channel, Cost, FAR, Order, OrderId, PilotId, PlaceId, Seconds, Snapshot,
-    Vehicle, Vehicles,
+    COST_PER_SECOND, Channel, Cost, FAR, Order, OrderId, PilotId, PlaceId, Seconds, Snapshot, Vehicle, Vehicles,
 };
 use super::settings::Settings;
 use super::travel::{TravelTime, UNREACHABLE};
@@ -148,9 +147,7 @@ impl<'a, T: TravelTime> Problem<'a, T> {
             riders,
             near: Vec::new(),
         };
-        problem.near = (sources.iter())
-            .map(|&place| problem.soonest(place))
-            .collect();
+        problem.near = (sources.iter()).map(|&place| problem.soonest(place)).collect();
         problem.weigh_places();
         problem
     }
@@ -190,18 +187,13 @@ impl<'a, T: TravelTime> Problem<'a, T> {
     /// time to a sample of the present orders' pickups, which tell best where the next orders
     /// will come from.
     fn weigh_places(&mut self) {
-        const SAMPLE: usize = 64;
+        const SAMPLE: usize = 32;
         if self.settings.remoteness_percent == 0 || self.jobs.is_empty() {
             return;
         }
         let step = self.jobs.len().div_ceil(SAMPLE);
-        let pickups: Vec<PlaceId> = (self.jobs.iter().step_by(step))
-            .map(|job| job.pickup)
-            .collect();
-        let (cap, percent) = (
-            self.settings.remoteness_cap,
-            self.settings.remoteness_percent,
-        );
+        let pickups: Vec<PlaceId> = (self.jobs.iter().step_by(step)).map(|job| job.pickup).collect();
+        let (cap, percent) = (self.settings.remoteness_cap, self.settings.remoteness_percent);
         let remoteness = |place: PlaceId| -> Cost {
             let legs = pickups.iter().map(|&pickup| {
                 let leg = self.travel.seconds(Vehicle::default(), place, pickup);
@@ -209,12 +201,8 @@ impl<'a, T: TravelTime> Problem<'a, T> {
             });
             legs.sum::<Seconds>() * COST_PER_SECOND / 100 * percent / pickups.len() as Cost
         };
-        let ends: Vec<Cost> = (self.jobs.iter())
-            .map(|job| remoteness(job.dropoff))
-            .collect();
-        let starts: Vec<Cost> = (self.riders.iter())
-            .map(|rider| remoteness(rider.start.place))
-            .collect();
+        let ends: Vec<Cost> = (self.jobs.iter()).map(|job| remoteness(job.dropoff)).collect();
+        let starts: Vec<Cost> = (self.riders.iter()).map(|rider| remoteness(rider.start.place)).collect();
         for (job, end) in self.jobs.iter_mut().zip(ends) {
             job.remoteness = end;
         }
@@ -240,12 +228,7 @@ impl<'a, T: TravelTime> Problem<'a, T> {
     /// Drives one bundle from a position: the position afterwards and the cost, or `None` if
     /// something could not be picked up in time.
     #[inline]
-    pub(super) fn drive(
-        &self,
-        rider: &RiderData,
-        from: Position,
-        bundle: &[Job],
-    ) -> Option<(Position, Cost)> {
+    pub(super) fn drive(&self, rider: &RiderData, from: Position, bundle: &[Job]) -> Option<(Position, Cost)> {
         self.drive_with(rider, from, bundle, |_, _, _| {})
     }
 
@@ -280,10 +263,7 @@ impl<'a, T: TravelTime> Problem<'a, T> {
             for &other in bundle[index..].iter().filter(here) {
                 stop(other, Stop::Pickup, picked_up);
             }
-            position = Position {
-                at: picked_up + half_pickup,
-                place: pickup,
-            };
+            position = Position { at: picked_up + half_pickup, place: pickup };
         }
         for &job in bundle {
             let data = &self.jobs[job as usize];
@@ -291,10 +271,7 @@ impl<'a, T: TravelTime> Problem<'a, T> {
             let handed_over = position.at + leg + half_dropoff;
             cost += data.cost_at(handed_over) + rider.handicap;
             stop(job, Stop::Dropoff, handed_over);
-            position = Position {
-                at: handed_over + half_dropoff,
-                place: data.dropoff,
-            };
+            position = Position { at: handed_over + half_dropoff, place: data.dropoff };
         }
         Some((position, cost))
     }
@@ -307,7 +284,6 @@ impl<'a, T: TravelTime> Problem<'a, T> {
         let half_pickup = self.settings.pickup_service / 2;
         let picked_up = data.ready.max(arrival + half_pickup);
         let leg = self.leg(rider, data.pickup, data.dropoff);
-        data.cost_at(picked_up + half_pickup + leg + self.settings.dropoff_service / 2)
-            + rider.handicap
+        data.cost_at(picked_up + half_pickup + leg + self.settings.dropoff_service / 2) + rider.handicap
     }
 }

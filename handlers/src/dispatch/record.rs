@@ -77,17 +77,10 @@ mod tests {
 
     #[test]
     fn a_new_pilot_starts_well_and_a_record_counts() {
-        let new = Record {
-            position_age: Some(10),
-            ..Record::default()
-        };
+        let new = Record { position_age: Some(10), ..Record::default() };
         assert_eq!(new.score(120).score, 100);
         assert_eq!(new.handicap(60), 0);
-        let refuses = Record {
-            offered: 95,
-            accepted: 0,
-            ..new
-        };
+        let refuses = Record { offered: 95, accepted: 0, ..new };
         assert_eq!(refuses.score(120).acceptance, 5);
         assert_eq!(refuses.handicap(60), 57);
     }

@@ -13,7 +13,7 @@ pub(super) const TOO_DEAR: Cost = 1 << 44;
 /// How many of the soonest riders are asked to make room.
 const SQUEEZED_RIDERS: usize = 16;
 
-/// Inserts every order that nobody has at its cheapest place, those ready first first; what
+/// Inserts every order that nobody has at its cheapest place, the first ready first; what
 /// fits nowhere stays nobody's.
 pub(super) fn insert_open<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution) {
     let mut open: Vec<Job> = solution.open().collect();
@@ -26,10 +26,7 @@ pub(super) fn insert_open<T: TravelTime>(problem: &Problem<'_, T>, solution: &mu
 }
 
 /// One pass over all orders in id order. Says whether anything moved.
-pub(super) fn reinsert_all<T: TravelTime>(
-    problem: &Problem<'_, T>,
-    solution: &mut Solution,
-) -> bool {
+pub(super) fn reinsert_all<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution) -> bool {
     let mut moved = false;
     for job in 0..problem.jobs.len() as Job {
         let Some(rider) = solution.rider_of(job) else {
@@ -74,9 +71,7 @@ fn squeeze<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution, job
             if solution.exhausted() || !solution.set(problem, rider, before.without(evicted)) {
                 continue;
             }
-            let placed = |found: Insertion, solution: &mut Solution| {
-                solution.set(problem, found.rider, found.route)
-            };
+            let placed = |found: Insertion, solution: &mut Solution| solution.set(problem, found.rider, found.route);
             if let Some(found) = solution.fit_into(problem, job, rider, TOO_DEAR) {
                 placed(found, solution);
                 if let Some(found) = solution.cheapest(problem, evicted, TOO_DEAR) {

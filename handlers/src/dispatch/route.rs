@@ -6,7 +6,8 @@ use super::problem::{Job, Position, Problem, Rider, RiderData};
 use super::settings::{MAX_BUNDLE, MAX_DEPTH};
 use super::travel::TravelTime;
 
-/// Orders carried at once: all picked up, then handed over in this order.
+/// Orders carried at once: all picked up, then handed over in this order. Where they have
+/// several pickups, those are visited in the sequence in which they come up in it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Bundle {
     jobs: [Job; MAX_BUNDLE],
@@ -31,9 +32,7 @@ impl Bundle {
     #[inline]
     pub(super) fn with(&self, index: usize, job: Job) -> Self {
         let mut bundle = *self;
-        bundle
-            .jobs
-            .copy_within(index..usize::from(self.len), index + 1);
+        bundle.jobs.copy_within(index..usize::from(self.len), index + 1);
         bundle.jobs[index] = job;
         bundle.len += 1;
         bundle
@@ -63,17 +62,13 @@ impl Route {
     }
 
     pub(super) fn jobs(&self) -> impl Iterator<Item = Job> + '_ {
-        self.bundles()
-            .iter()
-            .flat_map(|bundle| bundle.jobs().iter().copied())
+        self.bundles().iter().flat_map(|bundle| bundle.jobs().iter().copied())
     }
 
     /// The job whose door the route ends at.
     #[inline]
     pub(super) fn last(&self) -> Option<Job> {
-        self.bundles()
-            .last()
-            .and_then(|bundle| bundle.jobs().last().copied())
+        self.bundles().last().and_then(|bundle| bundle.jobs().last().copied())
     }
 
     pub(super) fn is_empty(&self) -> bool {
@@ -92,8 +87,7 @@ impl Route {
 
     /// Puts a bundle before the one at `index`. The caller has seen to it that there is room.
     pub(super) fn insert(&mut self, index: usize, bundle: Bundle) {
-        self.bundles
-            .copy_within(index..usize::from(self.len), index + 1);
+        self.bundles.copy_within(index..usize::from(self.len), index + 1);
         self.bundles[index] = bundle;
         self.len += 1;
     }
@@ -151,9 +145,7 @@ impl<T: TravelTime> Problem<'_, T> {
     #[inline]
     pub(super) fn load(&self, bundle: &Bundle) -> u64 {
         let loads = bundle.jobs().iter();
-        loads
-            .map(|&job| u64::from(self.jobs[job as usize].load))
-            .sum()
+        loads.map(|&job| u64::from(self.jobs[job as usize].load)).sum()
     }
 
     /// The cost of a rider driving a route, or `None` where something is picked up too late.

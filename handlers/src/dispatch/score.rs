@@ -117,18 +117,9 @@ pub struct Explanation {
 }
 
 /// Explains where a job is in the solution. The solution is the same afterwards.
-pub(super) fn explain<T: TravelTime>(
-    problem: &Problem<'_, T>,
-    solution: &mut Solution,
-    job: Job,
-) -> Explanation {
+pub(super) fn explain<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution, job: Job) -> Explanation {
     let data = &problem.jobs[job as usize];
-    let mut explanation = Explanation {
-        order: data.id,
-        reasons: Vec::new(),
-        added_seconds: 0,
-        runner_up: None,
-    };
+    let mut explanation = Explanation { order: data.id, reasons: Vec::new(), added_seconds: 0, runner_up: None };
     let Some(rider) = solution.rider_of(job) else {
         return explanation;
     };
@@ -166,11 +157,7 @@ pub(super) fn explain<T: TravelTime>(
 }
 
 /// Ranks all riders for a job against the plans of a solution, in which nobody has the job.
-pub(super) fn rank<T: TravelTime>(
-    problem: &Problem<'_, T>,
-    solution: &Solution,
-    job: Job,
-) -> Vec<Candidate> {
+pub(super) fn rank<T: TravelTime>(problem: &Problem<'_, T>, solution: &Solution, job: Job) -> Vec<Candidate> {
     let data = &problem.jobs[job as usize];
     let tried = (problem.riders.iter().zip(0..)).map(|(rider_data, rider)| {
         let unsuited = unsuited(data, rider, rider_data);
@@ -178,45 +165,37 @@ pub(super) fn rank<T: TravelTime>(
             None => solution.fit_into(problem, job, rider, TOO_DEAR),
             Some(_) => None,
         };
-        (
-            found.map_or(Cost::MAX, |found| found.added),
-            rider,
-            found,
-            unsuited,
-        )
+        (found.map_or(Cost::MAX, |found| found.added), rider, found, unsuited)
     });
     let mut tried: Vec<_> = tried.collect();
     tried.sort_unstable_by_key(|&(added, rider, ..)| (added, rider));
     let best = tried.first().map_or(0, |&(added, ..)| added);
-    let candidates = tried
-        .into_iter()
-        .enumerate()
-        .map(|(place, (added, rider, found, not))| {
-            let mut reasons = match (not, &found) {
-                (Some(Unsuited::Vehicle), _) => vec![Reason::Vehicle],
-                (Some(Unsuited::Capacity), _) => vec![Reason::Capacity],
-                (Some(Unsuited::Cash), _) => vec![Reason::CashLimit],
-                (Some(Unsuited::Banned), _) => vec![Reason::TurnedDown],
-                (None, None) => vec![Reason::NoRoom],
-                (None, Some(found)) => reasons(problem, rider, &found.route, job),
-            };
-            if place == 0 && found.is_some() {
-                reasons.insert(0, Reason::Cheapest);
-            }
-            Candidate {
-                pilot: problem.riders[rider as usize].id,
-                score: found.map_or(0, |_| closeness((added - best) / COST_PER_SECOND)),
-                outlook: found.and_then(|found| {
-                    let (pickup, dropoff) = times(problem, rider, &found.route, job)?;
-                    Some(Outlook {
-                        pickup_at: problem.clock(pickup),
-                        dropoff_at: problem.clock(dropoff),
-                        added_seconds: added / COST_PER_SECOND,
-                    })
-                }),
-                reasons,
-            }
-        });
+    let candidates = tried.into_iter().enumerate().map(|(place, (added, rider, found, not))| {
+        let mut reasons = match (not, &found) {
+            (Some(Unsuited::Vehicle), _) => vec![Reason::Vehicle],
+            (Some(Unsuited::Capacity), _) => vec![Reason::Capacity],
+            (Some(Unsuited::Cash), _) => vec![Reason::CashLimit],
+            (Some(Unsuited::Banned), _) => vec![Reason::TurnedDown],
+            (None, None) => vec![Reason::NoRoom],
+            (None, Some(found)) => reasons(problem, rider, &found.route, job),
+        };
+        if place == 0 && found.is_some() {
+            reasons.insert(0, Reason::Cheapest);
+        }
+        Candidate {
+            pilot: problem.riders[rider as usize].id,
+            score: found.map_or(0, |_| closeness((added - best) / COST_PER_SECOND)),
+            outlook: found.and_then(|found| {
+                let (pickup, dropoff) = times(problem, rider, &found.route, job)?;
+                Some(Outlook {
+                    pickup_at: problem.clock(pickup),
+                    dropoff_at: problem.clock(dropoff),
+                    added_seconds: added / COST_PER_SECOND,
+                })
+            }),
+            reasons,
+        }
+    });
     candidates.collect()
 }
 
@@ -227,12 +206,7 @@ fn closeness(extra: Seconds) -> u8 {
 }
 
 /// When a job of a route is picked up and handed over.
-fn times<T: TravelTime>(
-    problem: &Problem<'_, T>,
-    rider: Rider,
-    route: &Route,
-    job: Job,
-) -> Option<(Seconds, Seconds)> {
+fn times<T: TravelTime>(problem: &Problem<'_, T>, rider: Rider, route: &Route, job: Job) -> Option<(Seconds, Seconds)> {
     let data = &problem.riders[rider as usize];
     let mut position = data.start;
     let (mut pickup, mut dropoff) = (None, None);
@@ -248,12 +222,7 @@ fn times<T: TravelTime>(
 }
 
 /// What can be said about a job in a rider's route.
-fn reasons<T: TravelTime>(
-    problem: &Problem<'_, T>,
-    rider: Rider,
-    route: &Route,
-    job: Job,
-) -> Vec<Reason> {
+fn reasons<T: TravelTime>(problem: &Problem<'_, T>, rider: Rider, route: &Route, job: Job) -> Vec<Reason> {
     let data = &problem.jobs[job as usize];
     let rider_data = &problem.riders[rider as usize];
     let mut reasons = Vec::new();
@@ -263,16 +232,11 @@ fn reasons<T: TravelTime>(
         }
     };
     let bundles = route.bundles().iter();
-    let holding = bundles
-        .clone()
-        .position(|bundle| bundle.jobs().contains(&job));
+    let holding = bundles.clone().position(|bundle| bundle.jobs().contains(&job));
     let alone = (bundles.clone()).all(|b| b.jobs().len() == 1 || !b.jobs().contains(&job));
     let soonest = problem.near[data.source as usize].first();
     if let Some((pickup, dropoff)) = times(problem, rider, route, job) {
-        note(
-            soonest.is_some_and(|&(_, first)| first == rider),
-            Reason::Soonest,
-        );
+        note(soonest.is_some_and(|&(_, first)| first == rider), Reason::Soonest);
         note(pickup <= data.ready, Reason::InTime);
         note(!alone, Reason::Bundled);
         note(holding.is_some_and(|depth| depth > 0), Reason::AfterAnother);

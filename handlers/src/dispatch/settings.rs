@@ -125,11 +125,7 @@ impl Settings {
         ] {
             *duration = (*duration).clamp(0, DAY);
         }
-        for percent in [
-            &mut self.lateness_percent,
-            &mut self.promise_percent,
-            &mut self.remoteness_percent,
-        ] {
+        for percent in [&mut self.lateness_percent, &mut self.promise_percent, &mut self.remoteness_percent] {
             *percent = (*percent).clamp(0, 10_000);
         }
         self.bundle_orders = self.bundle_orders.clamp(1, MAX_BUNDLE);

@@ -59,18 +59,12 @@ impl Solution {
     /// The jobs that nobody has, by id.
     pub(super) fn open(&self) -> impl Iterator<Item = Job> + '_ {
         let jobs = self.rider_of.iter().zip(0..);
-        jobs.filter(|(rider, _)| rider.is_none())
-            .map(|(_, job)| job)
+        jobs.filter(|(rider, _)| rider.is_none()).map(|(_, job)| job)
     }
 
     /// Gives a rider a route if it can drive it; says whether it can. Orders that were in the
     /// old one and are not in the new are nobody's.
-    pub(super) fn set<T: TravelTime>(
-        &mut self,
-        problem: &Problem<'_, T>,
-        rider: Rider,
-        route: Route,
-    ) -> bool {
+    pub(super) fn set<T: TravelTime>(&mut self, problem: &Problem<'_, T>, rider: Rider, route: Route) -> bool {
         let Some((marks, cost)) = problem.marks(rider, &route) else {
             return false;
         };

@@ -24,11 +24,7 @@ fn pilot(id: u64, place: u32) -> Pilot {
 }
 
 fn snapshot(orders: Vec<Order>, pilots: Vec<Pilot>) -> Snapshot {
-    Snapshot {
-        now: 0,
-        orders,
-        pilots,
-    }
+    Snapshot { now: 0, orders, pilots }
 }
 
 fn plan(snapshot: &Snapshot) -> Plan {
@@ -44,19 +40,13 @@ fn told(plan: &Plan) -> Vec<(u64, Vec<u64>)> {
 
 fn planned(plan: &Plan) -> Vec<(u64, Vec<u64>)> {
     let orders = |visits: &[Visit]| visits.iter().map(|visit| visit.order.0).collect();
-    let tentative = plan
-        .tentative
-        .iter()
-        .map(|t| (t.pilot.0, orders(&t.visits)));
+    let tentative = plan.tentative.iter().map(|t| (t.pilot.0, orders(&t.visits)));
     told(plan).into_iter().chain(tentative).collect()
 }
 
 #[test]
 fn the_near_pilot_is_told_at_once() {
-    let plan = plan(&snapshot(
-        vec![order(1, 10, 15, 0)],
-        vec![pilot(1, 30), pilot(2, 12)],
-    ));
+    let plan = plan(&snapshot(vec![order(1, 10, 15, 0)], vec![pilot(1, 30), pilot(2, 12)]));
     assert_eq!(told(&plan), [(2, vec![1])]);
     let commitment = &plan.commitments[0];
     // Two minutes' ride and half the service, then half the service, five minutes, half again.
@@ -68,10 +58,7 @@ fn the_near_pilot_is_told_at_once() {
     // Its own 780 s, and 30 s for a pilot who ends further from the only known pickup.
     assert_eq!(why.added_seconds, 810);
     assert_eq!(why.runner_up.map(|(pilot, _)| pilot), Some(PilotId(1)));
-    assert_eq!(
-        why.reasons,
-        [Reason::Cheapest, Reason::Soonest, Reason::Waits]
-    );
+    assert_eq!(why.reasons, [Reason::Cheapest, Reason::Soonest, Reason::Waits]);
 }
 
 #[test]
@@ -95,10 +82,7 @@ fn nobody_is_told_before_it_is_needed() {
 fn an_uncertain_kitchen_is_visited_early() {
     let mut unsure = order(1, 10, 15, 3_600);
     unsure.ready_spread = 600;
-    let city = Snapshot {
-        now: 3_600 - 120 - 300 - 600,
-        ..snapshot(vec![unsure], vec![pilot(1, 5)])
-    };
+    let city = Snapshot { now: 3_600 - 120 - 300 - 600, ..snapshot(vec![unsure], vec![pilot(1, 5)]) };
     assert_eq!(told(&plan(&city)), [(1, vec![1])]);
 }
 
@@ -106,10 +90,7 @@ fn an_uncertain_kitchen_is_visited_early() {
 fn a_pilot_soon_free_is_worth_waiting_for() {
     let mut soon = pilot(1, 10);
     soon.free_at = 300;
-    let plan = plan(&snapshot(
-        vec![order(1, 10, 15, 0)],
-        vec![soon, pilot(2, 60)],
-    ));
+    let plan = plan(&snapshot(vec![order(1, 10, 15, 0)], vec![soon, pilot(2, 60)]));
     assert_eq!(planned(&plan), [(1, vec![1])]);
     assert_eq!(told(&plan), [], "it is not free yet");
 }
@@ -119,11 +100,7 @@ fn orders_of_one_place_travel_together() {
     let orders = vec![order(1, 10, 20, 0), order(2, 10, 21, 0)];
     let plan = plan(&snapshot(orders, vec![pilot(1, 10)]));
     assert_eq!(told(&plan), [(1, vec![1, 2])]);
-    assert!(
-        plan.commitments[0].explanations[1]
-            .reasons
-            .contains(&Reason::Bundled)
-    );
+    assert!(plan.commitments[0].explanations[1].reasons.contains(&Reason::Bundled));
 }
 
 #[test]
@@ -135,10 +112,7 @@ fn a_second_pickup_on_the_way_joins_only_where_allowed() {
     let visits = &both.commitments[0].visits;
     assert!(visits[0].pickup_at < visits[1].pickup_at);
     assert!(visits[1].pickup_at < visits[0].dropoff_at);
-    let settings = Settings {
-        bundle_places: 1,
-        ..Settings::default()
-    };
+    let settings = Settings { bundle_places: 1, ..Settings::default() };
     let apart = Planner::new(settings).plan(&city, &Line);
     assert_eq!(told(&apart), [(1, vec![1])]);
     assert_eq!(planned(&apart).len(), 2);
@@ -169,32 +143,17 @@ fn limits_are_kept() {
         [(2, vec![1])]
     );
     assert_eq!(check(|_, near| near.handicap = 86_400), [(2, vec![1])]);
-    assert_eq!(
-        check(|_, near| near.position_age = 10_000_000),
-        [(1, vec![1])]
-    );
+    assert_eq!(check(|_, near| near.position_age = 10_000_000), [(1, vec![1])]);
 }
 
 #[test]
 fn loads_and_cash_add_up_over_a_plan() {
-    let orders: Vec<Order> = (1..=4)
-        .map(|id| Order {
-            cash: 100,
-            load: 2,
-            ..order(id, 10, 12, 0)
-        })
-        .collect();
+    let orders: Vec<Order> = (1..=4).map(|id| Order { cash: 100, load: 2, ..order(id, 10, 12, 0) }).collect();
     let mut one = pilot(1, 10);
     one.capacity = 5;
     one.cash_left = Some(300);
     let plan = plan(&snapshot(orders, vec![one]));
-    assert_eq!(
-        planned(&plan)
-            .iter()
-            .map(|(_, orders)| orders.len())
-            .collect::<Vec<_>>(),
-        [2, 1]
-    );
+    assert_eq!(planned(&plan).iter().map(|(_, orders)| orders.len()).collect::<Vec<_>>(), [2, 1]);
     assert_eq!(plan.later.len(), 1);
 }
 
@@ -202,10 +161,7 @@ fn loads_and_cash_add_up_over_a_plan() {
 fn who_turned_it_down_is_asked_again_only_when_nobody_else_is_left() {
     let mut order = order(1, 10, 15, 0);
     order.excluded = smallvec![PilotId(1)];
-    let other = plan(&snapshot(
-        vec![order.clone()],
-        vec![pilot(1, 10), pilot(2, 30)],
-    ));
+    let other = plan(&snapshot(vec![order.clone()], vec![pilot(1, 10), pilot(2, 30)]));
     assert_eq!(told(&other), [(2, vec![1])]);
     let alone = plan(&snapshot(vec![order], vec![pilot(1, 10)]));
     assert_eq!(told(&alone), [(1, vec![1])]);
@@ -217,29 +173,19 @@ fn a_pilot_on_sms_hears_earlier_and_has_longer_to_answer() {
     sms.channel = Channel::Sms;
     let settings = Settings::default();
     let leave = 3_600 - 120;
-    let city = Snapshot {
-        now: leave - settings.sms_lead,
-        ..snapshot(vec![order(1, 10, 15, 3_600)], vec![sms])
-    };
+    let city = Snapshot { now: leave - settings.sms_lead, ..snapshot(vec![order(1, 10, 15, 3_600)], vec![sms]) };
     let plan = Planner::new(settings.clone()).plan(&city, &Line);
     assert_eq!(told(&plan), [(1, vec![1])]);
     let commitment = &plan.commitments[0];
     assert_eq!(commitment.expires_at, city.now + settings.sms_offer_ttl);
-    assert!(
-        commitment.explanations[0]
-            .reasons
-            .contains(&Reason::SmsOnly)
-    );
+    assert!(commitment.explanations[0].reasons.contains(&Reason::SmsOnly));
 }
 
 #[test]
 fn priority_goes_first() {
     let mut urgent = order(2, 10, 20, 0);
     urgent.priority = Priority::percent(1_000);
-    let settings = Settings {
-        bundle_orders: 1,
-        ..Settings::default()
-    };
+    let settings = Settings { bundle_orders: 1, ..Settings::default() };
     let city = snapshot(vec![order(1, 10, 15, 0), urgent], vec![pilot(1, 10)]);
     let plan = Planner::new(settings).plan(&city, &Line);
     assert_eq!(planned(&plan), [(1, vec![2]), (1, vec![1])]);
@@ -249,10 +195,7 @@ fn priority_goes_first() {
 fn a_promise_goes_first() {
     let mut promised = order(2, 10, 20, 0);
     promised.promised_by = Some(900);
-    let settings = Settings {
-        bundle_orders: 1,
-        ..Settings::default()
-    };
+    let settings = Settings { bundle_orders: 1, ..Settings::default() };
     let city = snapshot(vec![order(1, 10, 15, 0), promised], vec![pilot(1, 10)]);
     let plan = Planner::new(settings).plan(&city, &Line);
     assert_eq!(planned(&plan), [(1, vec![2]), (1, vec![1])]);
@@ -262,10 +205,7 @@ fn a_promise_goes_first() {
 fn the_candidates_of_an_order_are_ranked_with_reasons() {
     let mut full = pilot(3, 10);
     full.capacity = 0;
-    let city = snapshot(
-        vec![order(1, 10, 15, 0)],
-        vec![pilot(1, 30), pilot(2, 11), full],
-    );
+    let city = snapshot(vec![order(1, 10, 15, 0)], vec![pilot(1, 30), pilot(2, 11), full]);
     let mut planner = Planner::new(Settings::default());
     planner.plan(&city, &Line);
     let ranking = planner.rank(&city, &Line, OrderId(1)).unwrap();
@@ -284,17 +224,9 @@ fn the_candidates_of_an_order_are_ranked_with_reasons() {
 
 #[test]
 fn the_nearest_policy_is_what_it_says() {
-    let settings = Settings {
-        policy: Policy::Nearest,
-        ..Settings::default()
-    };
-    let orders = vec![
-        order(1, 10, 15, 9_000),
-        order(2, 10, 15, 0),
-        order(3, 10, 15, 0),
-    ];
-    let plan =
-        Planner::new(settings).plan(&snapshot(orders, vec![pilot(1, 30), pilot(2, 12)]), &Line);
+    let settings = Settings { policy: Policy::Nearest, ..Settings::default() };
+    let orders = vec![order(1, 10, 15, 9_000), order(2, 10, 15, 0), order(3, 10, 15, 0)];
+    let plan = Planner::new(settings).plan(&snapshot(orders, vec![pilot(1, 30), pilot(2, 12)]), &Line);
     assert_eq!(told(&plan), [(1, vec![2]), (2, vec![1])]);
     assert_eq!(plan.later, [OrderId(3)]);
 }
@@ -309,9 +241,7 @@ fn nothing_gives_nothing() {
 
 #[test]
 fn ten_thousand_orders_at_one_place_are_planned() {
-    let orders = (0..10_000)
-        .map(|id| order(id, 10, (id % 50) as u32, 0))
-        .collect();
+    let orders = (0..10_000).map(|id| order(id, 10, (id % 50) as u32, 0)).collect();
     let pilots = (0..50).map(|id| pilot(id, id as u32)).collect();
     let city = snapshot(orders, pilots);
     let plan = plan(&city);
@@ -327,10 +257,7 @@ fn the_sphere_knows_poles_and_the_date_line() {
     let mysore = sphere.add(12.295_8, 76.639_4);
     let walk = Vehicle::default();
     let leg = sphere.seconds(walk, bangalore, mysore);
-    assert!(
-        (12_700..12_900).contains(&leg),
-        "128 km at 10 m/s took {leg} s"
-    );
+    assert!((12_700..12_900).contains(&leg), "128 km at 10 m/s took {leg} s");
     let (west, east) = (sphere.add(0.0, 179.99), sphere.add(0.0, -179.99));
     assert!((220..225).contains(&sphere.seconds(walk, west, east)));
     let (pole, also_pole) = (sphere.add(90.0, 0.0), sphere.add(90.0, 135.0));
@@ -356,15 +283,7 @@ fn a_table_answers_what_it_knows_and_asks_for_the_rest() {
 /// Anything at all: times, limits and places that make no sense included.
 fn nonsense() -> impl Strategy<Value = Snapshot> {
     let time = || prop_oneof![-5_000_i64..5_000, any::<i64>()];
-    let order = (
-        0..30_u64,
-        0..12_u32,
-        0..12_u32,
-        time(),
-        time(),
-        any::<(u32, u64)>(),
-        time(),
-    );
+    let order = (0..30_u64, 0..12_u32, 0..12_u32, time(), time(), any::<(u32, u64)>(), time());
     let order = order.prop_map(|(id, from, to, placed, ready, (load, cash), odd)| Order {
         ready_spread: odd,
         load: load >> 28,
@@ -374,45 +293,24 @@ fn nonsense() -> impl Strategy<Value = Snapshot> {
         excluded: (0..(odd & 3) as u64).map(PilotId).collect(),
         ..Order::new(OrderId(id), (PlaceId(from), PlaceId(to)), placed, ready)
     });
-    let pilot = (
-        0..12_u64,
-        0..12_u32,
-        time(),
-        time(),
-        any::<(u32, u64)>(),
-        time(),
-    );
+    let pilot = (0..12_u64, 0..12_u32, time(), time(), any::<(u32, u64)>(), time());
     let pilot = pilot.prop_map(|(id, place, free, end, (capacity, cash), odd)| Pilot {
         shift_end: (end % 2 == 0).then_some(end),
         capacity: capacity >> 26,
         cash_left: (cash % 2 == 0).then_some(cash >> 46),
-        channel: if odd % 4 == 0 {
-            Channel::Sms
-        } else {
-            Channel::Data
-        },
+        channel: if odd % 4 == 0 { Channel::Sms } else { Channel::Data },
         position_age: odd,
         handicap: odd,
         ..Pilot::new(PilotId(id), PlaceId(place), free)
     });
-    let (orders, pilots) = (
-        prop::collection::vec(order, 0..30),
-        prop::collection::vec(pilot, 0..12),
-    );
+    let (orders, pilots) = (prop::collection::vec(order, 0..30), prop::collection::vec(pilot, 0..12));
     let city = (time(), orders, pilots);
-    city.prop_map(|(now, orders, pilots)| Snapshot {
-        now,
-        orders,
-        pilots,
-    })
+    city.prop_map(|(now, orders, pilots)| Snapshot { now, orders, pilots })
 }
 
 /// Every order is planned once or left for later, and nobody is overloaded.
 fn consistent(city: &Snapshot, plan: &Plan) -> Result<(), TestCaseError> {
-    let mut seen: Vec<u64> = planned(plan)
-        .into_iter()
-        .flat_map(|(_, orders)| orders)
-        .collect();
+    let mut seen: Vec<u64> = planned(plan).into_iter().flat_map(|(_, orders)| orders).collect();
     seen.extend(plan.later.iter().map(|id| id.0));
     seen.sort_unstable();
     let mut expected: Vec<u64> = city.orders.iter().map(|order| order.id.0).collect();

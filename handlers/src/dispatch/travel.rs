@@ -42,21 +42,14 @@ impl Sphere {
     /// (1.3 is usual in a city); `speeds` are metres per second by vehicle. A speed or detour
     /// that is not a positive number counts as 5 m/s and 1.3.
     pub fn new(detour: f64, speeds: &[f64]) -> Self {
-        let detour = if detour.is_finite() && detour > 0.0 {
-            detour
-        } else {
-            1.3
-        };
+        let detour = if detour.is_finite() && detour > 0.0 { detour } else { 1.3 };
         let mut seconds_per_radian = [0.0; Vehicle::COUNT];
         for (index, entry) in seconds_per_radian.iter_mut().enumerate() {
             let speed = speeds.get(index).or(speeds.last()).copied();
             let speed = speed.filter(|s| s.is_finite() && *s > 0.0).unwrap_or(5.0);
             *entry = EARTH_RADIUS_M * detour / speed;
         }
-        Self {
-            points: Vec::new(),
-            seconds_per_radian,
-        }
+        Self { points: Vec::new(), seconds_per_radian }
     }
 
     /// Adds a place at WGS 84 degrees and numbers it. Longitudes wrap, latitudes are clamped; a
@@ -64,8 +57,7 @@ impl Sphere {
     pub fn add(&mut self, lat: f64, lng: f64) -> PlaceId {
         let (lat, lng) = (lat.clamp(-90.0, 90.0) * PI / 180.0, lng * PI / 180.0);
         let id = PlaceId(u32::try_from(self.points.len()).unwrap_or(u32::MAX));
-        self.points
-            .push([lat.cos() * lng.cos(), lat.cos() * lng.sin(), lat.sin()]);
+        self.points.push([lat.cos() * lng.cos(), lat.cos() * lng.sin(), lat.sin()]);
         id
     }
 
@@ -82,10 +74,7 @@ impl Sphere {
 
 impl TravelTime for Sphere {
     fn seconds(&self, vehicle: Vehicle, from: PlaceId, to: PlaceId) -> Seconds {
-        let (Some(a), Some(b)) = (
-            self.points.get(from.0 as usize),
-            self.points.get(to.0 as usize),
-        ) else {
+        let (Some(a), Some(b)) = (self.points.get(from.0 as usize), self.points.get(to.0 as usize)) else {
             return UNREACHABLE;
         };
         let (dx, dy, dz) = (a[0] - b[0], a[1] - b[1], a[2] - b[2]);
@@ -114,11 +103,7 @@ impl<F> Matrix<F> {
     /// if the table is not square.
     pub fn new(places: usize, seconds: Vec<Option<u32>>, fallback: F) -> Option<Self> {
         let cells = places.checked_mul(places)?;
-        (cells == seconds.len()).then_some(Self {
-            places,
-            seconds,
-            fallback,
-        })
+        (cells == seconds.len()).then_some(Self { places, seconds, fallback })
     }
 }
 

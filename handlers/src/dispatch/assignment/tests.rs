@@ -62,11 +62,7 @@ impl Sample {
 /// Matrices from empty to 14 × 14, wide, tall, sparse and full; with a cost range of 3 nearly
 /// everything is tied.
 fn samples() -> impl Strategy<Value = Sample> {
-    let sizes = (
-        0_usize..15,
-        0_usize..15,
-        prop_oneof![Just(3_i64), Just(30), Just(100_000)],
-    );
+    let sizes = (0_usize..15, 0_usize..15, prop_oneof![Just(3_i64), Just(30), Just(100_000)]);
     sizes.prop_flat_map(|(rows, columns, range)| {
         let candidate = (0..columns.max(1) as u32, -range..range);
         let candidates = prop::collection::vec(candidate, 0..=2 * columns);
@@ -131,9 +127,7 @@ proptest! {
 fn plane(rows: usize, columns: usize, candidates: usize) -> Sample {
     let mut state = 1_u64;
     let mut next = || {
-        state = state
-            .wrapping_mul(6_364_136_223_846_793_005)
-            .wrapping_add(1);
+        state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1);
         (state >> 40) as Cost % 10_000
     };
     let pilots: Vec<(Cost, Cost)> = (0..columns).map(|_| (next(), next())).collect();
