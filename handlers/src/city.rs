@@ -20,11 +20,6 @@ use crate::{
 /// The key under which the counter of keys is kept.
 pub const COUNTER: EntityKey = EntityKey(0);
 
-/// Orders at a time for a pilot whose capacity nobody said.
-///
-/// A part of the city's meaning, not a setting: the indexes must follow from the rows alone.
-pub const DEFAULT_CAPACITY: u16 = 3;
-
 /// A city. Cloned once a commit, so everything in it is persistent.
 #[derive(Clone, Debug, Default)]
 pub struct City {
@@ -106,20 +101,7 @@ impl City {
     pub fn carried_by(&self, pilot: PilotKey) -> impl Iterator<Item = OrderKey> {
         let first = OrderKey(NonZeroU64::MIN);
         let last = OrderKey(NonZeroU64::MAX);
-        self.loads
-            .range((pilot, first)..=(pilot, last))
-            .map(|&(_, order)| order)
-    }
-
-    /// How many orders a pilot is busy with.
-    pub fn load(&self, pilot: PilotKey) -> usize {
-        self.carried_by(pilot).count()
-    }
-
-    /// How many more orders a pilot can take.
-    pub fn room(&self, pilot: &Pilot) -> usize {
-        let capacity = pilot.profile.capacity.unwrap_or(DEFAULT_CAPACITY);
-        usize::from(capacity).saturating_sub(self.load(pilot.key))
+        self.loads.range((pilot, first)..=(pilot, last)).map(|&(_, order)| order)
     }
 
     /// The orders that wait for a pilot from here, oldest first.
@@ -138,11 +120,7 @@ impl City {
     }
 
     /// The nearest pilot with room whom `allows` takes, and the distance in metres.
-    pub fn nearest(
-        &self,
-        to: Position,
-        allows: impl Fn(PilotKey) -> bool,
-    ) -> Option<(PilotKey, f64)> {
+    pub fn nearest(&self, to: Position, allows: impl Fn(PilotKey) -> bool) -> Option<(PilotKey, f64)> {
         self.grid.nearest(to, allows)
     }
 
@@ -153,10 +131,7 @@ impl City {
 
     /// How many open orders a merchant has.
     pub fn open_orders(&self, merchant: &str) -> u32 {
-        self.merchants
-            .get(&IdKey::of_name(merchant))
-            .copied()
-            .unwrap_or(0)
+        self.merchants.get(&IdKey::of_name(merchant)).copied().unwrap_or(0)
     }
 
     /// How many orders have each status, in the order of [`Status::ALL`].
@@ -227,14 +202,12 @@ impl City {
         }
         if before.carrier != after.carrier {
             if let Some(pilot) = before.carrier {
-                self.with_grid(pilot, |city| {
-                    city.loads.remove(&(pilot, key));
-                });
+                self.loads.remove(&(pilot, key));
+                self.edit_pilot(pilot, |pilot| pilot.load = pilot.load.saturating_sub(1));
             }
             if let Some(pilot) = after.carrier {
-                self.with_grid(pilot, |city| {
-                    city.loads.insert((pilot, key));
-                });
+                self.loads.insert((pilot, key));
+                self.edit_pilot(pilot, |pilot| pilot.load = pilot.load.saturating_add(1));
             }
         }
     }
@@ -249,21 +222,24 @@ impl City {
 
     /// Changes a pilot, one that is not there yet staying away, and everything that follows from it.
     pub(crate) fn edit_pilot(&mut self, key: PilotKey, edit: impl FnOnce(&mut Pilot)) {
-        self.with_grid(key, |city| {
-            if let Some(slot) = city.pilots.get_mut(&key) {
-                edit(Arc::make_mut(slot));
-            }
-        });
+        let Some(slot) = self.pilots.get_mut(&key) else {
+            return;
+        };
+        let before = grid::place(slot);
+        let pilot = Arc::make_mut(slot);
+        edit(pilot);
+        let after = grid::place(pilot);
+        self.grid.change(key, before, after);
     }
 
-    /// Puts a pilot in as it is.
-    pub(crate) fn put_pilot(&mut self, pilot: Pilot) {
+    /// Puts a pilot in as it is, with the orders that name it.
+    pub(crate) fn put_pilot(&mut self, mut pilot: Pilot) {
         let key = pilot.key;
         self.take_key(key.0.get());
-        self.with_grid(key, |city| {
-            city.pilot_names.insert(pilot.id.key(), key);
-            city.pilots.insert(key, Arc::new(pilot));
-        });
+        pilot.load = self.carried_by(key).count() as u32;
+        self.pilot_names.insert(pilot.id.key(), key);
+        self.grid.change(key, None, grid::place(&pilot));
+        self.pilots.insert(key, Arc::new(pilot));
     }
 
     /// Puts a new pilot in under an id.
@@ -271,19 +247,6 @@ impl City {
         if !self.pilots.contains_key(&key) {
             self.put_pilot(Pilot::unknown(key, id));
         }
-    }
-
-    /// Does something that may change where a pilot stands in the grid.
-    fn with_grid(&mut self, key: PilotKey, change: impl FnOnce(&mut Self)) {
-        let before = self.grid_place(key);
-        change(self);
-        let after = self.grid_place(key);
-        self.grid.change(key, before, after);
-    }
-
-    fn grid_place(&self, key: PilotKey) -> Option<Position> {
-        let pilot = self.pilot(key)?;
-        grid::place(pilot, || self.room(pilot))
     }
 }
 
@@ -307,11 +270,6 @@ impl Derived {
 
     /// An order that is not there.
     fn nothing(status: Status) -> Self {
-        Self {
-            status,
-            waits: false,
-            open_for: None,
-            carrier: None,
-        }
+        Self { status, waits: false, open_for: None, carrier: None }
     }
 }

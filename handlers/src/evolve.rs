@@ -4,9 +4,7 @@ use megamind_domain::Time;
 
 use crate::{
     City,
-    event::{
-        Event, OrderAnswered, OrderAssigned, OrderJoined, OrderProgressed, OrderSeen, PilotChanged,
-    },
+    event::{Event, OrderAnswered, OrderAssigned, OrderJoined, OrderProgressed, OrderSeen, PilotChanged},
     order::{Fact, Happening, Oddities, Order, Part, Status, Step},
     pilot::{PilotKey, is_newer},
 };
@@ -14,11 +12,13 @@ use crate::{
 /// Applies an event.
 pub(crate) fn evolve(city: &mut City, event: &Event) {
     match event {
-        Event::OrderPlaced(event) => city.edit_order(event.order, event.at, |order| {
+        Event::OrderPlaced(event) => {
+            let mut order = Order::unknown(event.order, event.at);
             order.local = Some(event.id);
             order.take(&event.details);
-            reach(order, Status::Placed, event.at, None, Oddities::NONE);
-        }),
+            reach(&mut order, Status::Placed, event.at, None, Oddities::NONE);
+            city.put_order(order);
+        }
         Event::OrderSeen(event) => seen(city, event),
         Event::OrderAssigned(event) => assigned(city, event),
         Event::OrderAccepted(event) => accepted(city, event),
@@ -51,19 +51,12 @@ fn note(order: &mut Order, what: Happening, at: Time, pilot: Option<PilotKey>, o
     if order.history.len() == order.history.capacity() {
         order.history.reserve_exact(2);
     }
-    order.history.push(Step {
-        what,
-        at,
-        pilot,
-        odd,
-    });
+    order.history.push(Step { what, at, pilot, odd });
 }
 
 /// When something happened: as it was said, unless that cannot be.
 fn happened(at: Time, said_at: Option<Time>, odd: Oddities) -> Time {
-    said_at
-        .filter(|_| !odd.contains(Oddities::CLOCK))
-        .unwrap_or(at)
+    said_at.filter(|_| !odd.contains(Oddities::CLOCK)).unwrap_or(at)
 }
 
 fn seen(city: &mut City, event: &OrderSeen) {
@@ -88,13 +81,7 @@ fn seen(city: &mut City, event: &OrderSeen) {
         }
         if before != (order.status, order.carrier()) {
             let (status, pilot) = (order.status, order.pilot);
-            note(
-                order,
-                Happening::Reached(status),
-                event.at,
-                pilot,
-                event.odd,
-            );
+            note(order, Happening::Reached(status), event.at, pilot, event.odd);
         }
     });
 }
@@ -104,13 +91,7 @@ fn assigned(city: &mut City, event: &OrderAssigned) {
         order.pilot = Some(event.pilot);
         order.assigned_here = event.here;
         order.eta = event.eta.or(order.eta);
-        reach(
-            order,
-            Status::Assigned,
-            event.at,
-            Some(event.pilot),
-            event.odd,
-        );
+        reach(order, Status::Assigned, event.at, Some(event.pilot), event.odd);
     });
     city.edit_pilot(event.pilot, |pilot| pilot.tally.offered += 1);
 }
@@ -166,13 +147,7 @@ fn progressed(city: &mut City, event: &OrderProgressed) {
             finished = Some(order.status);
             late = order.eta.is_some_and(|eta| at > eta);
         }
-        note(
-            order,
-            Happening::Reached(event.fact.status()),
-            at,
-            event.pilot,
-            event.odd,
-        );
+        note(order, Happening::Reached(event.fact.status()), at, event.pilot, event.odd);
     });
     if let (Some(pilot), Some(status)) = (event.pilot, finished) {
         city.edit_pilot(pilot, |pilot| match status {

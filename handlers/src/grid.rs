@@ -59,15 +59,10 @@ impl Grid {
     }
 
     /// The nearest free pilot whom `allows` takes, with the distance in metres; of two as near, the older.
-    pub(crate) fn nearest(
-        &self,
-        to: Position,
-        allows: impl Fn(PilotKey) -> bool,
-    ) -> Option<(PilotKey, f64)> {
+    pub(crate) fn nearest(&self, to: Position, allows: impl Fn(PilotKey) -> bool) -> Option<(PilotKey, f64)> {
         let look = |best: &mut Option<(PilotKey, f64)>, pilot: PilotKey, at: Position| {
             let metres = at.metres_to(to);
-            let wins = best
-                .is_none_or(|(key, least)| metres.total_cmp(&least).then(pilot.cmp(&key)).is_lt());
+            let wins = best.is_none_or(|(key, least)| metres.total_cmp(&least).then(pilot.cmp(&key)).is_lt());
             if wins && allows(pilot) {
                 *best = Some((pilot, metres));
             }
@@ -117,19 +112,10 @@ impl Grid {
 
     fn in_square(&self, around: Position, radius: i32, mut see: impl FnMut(PilotKey, Position)) {
         let Cell { row, column } = Cell::of(around);
-        let (first, last) = (
-            PilotKey(std::num::NonZeroU64::MIN),
-            PilotKey(std::num::NonZeroU64::MAX),
-        );
+        let (first, last) = (PilotKey(std::num::NonZeroU64::MIN), PilotKey(std::num::NonZeroU64::MAX));
         for row in row - radius..=row + radius {
-            let west = Cell {
-                row,
-                column: column - radius,
-            };
-            let east = Cell {
-                row,
-                column: column + radius,
-            };
+            let west = Cell { row, column: column - radius };
+            let east = Cell { row, column: column + radius };
             for (&(_, pilot), &at) in self.pilots.range((west, first)..=(east, last)) {
                 see(pilot, at);
             }
@@ -143,8 +129,8 @@ fn covered(around: Position, radius: i32) -> f64 {
     f64::from(radius) / CELLS_PER_DEGREE * METRES_PER_DEGREE * edge.to_radians().cos()
 }
 
-/// Where a pilot stands in the grid with `room` for more orders: nowhere unless one more can be taken.
-pub(crate) fn place(pilot: &Pilot, room: impl FnOnce() -> usize) -> Option<Position> {
+/// Where a pilot stands in the grid: nowhere unless one more order can be taken.
+pub(crate) fn place(pilot: &Pilot) -> Option<Position> {
     let position = pilot.fix?.position;
-    (pilot.availability == Availability::Available && room() > 0).then_some(position)
+    (pilot.availability == Availability::Available && pilot.room() > 0).then_some(position)
 }

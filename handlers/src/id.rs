@@ -3,6 +3,7 @@
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use siphasher::sip128::SipHasher13;
 use ulid::Ulid;
 
 /// The longest id that is taken, in bytes.
@@ -53,6 +54,7 @@ impl<'de> Deserialize<'de> for LocalId {
 
 /// Where an id stands in the index: a local id by its value, every other by a hash with the top bit set.
 ///
+/// Whoever looks something up compares the id itself as well, so two ids with one hash are not taken for each other.
 /// The two do not meet: the top bit of a ULID is its time's, and is set in the year 6429.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct IdKey(u128);
@@ -62,9 +64,8 @@ impl IdKey {
 
     /// Where a foreign id stands.
     pub fn of_name(name: &str) -> Self {
-        let mut half = [0; 16];
-        half.copy_from_slice(&blake3::hash(name.as_bytes()).as_bytes()[..16]);
-        Self(u128::from_le_bytes(half) | Self::FOREIGN)
+        let hash = SipHasher13::new().hash(name.as_bytes()).as_u128();
+        Self(hash | Self::FOREIGN)
     }
 
     /// Where a local id stands.
@@ -86,24 +87,14 @@ impl Name {
     /// The id of a pilot or a merchant, or of an order that is not ours.
     pub fn foreign(text: impl Into<Box<str>>, numeric: bool) -> Self {
         let text = text.into();
-        Self {
-            key: IdKey::of_name(&text),
-            text,
-            numeric,
-            local: None,
-        }
+        Self { key: IdKey::of_name(&text), text, numeric, local: None }
     }
 
     /// The id of an order, ours where it has this city's form.
     pub fn order(city: &str, text: impl Into<Box<str>>, numeric: bool) -> Self {
         let text = text.into();
         match LocalId::parse(city, &text) {
-            Some(local) => Self {
-                text,
-                numeric: false,
-                key: IdKey::of_local(local),
-                local: Some(local),
-            },
+            Some(local) => Self { text, numeric: false, key: IdKey::of_local(local), local: Some(local) },
             None => Self::foreign(text, numeric),
         }
     }
@@ -143,9 +134,7 @@ impl From<&Name> for KeptName {
     fn from(name: &Name) -> Self {
         match name.text.parse() {
             // Only what is written again in the same way is kept as a number.
-            Ok(number) if name.numeric && i64::to_string(&number) == *name.text => {
-                Self::Number(number)
-            }
+            Ok(number) if name.numeric && i64::to_string(&number) == *name.text => Self::Number(number),
             _ => Self::Text(name.text.clone()),
         }
     }
@@ -200,10 +189,7 @@ mod tests {
         assert_eq!(kept("17", true), KeptName::Number(17));
         assert_eq!(kept("17", false), KeptName::Text("17".into()));
         assert_eq!(kept("017", true), KeptName::Text("017".into()));
-        assert_eq!(
-            kept("99999999999999999999", true),
-            KeptName::Text("99999999999999999999".into())
-        );
+        assert_eq!(kept("99999999999999999999", true), KeptName::Text("99999999999999999999".into()));
         assert_eq!(kept("17", true).key(), kept("17", false).key());
     }
 }

@@ -23,6 +23,7 @@ mod endpoints;
 mod entity;
 pub mod event;
 mod evolve;
+mod gaps;
 mod geo;
 mod grid;
 pub mod id;

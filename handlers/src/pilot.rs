@@ -7,6 +7,11 @@ use serde::{Deserialize, Serialize};
 
 use crate::{Fix, id::KeptName};
 
+/// Orders at a time for a pilot whose capacity nobody said.
+///
+/// A part of what a city means, not a setting: the indexes must follow from the rows alone.
+pub const DEFAULT_CAPACITY: u16 = 3;
+
 /// The key of a pilot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -48,6 +53,9 @@ pub struct Pilot {
     pub(crate) availability: Availability,
     #[serde(default)]
     pub(crate) tally: Tally,
+    /// How many orders the pilot is busy with: counted by the city, never written.
+    #[serde(skip)]
+    pub(crate) load: u32,
 }
 
 /// The row does not repeat its key; the reader sets it.
@@ -65,6 +73,7 @@ impl Pilot {
             fix: None,
             availability: Availability::Unknown,
             tally: Tally::default(),
+            load: 0,
         }
     }
 
@@ -91,6 +100,21 @@ impl Pilot {
     /// Whether the pilot takes orders.
     pub fn availability(&self) -> Availability {
         self.availability
+    }
+
+    /// How many orders the pilot is busy with.
+    pub fn load(&self) -> usize {
+        self.load as usize
+    }
+
+    /// How many more orders the pilot can take.
+    pub fn room(&self) -> usize {
+        usize::from(self.capacity()).saturating_sub(self.load())
+    }
+
+    /// Orders at a time.
+    pub fn capacity(&self) -> u16 {
+        self.profile.capacity.unwrap_or(DEFAULT_CAPACITY)
     }
 
     /// What the pilot did so far.
@@ -170,10 +194,7 @@ mod shared {
 
     use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-    pub(super) fn serialize<T: Serialize, S: Serializer>(
-        value: &Arc<T>,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
+    pub(super) fn serialize<T: Serialize, S: Serializer>(value: &Arc<T>, serializer: S) -> Result<S::Ok, S::Error> {
         T::serialize(value, serializer)
     }
 

@@ -285,5 +285,5 @@ impl Desk<'_> {
 
 /// Whether a pilot has no room for one more order.
 pub(super) fn is_full(city: &City, pilot: PilotKey) -> bool {
-    city.pilot(pilot).is_none_or(|pilot| city.room(pilot) == 0)
+    city.pilot(pilot).is_none_or(|pilot| pilot.room() == 0)
 }

@@ -131,7 +131,7 @@ impl Desk<'_> {
         else {
             return Vec::new();
         };
-        let room = (city.room(pilot) + more).min(super::assign::MAX_THEN);
+        let room = (pilot.room() + more).min(super::assign::MAX_THEN);
         let mut near: Vec<_> = city
             .waiting()
             .take(super::assign::LOOK_AT)

@@ -130,8 +130,6 @@ impl From<crate::pilot::Availability> for Word {
 impl Word {
     /// The status of an order with this name.
     pub(crate) fn status(self) -> Option<crate::order::Status> {
-        crate::order::Status::ALL
-            .into_iter()
-            .find(|&status| Self::from(status) == self)
+        crate::order::Status::ALL.into_iter().find(|&status| Self::from(status) == self)
     }
 }

@@ -13,16 +13,10 @@ const MAX_PAIRS: usize = 2_000;
 
 /// Reads pairs into `members`; what comes later replaces what was there.
 pub(crate) fn read<'a>(text: &'a [u8], members: &mut Members<'a>) -> Result<(), Rejection> {
-    let pairs = text
-        .split(|byte| *byte == b'&')
-        .filter(|pair| !pair.is_empty());
+    let pairs = text.split(|byte| *byte == b'&').filter(|pair| !pair.is_empty());
     for (count, pair) in pairs.enumerate() {
         if count == MAX_PAIRS {
-            return Err(Rejection::new(
-                400,
-                "too_many_fields",
-                format!("At most {MAX_PAIRS} fields are taken."),
-            ));
+            return Err(Rejection::new(400, "too_many_fields", format!("At most {MAX_PAIRS} fields are taken.")));
         }
         let (key, value) = match pair.iter().position(|byte| *byte == b'=') {
             Some(at) => (&pair[..at], &pair[at + 1..]),
@@ -37,29 +31,17 @@ pub(crate) fn read<'a>(text: &'a [u8], members: &mut Members<'a>) -> Result<(), 
 
 fn decode(text: &[u8]) -> Result<Cow<'_, str>, Rejection> {
     let decoded = if text.contains(&b'+') {
-        let spaced: Vec<u8> = (text.iter())
-            .map(|byte| if *byte == b'+' { b' ' } else { *byte })
-            .collect();
+        let spaced: Vec<u8> = (text.iter()).map(|byte| if *byte == b'+' { b' ' } else { *byte }).collect();
         let owned: Vec<u8> = percent_decode(&spaced).collect();
         String::from_utf8(owned).map(Cow::Owned).ok()
     } else {
         percent_decode(text).decode_utf8().ok()
     };
-    decoded.ok_or_else(|| {
-        Rejection::new(
-            400,
-            "invalid_utf8",
-            "The request holds text that is not UTF-8.",
-        )
-    })
+    decoded.ok_or_else(|| Rejection::new(400, "invalid_utf8", "The request holds text that is not UTF-8."))
 }
 
 /// Puts a value where its key says.
-pub(crate) fn insert<'a>(
-    members: &mut Members<'a>,
-    key: Cow<'a, str>,
-    value: Cow<'a, str>,
-) -> Result<(), Rejection> {
+pub(crate) fn insert<'a>(members: &mut Members<'a>, key: Cow<'a, str>, value: Cow<'a, str>) -> Result<(), Rejection> {
     // Like PHP: without a well-formed bracket behind a name, the whole key is the name.
     let Some((first, steps)) = brackets(&key)? else {
         put(members, key, Node::Text(value));
@@ -74,11 +56,7 @@ pub(crate) fn insert<'a>(
             // Made so above.
             return Ok(());
         };
-        let name = if step.is_empty() {
-            inner.len().to_string()
-        } else {
-            step
-        };
+        let name = if step.is_empty() { inner.len().to_string() } else { step };
         at = slot(inner, &name);
     }
     *at = Node::Text(value);
@@ -117,13 +95,10 @@ fn put<'a>(members: &mut Members<'a>, key: Cow<'a, str>, value: Node<'a>) {
 }
 
 fn slot<'m, 'a>(members: &'m mut Members<'a>, name: &str) -> &'m mut Node<'a> {
-    let index = members
-        .iter()
-        .position(|(key, _)| key == name)
-        .unwrap_or_else(|| {
-            members.push((Cow::Owned(name.to_owned()), Node::Null));
-            members.len() - 1
-        });
+    let index = members.iter().position(|(key, _)| key == name).unwrap_or_else(|| {
+        members.push((Cow::Owned(name.to_owned()), Node::Null));
+        members.len() - 1
+    });
     &mut members[index].1
 }
 
@@ -132,8 +107,7 @@ pub(crate) fn lists(members: &mut Members<'_>) {
     for (_, value) in members {
         let Node::Map(inner) = value else { continue };
         lists(inner);
-        let is_number =
-            |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
+        let is_number = |name: &str| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit());
         if inner.iter().all(|(name, _)| is_number(name)) {
             let mut items: Vec<(u64, Node<'_>)> = std::mem::take(inner)
                 .into_iter()
@@ -159,14 +133,8 @@ mod tests {
     #[test]
     fn forms_nest_by_brackets() {
         check("a=1&b=x+y%26z", r#"{"a":"1","b":"x y&z"}"#);
-        check(
-            "pickup[lat]=12.9&pickup[lng]=77",
-            r#"{"pickup":{"lat":"12.9","lng":"77"}}"#,
-        );
-        check(
-            "pickup%5Blat%5D=12.9&pickup%5blng%5d=77",
-            r#"{"pickup":{"lat":"12.9","lng":"77"}}"#,
-        );
+        check("pickup[lat]=12.9&pickup[lng]=77", r#"{"pickup":{"lat":"12.9","lng":"77"}}"#);
+        check("pickup%5Blat%5D=12.9&pickup%5blng%5d=77", r#"{"pickup":{"lat":"12.9","lng":"77"}}"#);
         check("items[]=a&items[]=b", r#"{"items":["a","b"]}"#);
         check(
             "items[1][name]=b&items[0][name]=a&items[0][n]=2",

@@ -15,11 +15,7 @@ pub(crate) struct Object<'a> {
 /// Writes an object into `out`.
 pub(crate) fn object(out: &mut Vec<u8>, dialect: &Dialect, fill: impl FnOnce(&mut Object<'_>)) {
     out.push(b'{');
-    fill(&mut Object {
-        out,
-        dialect,
-        first: true,
-    });
+    fill(&mut Object { out, dialect, first: true });
     out.push(b'}');
 }
 

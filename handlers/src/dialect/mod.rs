@@ -102,18 +102,13 @@ impl Dialect {
     /// Takes a table. Canonical names that nothing here has are of no effect.
     pub fn new(table: Table) -> Self {
         let name = |renamed: &BTreeMap<String, String>, canonical: &str| -> Box<str> {
-            renamed
-                .get(canonical)
-                .map_or(canonical, String::as_str)
-                .into()
+            renamed.get(canonical).map_or(canonical, String::as_str).into()
         };
         Self {
             fields: (Field::ALL.iter())
                 .map(|field| name(&table.fields, field.canonical()))
                 .collect(),
-            words: (Word::ALL.iter())
-                .map(|word| name(&table.statuses, word.canonical()))
-                .collect(),
+            words: (Word::ALL.iter()).map(|word| name(&table.statuses, word.canonical())).collect(),
             base_path: table.base_path.into(),
             created_status: table.created_status,
             time_format: table.time_format,
@@ -140,9 +135,7 @@ impl Dialect {
 
     /// The name on the wire of a member with this canonical name.
     pub(crate) fn canonical_field<'n>(&'n self, canonical: &'n str) -> &'n str {
-        let known = Field::ALL
-            .iter()
-            .find(|field| field.canonical() == canonical);
+        let known = Field::ALL.iter().find(|field| field.canonical() == canonical);
         known.map_or(canonical, |field| self.field(*field))
     }
 
@@ -154,11 +147,8 @@ impl Dialect {
     /// The word that is written so. Where the wire has its own, the canonical one is taken too.
     pub(crate) fn read_word(&self, text: &str) -> Option<Word> {
         let on_wire = self.words.iter().position(|word| **word == *text);
-        on_wire.map(|index| Word::ALL[index]).or_else(|| {
-            Word::ALL
-                .iter()
-                .copied()
-                .find(|word| word.canonical() == text)
-        })
+        on_wire
+            .map(|index| Word::ALL[index])
+            .or_else(|| Word::ALL.iter().copied().find(|word| word.canonical() == text))
     }
 }

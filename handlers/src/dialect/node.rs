@@ -80,9 +80,7 @@ impl Serialize for Node<'_> {
             Self::Float(value) => serializer.serialize_f64(*value),
             Self::Text(text) => serializer.serialize_str(text),
             Self::List(items) => serializer.collect_seq(items),
-            Self::Map(members) => {
-                serializer.collect_map(members.iter().map(|(key, value)| (&**key, value)))
-            }
+            Self::Map(members) => serializer.collect_map(members.iter().map(|(key, value)| (&**key, value))),
         }
     }
 }
@@ -192,8 +190,7 @@ mod tests {
 
     #[test]
     fn json_is_kept_as_it_is() {
-        let text =
-            r#"{"a":[1,-2,2.5,null,true],"b":{"c":"\u0001é\"","d":18446744073709551615},"e":{}}"#;
+        let text = r#"{"a":[1,-2,2.5,null,true],"b":{"c":"\u0001é\"","d":18446744073709551615},"e":{}}"#;
         let node = Node::from_json(text).expect("JSON");
         assert_eq!(node.to_json(), text);
     }
@@ -201,10 +198,7 @@ mod tests {
     #[test]
     fn texts_are_borrowed() {
         let node = Node::from_json(r#"{"a":"b"}"#).expect("JSON");
-        assert!(matches!(
-            node.get("a"),
-            Some(Node::Text(Cow::Borrowed("b")))
-        ));
+        assert!(matches!(node.get("a"), Some(Node::Text(Cow::Borrowed("b")))));
     }
 
     #[test]
@@ -217,23 +211,14 @@ mod tests {
     fn depth_is_limited() {
         let nested = |depth: usize| format!("{}1{}", r#"{"a":"#.repeat(depth), "}".repeat(depth));
         assert!(Node::from_json(&nested(32)).is_ok());
-        assert!(matches!(
-            Node::from_json(&nested(33)),
-            Err(JsonError::TooDeep)
-        ));
-        assert!(matches!(
-            Node::from_json(&"[".repeat(100_000)),
-            Err(JsonError::TooDeep)
-        ));
+        assert!(matches!(Node::from_json(&nested(33)), Err(JsonError::TooDeep)));
+        assert!(matches!(Node::from_json(&"[".repeat(100_000)), Err(JsonError::TooDeep)));
     }
 
     #[test]
     fn what_follows_is_malformed() {
         for text in ["", "{", "{} x", "{'a':1}", "{\"a\":01}", "nul"] {
-            assert!(
-                matches!(Node::from_json(text), Err(JsonError::Malformed(_))),
-                "{text}"
-            );
+            assert!(matches!(Node::from_json(text), Err(JsonError::Malformed(_))), "{text}");
         }
     }
 }

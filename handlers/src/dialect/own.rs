@@ -50,11 +50,7 @@ pub(crate) fn general_info(dialect: &Dialect, many: &Many<PilotReport>, now: Tim
 
 fn pilot(object: &mut json::Object<'_>, report: &PilotReport, now: Time) {
     let profile = &report.profile;
-    object.name(
-        Field::MinionId,
-        report.pilot.text(),
-        report.pilot.is_numeric(),
-    );
+    object.name(Field::MinionId, report.pilot.text(), report.pilot.is_numeric());
     if let Some(position) = report.position {
         object.position(position);
     }

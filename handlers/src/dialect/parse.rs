@@ -38,14 +38,12 @@ fn command(city: &str, route: Route, reader: &Reader<'_>) -> Result<Command, Rej
     Ok(match route {
         Route::PlaceOrder => Command::PlaceOrder(Box::new(placed(reader)?)),
         Route::TrackOrder => Command::TrackOrder(reader.required_order(city)?),
-        Route::UpdateOrder => Command::UpdateOrder {
-            order: reader.required_order(city)?,
-            details: Box::new(details(reader)?),
-        },
-        Route::CancelOrder | Route::CancelOrderll => Command::CancelOrder {
-            order: reader.required_order(city)?,
-            reason: reader.text(Field::Reason)?,
-        },
+        Route::UpdateOrder => {
+            Command::UpdateOrder { order: reader.required_order(city)?, details: Box::new(details(reader)?) }
+        }
+        Route::CancelOrder | Route::CancelOrderll => {
+            Command::CancelOrder { order: reader.required_order(city)?, reason: reader.text(Field::Reason)? }
+        }
         Route::Score => match reader.name(Field::MinionId)? {
             Some(pilot) => Command::ScorePilot(pilot),
             None => Command::RankPilots(reader.required_order(city)?),
@@ -54,9 +52,7 @@ fn command(city: &str, route: Route, reader: &Reader<'_>) -> Result<Command, Rej
         Route::GeneralInfos => Command::ReportPilots(many(reader, Field::Minions, pilot_report)?),
         Route::DeliveryInfo => Command::ReportDeliveries(Many::one(delivery_report(city, reader)?)),
         Route::DeliveryInfos => {
-            Command::ReportDeliveries(many(reader, Field::Deliveries, |item| {
-                delivery_report(city, item)
-            })?)
+            Command::ReportDeliveries(many(reader, Field::Deliveries, |item| delivery_report(city, item))?)
         }
         Route::Assign => Command::Assign(assignment(city, reader)?),
         Route::AssignMany => Command::AssignMany(assignments(city, reader)?),
@@ -78,12 +74,7 @@ fn many<T>(
     let items: Vec<_> = items.take(MAX_ITEMS + 1).map(|item| read(&item)).collect();
     if items.len() > MAX_ITEMS {
         let path = reader.path(field);
-        return Err(Rejection::new(
-            400,
-            "too_many_items",
-            format!("{path} has more than {MAX_ITEMS} items."),
-        )
-        .at(path));
+        return Err(Rejection::new(400, "too_many_items", format!("{path} has more than {MAX_ITEMS} items.")).at(path));
     }
     Ok(Many { items, bulk: true })
 }
@@ -116,14 +107,10 @@ fn goods(reader: &Reader<'_>) -> Result<Details, Rejection> {
     Ok(Details {
         ready_at: reader.time(Field::ReadyAt)?,
         items: reader.json(Field::Items),
-        cod_amount: reader.parsed(
-            Field::CodAmount,
-            "a decimal number that is not negative, with at most four decimals",
-        )?,
+        cod_amount: reader
+            .parsed(Field::CodAmount, "a decimal number that is not negative, with at most four decimals")?,
         currency: reader.parsed(Field::Currency, "an ISO 4217 code of three letters")?,
-        client_ref: reader
-            .name(Field::ClientRef)?
-            .map(|name| name.text().into()),
+        client_ref: reader.name(Field::ClientRef)?.map(|name| name.text().into()),
         ..Details::default()
     })
 }
@@ -157,9 +144,7 @@ fn availability(reader: &Reader<'_>) -> Result<Option<Availability>, Rejection> 
 }
 
 fn words(reader: &Reader<'_>, allowed: &[Word]) -> Rejection {
-    let allowed: Vec<&str> = (allowed.iter())
-        .map(|word| reader.dialect.word(*word))
-        .collect();
+    let allowed: Vec<&str> = (allowed.iter()).map(|word| reader.dialect.word(*word)).collect();
     reader.wrong(Field::Status, &format!("one of {}", allowed.join(", ")))
 }
 
@@ -175,10 +160,7 @@ fn phone(reader: &Reader<'_>) -> Result<Option<Box<str>>, Rejection> {
     if is_e164 {
         Ok(Some(text))
     } else {
-        Err(reader.wrong(
-            Field::Phone,
-            "a phone number in the form of E.164, such as +918022223333",
-        ))
+        Err(reader.wrong(Field::Phone, "a phone number in the form of E.164, such as +918022223333"))
     }
 }
 
@@ -186,9 +168,7 @@ fn callback_url(reader: &Reader<'_>) -> Result<Option<Box<str>>, Rejection> {
     let Some(text) = reader.text(Field::CallbackUrl)? else {
         return Ok(None);
     };
-    let rest = text
-        .strip_prefix("https://")
-        .or_else(|| text.strip_prefix("http://"));
+    let rest = text.strip_prefix("https://").or_else(|| text.strip_prefix("http://"));
     let plain = |rest: &str| !rest.is_empty() && !rest.contains(|c: char| c.is_whitespace());
     if rest.is_some_and(plain) {
         Ok(Some(text))
@@ -205,10 +185,8 @@ fn delivery_report(city: &str, reader: &Reader<'_>) -> Result<DeliveryReport, Re
         at: reader.time(Field::At)?,
         position: reader.position()?,
         proof: reader.json(Field::Proof),
-        cod_collected: reader.parsed(
-            Field::CodCollected,
-            "a decimal number that is not negative, with at most four decimals",
-        )?,
+        cod_collected: reader
+            .parsed(Field::CodCollected, "a decimal number that is not negative, with at most four decimals")?,
     })
 }
 
@@ -242,10 +220,7 @@ fn news(reader: &Reader<'_>) -> Result<News, Rejection> {
 }
 
 fn assignment(city: &str, reader: &Reader<'_>) -> Result<Assignment, Rejection> {
-    Ok(Assignment {
-        order: reader.required_order(city)?,
-        pilot: reader.name(Field::MinionId)?,
-    })
+    Ok(Assignment { order: reader.required_order(city)?, pilot: reader.name(Field::MinionId)? })
 }
 
 fn assignments(city: &str, reader: &Reader<'_>) -> Result<Option<Many<Assignment>>, Rejection> {
@@ -257,15 +232,11 @@ fn assignments(city: &str, reader: &Reader<'_>) -> Result<Option<Many<Assignment
 }
 
 fn one_pilot(reader: &Reader<'_>) -> Result<PilotQuery, Rejection> {
-    Ok(PilotQuery {
-        one: Some(reader.required_name(Field::MinionId)?),
-        ..PilotQuery::default()
-    })
+    Ok(PilotQuery { one: Some(reader.required_name(Field::MinionId)?), ..PilotQuery::default() })
 }
 
 fn pilot_query(reader: &Reader<'_>) -> Result<PilotQuery, Rejection> {
-    let after: Option<std::num::NonZeroU64> =
-        reader.parsed(Field::Cursor, "the cursor of an earlier answer")?;
+    let after: Option<std::num::NonZeroU64> = reader.parsed(Field::Cursor, "the cursor of an earlier answer")?;
     Ok(PilotQuery {
         one: None,
         pilots: reader.names(Field::MinionIds)?,
@@ -287,9 +258,9 @@ fn near(reader: &Reader<'_>) -> Result<Option<Position>, Rejection> {
     if text.is_empty() {
         return Ok(None);
     }
-    let position = text.split_once(',').and_then(|(lat, lng)| {
-        Position::from_degrees(lat.trim().parse().ok()?, lng.trim().parse().ok()?)
-    });
+    let position = text
+        .split_once(',')
+        .and_then(|(lat, lng)| Position::from_degrees(lat.trim().parse().ok()?, lng.trim().parse().ok()?));
     position
         .map(Some)
         .ok_or_else(|| reader.wrong(Field::Near, "a position, such as 12.9716,77.5946"))
@@ -305,9 +276,7 @@ fn subject(command: &Command) -> Option<Name> {
         Command::ReportPilots(many) | Command::SetPilots(many) if !many.bulk => {
             many.read().next().map(|report| report.pilot.clone())
         }
-        Command::ReportDeliveries(many) if !many.bulk => {
-            many.read().next().map(|report| report.pilot.clone())
-        }
+        Command::ReportDeliveries(many) if !many.bulk => many.read().next().map(|report| report.pilot.clone()),
         Command::ScorePilot(pilot) => Some(pilot.clone()),
         Command::ShowPilots(query) | Command::ShowDeliveries(query) => query.one.clone(),
         _ => None,
@@ -315,11 +284,7 @@ fn subject(command: &Command) -> Option<Name> {
 }
 
 /// What makes a repetition recognizable: (merchantId, clientRef, content), or (minionId, requestId).
-fn natural(
-    command: &Command,
-    reader: &Reader<'_>,
-    request: &Request,
-) -> Result<Option<Vec<u8>>, Rejection> {
+fn natural(command: &Command, reader: &Reader<'_>, request: &Request) -> Result<Option<Vec<u8>>, Rejection> {
     let parts = |kind: u8, parts: &[&[u8]]| {
         let mut bytes = vec![kind];
         for part in parts {
@@ -332,17 +297,13 @@ fn natural(
         let (Some(merchant), Some(client_ref)) = (&details.merchant, &details.client_ref) else {
             return Ok(None);
         };
-        let mut content = blake3::Hasher::new();
-        content.update(&request.body);
-        content.update(&[0]);
-        content.update(request.query.as_deref().unwrap_or_default().as_bytes());
-        let content = content.finalize();
         return Ok(Some(parts(
             b'o',
             &[
                 merchant.text().as_bytes(),
                 client_ref.as_bytes(),
-                content.as_bytes(),
+                request.query.as_deref().unwrap_or_default().as_bytes(),
+                &request.body,
             ],
         )));
     }
@@ -354,21 +315,14 @@ fn natural(
         Command::ReportDeliveries(many) => many.read().next().map(|report| &report.pilot),
         _ => None,
     };
-    Ok(pilot.map(|pilot| {
-        parts(
-            b'p',
-            &[pilot.text().as_bytes(), request_id.text().as_bytes()],
-        )
-    }))
+    Ok(pilot.map(|pilot| parts(b'p', &[pilot.text().as_bytes(), request_id.text().as_bytes()])))
 }
 
 /// Whether it is told as a fact, and taken whatever the stand-in limits say.
 fn is_fact(command: &Command) -> bool {
     match command {
         Command::ReportPilots(_) => true,
-        Command::ReportDeliveries(many) => many
-            .read()
-            .any(|report| matches!(report.news, News::Fact(_))),
+        Command::ReportDeliveries(many) => many.read().any(|report| matches!(report.news, News::Fact(_))),
         _ => false,
     }
 }

@@ -9,10 +9,7 @@ use super::Dialect;
 
 /// Renders a refusal.
 pub(crate) fn render(dialect: &Dialect, rejection: &Rejection) -> Response {
-    let error = dialect
-        .envelope
-        .as_ref()
-        .and_then(|envelope| envelope.error.as_ref());
+    let error = dialect.envelope.as_ref().and_then(|envelope| envelope.error.as_ref());
     let (content_type, body) = match error {
         None => ("application/problem+json", problem(rejection)),
         Some(error) => {
@@ -75,9 +72,7 @@ fn set(body: &mut Map<String, Value>, path: &str, value: Value) {
             body.insert(path.into(), value);
         }
         Some((first, rest)) => {
-            let inner = body
-                .entry(first)
-                .or_insert_with(|| Value::Object(Map::new()));
+            let inner = body.entry(first).or_insert_with(|| Value::Object(Map::new()));
             if let Value::Object(inner) = inner {
                 set(inner, rest, value);
             }

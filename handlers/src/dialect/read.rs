@@ -35,18 +35,12 @@ enum Step {
 impl<'r> Reader<'r> {
     /// Reads the members of `node`.
     pub(crate) fn new(node: &'r Node<'r>, dialect: &'r Dialect) -> Self {
-        Self {
-            node,
-            dialect,
-            parent: None,
-        }
+        Self { node, dialect, parent: None }
     }
 
     /// The member, unless it is null.
     pub(crate) fn get(&self, field: Field) -> Option<&'r Node<'r>> {
-        self.node
-            .get(self.dialect.field(field))
-            .filter(|node| **node != Node::Null)
+        self.node.get(self.dialect.field(field)).filter(|node| **node != Node::Null)
     }
 
     /// A member's path in the client's own names.
@@ -150,16 +144,11 @@ impl<'r> Reader<'r> {
 
     /// The id of an order, which must be there.
     pub(crate) fn required_order(&self, city: &str) -> Result<Name, Rejection> {
-        self.order(city)?
-            .ok_or_else(|| self.missing(Field::OrderId))
+        self.order(city)?.ok_or_else(|| self.missing(Field::OrderId))
     }
 
     /// Something that is written as text.
-    pub(crate) fn parsed<T: FromStr>(
-        &self,
-        field: Field,
-        expected: &str,
-    ) -> Result<Option<T>, Rejection> {
+    pub(crate) fn parsed<T: FromStr>(&self, field: Field, expected: &str) -> Result<Option<T>, Rejection> {
         let Some(text) = self.scalar(field)? else {
             return Ok(None);
         };
@@ -179,10 +168,7 @@ impl<'r> Reader<'r> {
 
     /// `lat` and `lng`, both or neither.
     pub(crate) fn position(&self) -> Result<Option<Position>, Rejection> {
-        let (lat, lng) = (
-            self.degrees(Field::Lat, 90.0)?,
-            self.degrees(Field::Lng, 180.0)?,
-        );
+        let (lat, lng) = (self.degrees(Field::Lat, 90.0)?, self.degrees(Field::Lng, 180.0)?);
         match (lat, lng) {
             (Some(lat), Some(lng)) => Ok(Position::from_degrees(lat, lng)),
             (None, None) => Ok(None),
@@ -197,10 +183,7 @@ impl<'r> Reader<'r> {
             Some(Node::Float(number)) => *number,
             Some(Node::Integer(number)) => *number as f64,
             Some(Node::Text(text)) if text.trim().is_empty() => return Ok(None),
-            Some(Node::Text(text)) => text
-                .trim()
-                .parse()
-                .map_err(|_| self.wrong(field, "a number of degrees"))?,
+            Some(Node::Text(text)) => text.trim().parse().map_err(|_| self.wrong(field, "a number of degrees"))?,
             Some(_) => return Err(self.wrong(field, "a number of degrees")),
         };
         if (-limit..=limit).contains(&degrees) {
@@ -225,20 +208,15 @@ impl<'r> Reader<'r> {
         match self.get(field) {
             None => Ok(None),
             Some(Node::Text(text)) if text.is_empty() => Ok(None),
-            Some(node @ Node::Map(_)) => Ok(Some(Reader {
-                node,
-                dialect: self.dialect,
-                parent: Some((self, Step::Member(field))),
-            })),
+            Some(node @ Node::Map(_)) => {
+                Ok(Some(Reader { node, dialect: self.dialect, parent: Some((self, Step::Member(field))) }))
+            }
             Some(_) => Err(self.wrong(field, "an object")),
         }
     }
 
     /// The objects in the list under a member; what is no object is `None`.
-    pub(crate) fn items(
-        &'r self,
-        field: Field,
-    ) -> Result<Option<impl Iterator<Item = Reader<'r>>>, Rejection> {
+    pub(crate) fn items(&'r self, field: Field) -> Result<Option<impl Iterator<Item = Reader<'r>>>, Rejection> {
         let items = match self.get(field) {
             None => return Ok(None),
             Some(Node::List(items)) => items.as_slice(),

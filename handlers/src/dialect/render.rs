@@ -25,16 +25,8 @@ pub(super) struct Scene<'s> {
 }
 
 /// Renders an answer or a refusal.
-pub(crate) fn render(
-    city: &City,
-    settings: &Settings,
-    outcome: Result<&Answer, &Rejection>,
-) -> Response {
-    let scene = Scene {
-        city,
-        settings,
-        bulk: false,
-    };
+pub(crate) fn render(city: &City, settings: &Settings, outcome: Result<&Answer, &Rejection>) -> Response {
+    let scene = Scene { city, settings, bulk: false };
     let answer = match outcome {
         Err(rejection) => return problem::render(&settings.dialect, rejection),
         Ok(answer) => answer,
@@ -118,10 +110,7 @@ impl Scene<'_> {
         fill: impl Fn(Self, &mut Object<'_>, &T),
     ) -> Result<(), Rejection> {
         let dialect = &self.settings.dialect;
-        let scene = Self {
-            bulk: answer.bulk,
-            ..self
-        };
+        let scene = Self { bulk: answer.bulk, ..self };
         if answer.bulk {
             json::object(out, dialect, |object| {
                 object.list(Field::Results, &answer.items, |object, item| match item {

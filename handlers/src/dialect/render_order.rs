@@ -20,18 +20,11 @@ pub(super) fn placed(scene: Scene<'_>, object: &mut Object<'_>, order: &Order) {
 }
 
 /// An order: `{orderId, status, minionId?, location?, eta?, history[]}`.
-pub(super) fn tracked(
-    scene: Scene<'_>,
-    object: &mut Object<'_>,
-    order: &Order,
-    asked: Option<&Name>,
-) {
+pub(super) fn tracked(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: Option<&Name>) {
     id(scene, object, order, asked);
     object.word(Field::Status, order.status());
     pilot_id(scene, object, order.pilot());
-    let fix = order
-        .carrier()
-        .and_then(|pilot| scene.city.pilot(pilot)?.fix());
+    let fix = order.carrier().and_then(|pilot| scene.city.pilot(pilot)?.fix());
     if let Some(fix) = fix {
         object.object(Field::Location, |object| {
             object.position(fix.position);
@@ -65,26 +58,13 @@ pub(super) fn reported(scene: Scene<'_>, object: &mut Object<'_>, item: &Deliver
 }
 
 /// What became of assignments, now that they were carried out.
-pub(super) fn assignments(
-    scene: Scene<'_>,
-    answer: &Items<AssignmentAnswer>,
-) -> Items<AssignmentAnswer> {
+pub(super) fn assignments(scene: Scene<'_>, answer: &Items<AssignmentAnswer>) -> Items<AssignmentAnswer> {
     let carried_out = |item: &AssignmentAnswer| {
-        let found = item
-            .asked
-            .as_ref()
-            .and_then(|asked| scene.city.find_order(asked));
+        let found = item.asked.as_ref().and_then(|asked| scene.city.find_order(asked));
         let order = found.or_else(|| scene.city.order(item.order));
         match order {
-            Some(order) if order.carrier().is_some() => Ok(AssignmentAnswer {
-                order: order.key(),
-                ..item.clone()
-            }),
-            _ => Err(Rejection::new(
-                409,
-                "no_pilot",
-                "No pilot can take this order now.",
-            )),
+            Some(order) if order.carrier().is_some() => Ok(AssignmentAnswer { order: order.key(), ..item.clone() }),
+            _ => Err(Rejection::new(409, "no_pilot", "No pilot can take this order now.")),
         }
     };
     Items {
@@ -111,13 +91,7 @@ pub(super) fn assigned(scene: Scene<'_>, object: &mut Object<'_>, item: &Assignm
 }
 
 /// Who could carry an order.
-pub(super) fn candidates(
-    scene: Scene<'_>,
-    object: &mut Object<'_>,
-    order: &Order,
-    asked: &Name,
-    ranked: &[Candidate],
-) {
+pub(super) fn candidates(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: &Name, ranked: &[Candidate]) {
     id(scene, object, order, Some(asked));
     object.list(Field::Candidates, ranked, |object, candidate| {
         pilot_id(scene, object, Some(candidate.pilot));
@@ -137,18 +111,8 @@ pub(super) fn carried(scene: Scene<'_>, object: &mut Object<'_>, order: &Order) 
     id(scene, object, order, None);
     object.word(Field::Status, order.status());
     for (field, position, address, contact) in [
-        (
-            Field::Pickup,
-            order.pickup(),
-            Part::PickupAddress,
-            Part::PickupContact,
-        ),
-        (
-            Field::Dropoff,
-            order.dropoff(),
-            Part::DropoffAddress,
-            Part::DropoffContact,
-        ),
+        (Field::Pickup, order.pickup(), Part::PickupAddress, Part::PickupContact),
+        (Field::Dropoff, order.dropoff(), Part::DropoffAddress, Part::DropoffContact),
     ] {
         let Some(position) = position else { continue };
         object.object(field, |object| {
@@ -165,10 +129,7 @@ pub(super) fn carried(scene: Scene<'_>, object: &mut Object<'_>, order: &Order) 
     if let Some(amount) = order.cod_amount {
         object.text(Field::CodAmount, &amount.to_string());
     }
-    object.optional_text(
-        Field::Currency,
-        order.currency.as_ref().map(crate::order::Currency::as_str),
-    );
+    object.optional_text(Field::Currency, order.currency.as_ref().map(crate::order::Currency::as_str));
     if let Some(at) = order.ready_at {
         object.time(Field::ReadyAt, at);
     }

@@ -29,16 +29,12 @@ pub(super) fn reported(scene: Scene<'_>, object: &mut Object<'_>, item: PilotAns
 /// General information about pilots.
 pub(super) fn infos(scene: Scene<'_>, out: &mut Vec<u8>, page: &Page) -> Result<(), Rejection> {
     pilots(scene, out, page, |object, pilot| {
-        info(scene, object, pilot);
+        info(object, pilot);
     })
 }
 
 /// What pilots carry.
-pub(super) fn deliveries(
-    scene: Scene<'_>,
-    out: &mut Vec<u8>,
-    page: &Page,
-) -> Result<(), Rejection> {
+pub(super) fn deliveries(scene: Scene<'_>, out: &mut Vec<u8>, page: &Page) -> Result<(), Rejection> {
     pilots(scene, out, page, |object, pilot| {
         object.kept_name(Field::MinionId, pilot.id());
         let orders = scene.city.carried_by(pilot.key());
@@ -71,7 +67,7 @@ fn pilots(
     Ok(())
 }
 
-fn info(scene: Scene<'_>, object: &mut Object<'_>, pilot: &Pilot) {
+fn info(object: &mut Object<'_>, pilot: &Pilot) {
     let profile = pilot.profile();
     object.kept_name(Field::MinionId, pilot.id());
     object.word(Field::Status, pilot.availability());
@@ -83,19 +79,12 @@ fn info(scene: Scene<'_>, object: &mut Object<'_>, pilot: &Pilot) {
     object.optional_text(Field::Phone, profile.phone.as_deref());
     object.optional_text(Field::CallbackUrl, profile.callback_url.as_deref());
     object.optional_text(Field::Vehicle, profile.vehicle.as_deref());
-    let capacity = profile.capacity.unwrap_or(crate::city::DEFAULT_CAPACITY);
-    object.integer(Field::Capacity, capacity.into());
-    let load = scene.city.load(pilot.key());
-    object.integer(Field::Orders, load as u64);
+    object.integer(Field::Capacity, pilot.capacity().into());
+    object.integer(Field::Orders, pilot.load() as u64);
 }
 
 /// A pilot's score.
-pub(super) fn score(
-    scene: Scene<'_>,
-    out: &mut Vec<u8>,
-    pilot: PilotKey,
-    score: Score,
-) -> Result<(), Rejection> {
+pub(super) fn score(scene: Scene<'_>, out: &mut Vec<u8>, pilot: PilotKey, score: Score) -> Result<(), Rejection> {
     let pilot = scene.city.pilot(pilot).ok_or_else(gone)?;
     json::object(out, &scene.settings.dialect, |object| {
         object.kept_name(Field::MinionId, pilot.id());

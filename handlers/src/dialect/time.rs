@@ -29,8 +29,7 @@ impl TimeFormat {
             Self::UnixMillis => text.parse().ok().map(Time),
             Self::Pattern(pattern) => by_pattern(pattern, text),
         };
-        own.or_else(|| rfc3339(text))
-            .filter(|time| timestamp(*time).is_some())
+        own.or_else(|| rfc3339(text)).filter(|time| timestamp(*time).is_some())
     }
 
     /// Writes a time into JSON.
@@ -109,41 +108,22 @@ mod tests {
             (TimeFormat::Rfc3339, "\"2023-11-14T22:13:20Z\""),
             (TimeFormat::Unix, "1700000000"),
             (TimeFormat::UnixMillis, "1700000000000"),
-            (
-                TimeFormat::Pattern("%d/%m/%Y %H:%M:%S".into()),
-                "\"14/11/2023 22:13:20\"",
-            ),
-            (
-                TimeFormat::Pattern("%Y-%m-%dT%H:%M:%S%z".into()),
-                "\"2023-11-14T22:13:20+0000\"",
-            ),
+            (TimeFormat::Pattern("%d/%m/%Y %H:%M:%S".into()), "\"14/11/2023 22:13:20\""),
+            (TimeFormat::Pattern("%Y-%m-%dT%H:%M:%S%z".into()), "\"2023-11-14T22:13:20+0000\""),
         ] {
             assert_eq!(written(&format, time), expect);
             assert_eq!(format.read(expect.trim_matches('"')), Some(time));
-            assert_eq!(
-                format.read("2023-11-15T03:43:20+05:30"),
-                Some(time),
-                "{format:?}"
-            );
+            assert_eq!(format.read("2023-11-15T03:43:20+05:30"), Some(time), "{format:?}");
         }
     }
 
     #[test]
     fn what_is_no_time_is_refused() {
-        for text in [
-            "",
-            "yesterday",
-            "2023-11-14",
-            "2023-11-14T22:13:20",
-            "99999999999999999999",
-        ] {
+        for text in ["", "yesterday", "2023-11-14", "2023-11-14T22:13:20", "99999999999999999999"] {
             assert_eq!(TimeFormat::Rfc3339.read(text), None, "{text}");
             assert_eq!(TimeFormat::Unix.read(text), None, "{text}");
         }
-        assert_eq!(
-            TimeFormat::Unix.read("1700000000.25"),
-            Some(Time(1_700_000_000_250))
-        );
+        assert_eq!(TimeFormat::Unix.read("1700000000.25"), Some(Time(1_700_000_000_250)));
         assert_eq!(TimeFormat::Unix.read("9223372036854775807"), None);
     }
 }

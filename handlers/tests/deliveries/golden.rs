@@ -1,6 +1,6 @@
 //! Forms that others rely on, written down: every released event, and the answers of the default dialect.
 
-use std::{collections::BTreeSet, path::PathBuf};
+use std::{collections::BTreeSet, fmt::Write, path::PathBuf};
 
 use megamind_handlers::Event;
 use serde_json::{Value, json};
@@ -46,10 +46,7 @@ fn story() -> World {
     world.report(&id, "P1", "rejected");
     world.pilot("P2", 12.98, 77.59, 1);
     world.report(&id, "P2", "accepted");
-    world.post(
-        "/updateOrder",
-        &json!({"orderId": id, "dropoff": {"address": "the back door"}}),
-    );
+    world.post("/updateOrder", &json!({"orderId": id, "dropoff": {"address": "the back door"}}));
     world.now.0 += 60_000;
     let body = json!({
         "orderId": id, "minionId": "P2", "status": "picked_up", "at": "2026-01-31T04:00:58Z",
@@ -63,10 +60,7 @@ fn story() -> World {
     world.report("OB-2", "P1", "arrived_at_pickup");
     world.replayed(&second, &json!({"orderId": "OB-2"}));
     let third = world.place();
-    world.post(
-        "/cancelOrder",
-        &json!({"orderId": third, "reason": "no more hunger"}),
-    );
+    world.post("/cancelOrder", &json!({"orderId": third, "reason": "no more hunger"}));
     world.watch(
         "/trackOrder",
         &json!({"orderId": "OB-3"}),
@@ -81,14 +75,10 @@ fn every_released_event_is_read_and_written_again() {
     let text = std::fs::read_to_string(golden("events-v1.jsonl")).expect("the golden file");
     let mut seen = BTreeSet::new();
     for line in text.lines() {
-        let event: Event =
-            serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
+        let event: Event = serde_json::from_str(line).unwrap_or_else(|error| panic!("{error}: {line}"));
         assert_eq!(serde_json::to_string(&event).expect("JSON"), line);
         let tag: Value = serde_json::from_str(line).expect("JSON");
-        assert_eq!(
-            (tag["type"].as_str(), &tag["v"]),
-            (Some(kind(&event)), &json!(1))
-        );
+        assert_eq!((tag["type"].as_str(), &tag["v"]), (Some(kind(&event)), &json!(1)));
         seen.insert(kind(&event));
     }
     assert_eq!(seen.len(), KINDS, "{seen:?}");
@@ -113,56 +103,23 @@ fn answers_have_the_form_of_the_contract() {
     let mut told = String::new();
     let mut tell = |what: &str, (status, answer): (u16, Value)| {
         let answer = serde_json::to_string_pretty(&answer).expect("JSON");
-        told += &format!("{what}\n{status} {answer}\n\n");
+        writeln!(told, "{what}\n{status} {answer}\n").expect("text");
     };
     let track = format!("orderId={}", ids[0]);
     tell("trackOrder", world.get("/trackOrder", &track));
-    tell(
-        "trackOrder by the other id",
-        world.get("/trackOrder", "orderId=4711"),
-    );
-    tell(
-        "trackOrder on its way",
-        world.get("/trackOrder", "orderId=OB-2"),
-    );
-    tell(
-        "cancelOrder",
-        world.post("/cancelOrder", &json!({"orderId": ids[2]})),
-    );
-    tell(
-        "cancelOrder refused",
-        world.post("/cancelOrder", &json!({"orderId": ids[0]})),
-    );
-    tell(
-        "trackOrder unknown",
-        world.get("/trackOrder", "orderId=OB-77"),
-    );
+    tell("trackOrder by the other id", world.get("/trackOrder", "orderId=4711"));
+    tell("trackOrder on its way", world.get("/trackOrder", "orderId=OB-2"));
+    tell("cancelOrder", world.post("/cancelOrder", &json!({"orderId": ids[2]})));
+    tell("cancelOrder refused", world.post("/cancelOrder", &json!({"orderId": ids[0]})));
+    tell("trackOrder unknown", world.get("/trackOrder", "orderId=OB-77"));
     tell("placeOrder", world.post("/placeOrder", &order()));
-    tell(
-        "placeOrder refused",
-        world.post("/placeOrder", &json!({"merchantId": "M7"})),
-    );
-    tell(
-        "pilot",
-        world.get("/ind/getminiongeneralinfo", "minionId=P1"),
-    );
-    tell(
-        "pilots",
-        world.get("/bulk/getminionsgeneralinfo", "limit=1"),
-    );
-    tell(
-        "deliveries",
-        world.get("/ind/getminiondeliveryinfo", "minionId=P1"),
-    );
+    tell("placeOrder refused", world.post("/placeOrder", &json!({"merchantId": "M7"})));
+    tell("pilot", world.get("/ind/getminiongeneralinfo", "minionId=P1"));
+    tell("pilots", world.get("/bulk/getminionsgeneralinfo", "limit=1"));
+    tell("deliveries", world.get("/ind/getminiondeliveryinfo", "minionId=P1"));
     tell("score", world.get("/score", "minionId=P1"));
     tell("candidates", world.get("/score", "orderId=OB-2"));
-    tell(
-        "assign",
-        world.post(
-            "/ind/assigntominion",
-            &json!({"orderId": "OB-2", "minionId": "P2"}),
-        ),
-    );
+    tell("assign", world.post("/ind/assigntominion", &json!({"orderId": "OB-2", "minionId": "P2"})));
     check("answers.txt", &told);
 }
 

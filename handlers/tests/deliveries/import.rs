@@ -42,10 +42,7 @@ fn open_orders_are_known_beforehand() {
     assert_eq!(world.track("OB-3")["status"], "assigned");
     assert_eq!(world.city.open_orders("M7"), 2);
     let (_, carried) = world.get("/ind/getminiondeliveryinfo", "minionId=P1");
-    assert_eq!(
-        carried["orders"][0]["pickup"],
-        json!({"lat": 12.97, "lng": 77.59})
-    );
+    assert_eq!(carried["orders"][0]["pickup"], json!({"lat": 12.97, "lng": 77.59}));
 }
 
 #[test]
@@ -55,19 +52,8 @@ fn every_bad_line_is_named() {
     let found: Vec<_> = (errors.iter())
         .map(|LineError { line, field, .. }| (*line, field.as_deref()))
         .collect();
-    assert_eq!(
-        found,
-        [
-            (2, Some("lat")),
-            (3, Some("minionId")),
-            (4, Some("phone")),
-            (5, None)
-        ]
-    );
+    assert_eq!(found, [(2, Some("lat")), (3, Some("minionId")), (4, Some("phone")), (5, None)]);
     assert_eq!(errors[3].detail, "2 cells where the header has 4");
     assert!(orders(&Settings::new("blr"), b"orderId\n\xff\n").is_err());
-    assert_eq!(
-        pilots(&Settings::new("blr"), b"").expect("nothing").len(),
-        0
-    );
+    assert_eq!(pilots(&Settings::new("blr"), b"").expect("nothing").len(), 0);
 }

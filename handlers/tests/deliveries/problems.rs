@@ -9,11 +9,7 @@ use crate::support::{World, body_of, get, order, post};
 fn refused(request: &Request) -> Response {
     let mut world = World::acting();
     let answer = world.serve(request);
-    assert!(
-        world.events.is_empty(),
-        "{request:?} left {:?}",
-        world.events
-    );
+    assert!(world.events.is_empty(), "{request:?} left {:?}", world.events);
     answer
 }
 
@@ -49,69 +45,19 @@ fn a_new_order_names_the_field_at_fault() {
     place(&["merchantId"], json!(null), "missing_field", "merchantId");
     place(&["merchantId"], json!("  "), "missing_field", "merchantId");
     place(&["merchantId"], json!(["M7"]), "wrong_type", "merchantId");
-    place(
-        &["merchantId"],
-        json!("M".repeat(129)),
-        "invalid_field",
-        "merchantId",
-    );
-    place(
-        &["merchantId"],
-        json!("M\u{7}"),
-        "invalid_field",
-        "merchantId",
-    );
+    place(&["merchantId"], json!("M".repeat(129)), "invalid_field", "merchantId");
+    place(&["merchantId"], json!("M\u{7}"), "invalid_field", "merchantId");
     place(&["pickup"], json!(null), "missing_field", "pickup");
     place(&["pickup"], json!("here"), "wrong_type", "pickup");
     place(&["pickup"], json!({}), "missing_field", "pickup.lat");
-    place(
-        &["pickup", "lat"],
-        json!(90.5),
-        "bad_position",
-        "pickup.lat",
-    );
-    place(
-        &["pickup", "lat"],
-        json!("NaN"),
-        "bad_position",
-        "pickup.lat",
-    );
-    place(
-        &["pickup", "lat"],
-        json!("north"),
-        "wrong_type",
-        "pickup.lat",
-    );
-    place(
-        &["pickup", "lng"],
-        json!(null),
-        "missing_field",
-        "pickup.lng",
-    );
-    place(
-        &["dropoff", "lng"],
-        json!(-181),
-        "bad_position",
-        "dropoff.lng",
-    );
-    place(
-        &["dropoff", "lng"],
-        json!(true),
-        "wrong_type",
-        "dropoff.lng",
-    );
-    place(
-        &["dropoff", "address"],
-        json!({}),
-        "wrong_type",
-        "dropoff.address",
-    );
-    place(
-        &["dropoff", "address"],
-        json!("a".repeat(2049)),
-        "invalid_field",
-        "dropoff.address",
-    );
+    place(&["pickup", "lat"], json!(90.5), "bad_position", "pickup.lat");
+    place(&["pickup", "lat"], json!("NaN"), "bad_position", "pickup.lat");
+    place(&["pickup", "lat"], json!("north"), "wrong_type", "pickup.lat");
+    place(&["pickup", "lng"], json!(null), "missing_field", "pickup.lng");
+    place(&["dropoff", "lng"], json!(-181), "bad_position", "dropoff.lng");
+    place(&["dropoff", "lng"], json!(true), "wrong_type", "dropoff.lng");
+    place(&["dropoff", "address"], json!({}), "wrong_type", "dropoff.address");
+    place(&["dropoff", "address"], json!("a".repeat(2049)), "invalid_field", "dropoff.address");
     place(&["codAmount"], json!("-1"), "wrong_type", "codAmount");
     place(&["codAmount"], json!("1.00001"), "wrong_type", "codAmount");
     place(&["codAmount"], json!({}), "wrong_type", "codAmount");
@@ -123,18 +69,8 @@ fn a_new_order_names_the_field_at_fault() {
 fn reports_name_the_field_at_fault() {
     let delivery = "/updatemaster/ind/deliveryInfo";
     check(delivery, &json!({}), "missing_field", "orderId");
-    check(
-        delivery,
-        &json!({"orderId": "O"}),
-        "missing_field",
-        "minionId",
-    );
-    check(
-        delivery,
-        &json!({"orderId": "O", "minionId": "P"}),
-        "missing_field",
-        "status",
-    );
+    check(delivery, &json!({"orderId": "O"}), "missing_field", "minionId");
+    check(delivery, &json!({"orderId": "O", "minionId": "P"}), "missing_field", "status");
     check(
         delivery,
         &json!({"orderId": "O", "minionId": "P", "status": "eaten"}),
@@ -160,49 +96,14 @@ fn reports_name_the_field_at_fault() {
         "codCollected",
     );
     let general = "/updatemaster/ind/generalinfo";
-    check(
-        general,
-        &json!({"lat": 1, "lng": 1}),
-        "missing_field",
-        "minionId",
-    );
-    check(
-        general,
-        &json!({"minionId": "P", "status": "asleep"}),
-        "wrong_type",
-        "status",
-    );
-    check(
-        "/updatemaster/bulk/deliveryInfo",
-        &json!({}),
-        "missing_field",
-        "deliveries",
-    );
-    check(
-        "/updatemaster/bulk/deliveryInfo",
-        &json!({"deliveries": 3}),
-        "wrong_type",
-        "deliveries",
-    );
+    check(general, &json!({"lat": 1, "lng": 1}), "missing_field", "minionId");
+    check(general, &json!({"minionId": "P", "status": "asleep"}), "wrong_type", "status");
+    check("/updatemaster/bulk/deliveryInfo", &json!({}), "missing_field", "deliveries");
+    check("/updatemaster/bulk/deliveryInfo", &json!({"deliveries": 3}), "wrong_type", "deliveries");
     let set = "/ind/setminiongeneralinfo";
-    check(
-        set,
-        &json!({"minionId": "P", "phone": "0800"}),
-        "wrong_type",
-        "phone",
-    );
-    check(
-        set,
-        &json!({"minionId": "P", "capacity": -1}),
-        "wrong_type",
-        "capacity",
-    );
-    check(
-        set,
-        &json!({"minionId": "P", "callbackUrl": "ftp://x"}),
-        "wrong_type",
-        "callbackUrl",
-    );
+    check(set, &json!({"minionId": "P", "phone": "0800"}), "wrong_type", "phone");
+    check(set, &json!({"minionId": "P", "capacity": -1}), "wrong_type", "capacity");
+    check(set, &json!({"minionId": "P", "callbackUrl": "ftp://x"}), "wrong_type", "callbackUrl");
 }
 
 #[test]
@@ -210,11 +111,7 @@ fn questions_name_the_field_at_fault() {
     let ask = |path: &str, query: &str, field: &str| {
         let answer = refused(&get(path, query));
         let told = body_of(&answer);
-        assert_eq!(
-            (answer.status, told["field"].as_str()),
-            (400, Some(field)),
-            "{told}"
-        );
+        assert_eq!((answer.status, told["field"].as_str()), (400, Some(field)), "{told}");
     };
     ask("/trackOrder", "", "orderId");
     ask("/trackOrder", "orderId=", "orderId");
@@ -230,8 +127,7 @@ fn questions_name_the_field_at_fault() {
 #[test]
 fn items_of_a_list_are_named_with_their_place() {
     let mut world = World::acting();
-    let body =
-        json!({"minions": [{"minionId": "P1"}, {"minionId": "P2", "lat": "x", "lng": 0}, 7]});
+    let body = json!({"minions": [{"minionId": "P1"}, {"minionId": "P2", "lat": "x", "lng": 0}, 7]});
     let (status, answer) = world.post("/updatemaster/bulk/generalinfo", &body);
     assert_eq!(status, 200);
     let details: Vec<_> = (answer["results"].as_array().expect("results").iter())
@@ -256,19 +152,12 @@ fn bodies_that_cannot_be_read() {
             ..post("/placeOrder", &Value::Null)
         });
         let told = body_of(&answer);
-        (
-            answer.status,
-            told["code"].as_str().map(str::to_owned),
-            told,
-        )
+        (answer.status, told["code"].as_str().map(str::to_owned), told)
     };
     let json = Some("application/json");
     let (status, code, told) = send(json, br#"{"merchantId": "M7", }"#);
     assert_eq!((status, code.as_deref()), (400, Some("malformed_json")));
-    assert_eq!(
-        told["detail"],
-        "The body is not JSON: trailing comma at line 1 column 22."
-    );
+    assert_eq!(told["detail"], "The body is not JSON: trailing comma at line 1 column 22.");
     let code = |content_type, body: &[u8]| {
         let (status, code, _) = send(content_type, body);
         (status, code.unwrap_or_default())
@@ -276,37 +165,20 @@ fn bodies_that_cannot_be_read() {
     let is = |status: u16, code: &str| (status, code.to_owned());
     assert_eq!(code(json, b"{\"a\": \"\xff\"}"), is(400, "invalid_utf8"));
     assert_eq!(code(json, b"[]"), is(400, "wrong_type"));
-    assert_eq!(
-        code(json, b"{\"merchantId\": \"M"),
-        is(400, "malformed_json")
-    );
-    assert_eq!(
-        code(json, "[".repeat(9_999).as_bytes()),
-        is(400, "too_deep")
-    );
-    assert_eq!(
-        code(Some("text/html"), b"<html>"),
-        is(415, "unsupported_media_type")
-    );
-    assert_eq!(
-        code(Some("multipart/form-data; boundary=x"), b"--x"),
-        is(415, "unsupported_media_type")
-    );
+    assert_eq!(code(json, b"{\"merchantId\": \"M"), is(400, "malformed_json"));
+    assert_eq!(code(json, "[".repeat(9_999).as_bytes()), is(400, "too_deep"));
+    assert_eq!(code(Some("text/html"), b"<html>"), is(415, "unsupported_media_type"));
+    assert_eq!(code(Some("multipart/form-data; boundary=x"), b"--x"), is(415, "unsupported_media_type"));
     assert_eq!(code(None, b"merchantId=%ff"), is(400, "invalid_utf8"));
     assert_eq!(code(None, b""), is(400, "missing_field"));
     assert_eq!(code(json, b""), is(400, "missing_field"));
-    let gzip = refused(&Request {
-        content_encoding: Some("gzip".into()),
-        ..post("/placeOrder", &order())
-    });
+    let gzip = refused(&Request { content_encoding: Some("gzip".into()), ..post("/placeOrder", &order()) });
     assert_eq!(gzip.status, 415);
 }
 
 #[test]
 fn too_many_items_are_refused_as_a_whole() {
-    let items: Vec<Value> = (0..5_001)
-        .map(|number| json!({ "minionId": number }))
-        .collect();
+    let items: Vec<Value> = (0..5_001).map(|number| json!({ "minionId": number })).collect();
     check(
         "/updatemaster/bulk/generalinfo",
         &json!({ "minions": items }),

@@ -6,7 +6,7 @@ use megamind_domain::{Domain, EntityKey, Request, Stance};
 use megamind_handlers::{
     City, Event,
     order::{Happening, Oddities, OrderKey, Status},
-    pilot::PilotKey,
+    pilot::{Pilot, PilotKey},
 };
 use proptest::prelude::*;
 use serde_json::json;
@@ -107,11 +107,7 @@ impl Story {
                     self.placed.push(id.to_owned());
                 }
             }
-            Act::Report {
-                order,
-                pilot,
-                status,
-            } => {
+            Act::Report { order, pilot, status } => {
                 let body = delivery(self, *order, *pilot, *status);
                 let (code, answer) = self.world.post("/updatemaster/ind/deliveryInfo", &body);
                 let is_fact = *status >= 3;
@@ -124,14 +120,10 @@ impl Story {
                 let body = json!({ "deliveries": items });
                 let (code, answer) = self.world.post("/updatemaster/bulk/deliveryInfo", &body);
                 assert_eq!(code, 200);
-                assert_eq!(
-                    answer["results"].as_array().map(Vec::len),
-                    Some(items.len())
-                );
+                assert_eq!(answer["results"].as_array().map(Vec::len), Some(items.len()));
             }
             Act::Cancel(order) => {
-                self.world
-                    .post("/cancelOrder", &json!({"orderId": self.order(*order)}));
+                self.world.post("/cancelOrder", &json!({"orderId": self.order(*order)}));
             }
             Act::Move { order } => {
                 let to = json!({"lat": 12.9, "lng": 77.5});
@@ -146,11 +138,7 @@ impl Story {
             Act::AssignAll => {
                 self.world.post("/bulk/assigntominions", &json!({}));
             }
-            Act::Pilot {
-                pilot,
-                available,
-                capacity,
-            } => {
+            Act::Pilot { pilot, available, capacity } => {
                 let body = json!({
                     "minionId": format!("P{pilot}"),
                     "lat": 12.97 + f64::from(*pilot) / 100.0,
@@ -160,34 +148,23 @@ impl Story {
                 });
                 self.world.post("/ind/setminiongeneralinfo", &body);
             }
-            Act::Watch {
-                order,
-                pilot,
-                status,
-                read,
-            } => {
+            Act::Watch { order, pilot, status, read } => {
                 let id = self.order(*order);
                 let pilot = pilot.map(|pilot| format!("P{pilot}"));
                 let answer = json!({"orderId": id, "minionId": pilot, "status": STATUSES[*status]});
                 let path = if *read { "/trackOrder" } else { "/updateOrder" };
-                self.world
-                    .watch(path, &json!({"orderId": id}), 200, &answer);
+                self.world.watch(path, &json!({"orderId": id}), 200, &answer);
             }
             Act::Alias { order, upstream } => {
                 let id = self.order(*order);
-                self.world
-                    .replayed(&id, &json!({"orderId": format!("OB-{upstream}")}));
+                self.world.replayed(&id, &json!({"orderId": format!("OB-{upstream}")}));
             }
             Act::Tick => {
                 let tick = megamind_handlers::Command::DispatchDue;
                 self.world.decide(&tick).expect("a tick is never refused");
             }
             Act::Stance(acting) => {
-                self.world.stance = if *acting {
-                    Stance::Acting
-                } else {
-                    Stance::Standby
-                };
+                self.world.stance = if *acting { Stance::Acting } else { Stance::Standby };
             }
             Act::Wait(millis) => self.world.now.0 += i64::from(*millis),
         }
@@ -210,16 +187,11 @@ fn facts(world: &World, city: &City) -> Facts {
     let keys = keys.chain(city.pilots().map(|pilot| EntityKey::from(pilot.key())));
     let keys = keys.chain([megamind_handlers::city::COUNTER]);
     Facts {
-        rows: keys
-            .filter_map(|key| Some((key.0, world.domain.encode(city, key)?)))
-            .collect(),
+        rows: keys.filter_map(|key| Some((key.0, world.domain.encode(city, key)?))).collect(),
         loads: (city.pilots())
             .map(|pilot| (pilot.key(), city.carried_by(pilot.key()).collect()))
             .collect(),
-        waiting: city
-            .waiting()
-            .map(megamind_handlers::order::Order::key)
-            .collect(),
+        waiting: city.waiting().map(megamind_handlers::order::Order::key).collect(),
         free_pilots: city.free_pilots(),
         open: city.open_orders("M7"),
         by_status: city.orders_by_status(),
@@ -232,18 +204,13 @@ fn check_indexes(city: &City) {
     for pilot in city.pilots() {
         for order in city.carried_by(pilot.key()) {
             assert!(carried.insert(order), "{order:?} is carried twice");
-            let carrier = city
-                .order(order)
-                .and_then(megamind_handlers::order::Order::carrier);
+            let carrier = city.order(order).and_then(megamind_handlers::order::Order::carrier);
             assert_eq!(carrier, Some(pilot.key()));
         }
+        assert_eq!(pilot.load(), city.carried_by(pilot.key()).count());
     }
     for order in city.orders() {
-        assert_eq!(
-            order.carrier().is_some(),
-            carried.contains(&order.key()),
-            "{order:?}"
-        );
+        assert_eq!(order.carrier().is_some(), carried.contains(&order.key()), "{order:?}");
         if order.status() == Status::Placed {
             assert_eq!(order.pilot(), None, "{order:?}");
         }
@@ -264,10 +231,7 @@ fn check_indexes(city: &City) {
 fn check_step(before: &City, after: &City, event: &Event, stance: Stance) {
     for old in before.orders() {
         let Some(new) = after.order(old.key()) else {
-            assert!(
-                matches!(event, Event::OrderJoined(_)),
-                "{event:?} lost {old:?}"
-            );
+            assert!(matches!(event, Event::OrderJoined(_)), "{event:?} lost {old:?}");
             continue;
         };
         if old.status().is_final() {
@@ -282,20 +246,13 @@ fn check_step(before: &City, after: &City, event: &Event, stance: Stance) {
         assert!(new.history().len() >= old.history().len());
     }
     for pilot in after.pilots() {
-        let (was, is) = (before.load(pilot.key()), after.load(pilot.key()));
-        let capacity = pilot
-            .profile()
-            .capacity
-            .unwrap_or(megamind_handlers::city::DEFAULT_CAPACITY);
-        if is <= was || is <= usize::from(capacity) {
+        let (was, is) = (before.pilot(pilot.key()).map_or(0, Pilot::load), pilot.load());
+        if is <= was || is <= usize::from(pilot.capacity()) {
             continue;
         }
         let odd = match event {
             Event::OrderAssigned(event) => {
-                assert!(
-                    !event.here || stance == Stance::Standby,
-                    "we gave {event:?}"
-                );
+                assert!(!event.here || stance == Stance::Standby, "we gave {event:?}");
                 event.odd
             }
             Event::OrderAccepted(event) => event.odd,

@@ -22,13 +22,7 @@ fn an_order_goes_to_the_nearest_pilot_and_to_the_door() {
     assert_eq!(answer["minionId"], "near");
     let id = answer["orderId"].as_str().expect("an id").to_owned();
     assert!(id.starts_with("blr-") && id.len() == 30, "{id}");
-    for status in [
-        "accepted",
-        "arrived_at_pickup",
-        "picked_up",
-        "arrived_at_dropoff",
-        "delivered",
-    ] {
+    for status in ["accepted", "arrived_at_pickup", "picked_up", "arrived_at_dropoff", "delivered"] {
         assert_eq!(world.report(&id, "near", status).0, 200, "{status}");
     }
     let told = world.track(&id);
@@ -85,10 +79,7 @@ fn who_says_no_is_not_asked_again() {
     world.pilot("P2", 13.05, 77.59, 1);
     let told = world.track(&id);
     assert_eq!(told["minionId"], "P2");
-    assert_eq!(
-        statuses(&told),
-        ["placed", "assigned", "rejected", "assigned"]
-    );
+    assert_eq!(statuses(&told), ["placed", "assigned", "rejected", "assigned"]);
     assert_eq!(world.report(&id, "P1", "rejected").0, 200);
     assert_eq!(world.report(&id, "P1", "accepted").0, 409);
 }
@@ -100,10 +91,7 @@ fn nobody_dispatches_beside_the_upstream() {
     world.pilot("P1", 12.97, 77.59, 1);
     let id = world.place();
     assert_eq!(world.track(&id)["status"], "placed");
-    let (status, answer) = world.post(
-        "/ind/assigntominion",
-        &json!({"orderId": id, "minionId": "P1"}),
-    );
+    let (status, answer) = world.post("/ind/assigntominion", &json!({"orderId": id, "minionId": "P1"}));
     assert_eq!(status, 200, "{answer}");
     assert_eq!(answer["minionId"], "P1");
     assert_eq!(world.track(&id)["status"], "assigned");
@@ -115,18 +103,12 @@ fn facts_are_taken_whatever_was_planned() {
     let (status, answer) = world.report("OB-99", "stranger", "picked_up");
     assert_eq!((status, &answer["known"]), (200, &json!(false)));
     assert_eq!(world.track("OB-99")["minionId"], "stranger");
-    assert_eq!(
-        world.report("OB-99", "stranger", "arrived_at_pickup").0,
-        200
-    );
+    assert_eq!(world.report("OB-99", "stranger", "arrived_at_pickup").0, 200);
     assert_eq!(world.track("OB-99")["status"], "picked_up");
     let (status, answer) = world.report("OB-99", "other", "delivered");
     assert_eq!((status, &answer["known"]), (200, &json!(false)));
     let told = world.track("OB-99");
-    assert_eq!(
-        (&told["status"], &told["minionId"]),
-        (&json!("delivered"), &json!("other"))
-    );
+    assert_eq!((&told["status"], &told["minionId"]), (&json!("delivered"), &json!("other")));
     let (_, answer) = world.report("OB-99", "other", "delivered");
     assert_eq!(answer.get("known"), None);
 }
@@ -147,14 +129,8 @@ fn an_order_is_called_off_until_it_is_picked_up() {
     let id = world.place();
     world.report(&id, "P1", "picked_up");
     let (status, answer) = world.post("/cancelOrder", &json!({"orderId": id}));
-    assert_eq!(
-        (status, &answer["code"]),
-        (409, &json!("already_picked_up"))
-    );
-    let (status, answer) = world.post(
-        "/updateOrder",
-        &json!({"orderId": id, "readyAt": "2026-01-31T05:00:00Z"}),
-    );
+    assert_eq!((status, &answer["code"]), (409, &json!("already_picked_up")));
+    let (status, answer) = world.post("/updateOrder", &json!({"orderId": id, "readyAt": "2026-01-31T05:00:00Z"}));
     assert_eq!((status, &answer["field"]), (409, &json!("readyAt")));
     let moved = json!({"orderId": id, "dropoff": {"address": "the back door"}});
     assert_eq!(world.post("/updateOrder", &moved).0, 200);
@@ -165,18 +141,10 @@ fn what_is_not_known_is_not_denied() {
     let mut world = World::acting();
     for path in ["/trackOrder", "/updateOrder", "/cancelOrder", "/score"] {
         let (status, answer) = world.post(path, &json!({"orderId": "OB-1"}));
-        assert_eq!(
-            (status, &answer["code"]),
-            (503, &json!("not_known_here")),
-            "{path}"
-        );
+        assert_eq!((status, &answer["code"]), (503, &json!("not_known_here")), "{path}");
         let own = json!({"orderId": "blr-01KG9VXHT0Q2V0E2Z0RX9CTW5D"});
         let (status, answer) = world.post(path, &own);
-        assert_eq!(
-            (status, &answer["code"]),
-            (404, &json!("order_not_found")),
-            "{path}"
-        );
+        assert_eq!((status, &answer["code"]), (404, &json!("order_not_found")), "{path}");
         assert_eq!(answer["field"], "orderId");
     }
 }
@@ -206,25 +174,16 @@ fn positions_are_overwritten_and_availability_is_told_in_order() {
     let here = json!({"minionId": "P1", "lat": 12.98, "lng": 77.6, "status": "available"});
     world.now.0 += 1_000;
     let (status, answer) = world.post("/updatemaster/ind/generalinfo", &here);
-    assert_eq!(
-        (status, answer),
-        (200, json!({"minionId": "P1", "status": "available"}))
-    );
+    assert_eq!((status, answer), (200, json!({"minionId": "P1", "status": "available"})));
     let gone = json!({"minionId": "P1", "status": "offline"});
     assert_eq!(world.post("/updatemaster/ind/generalinfo", &gone).0, 200);
     assert!(
-        matches!(
-            world.replays.as_slice(),
-            [Replay::Newest { .. }, Replay::AsSent]
-        ),
+        matches!(world.replays.as_slice(), [Replay::Newest { .. }, Replay::AsSent]),
         "{:?}",
         world.replays
     );
     let (_, pilot) = world.get("/ind/getminiongeneralinfo", "minionId=P1");
-    assert_eq!(
-        (&pilot["lat"], &pilot["status"]),
-        (&json!(12.98), &json!("offline"))
-    );
+    assert_eq!((&pilot["lat"], &pilot["status"]), (&json!(12.98), &json!("offline")));
 }
 
 #[test]
@@ -268,10 +227,7 @@ fn everything_that_waits_is_given_out_when_somebody_asks() {
     let results = answer["results"].as_array().expect("results");
     assert_eq!(results.len(), 3);
     assert_eq!(results[0]["orderId"], *ids[0]);
-    assert_eq!(
-        (&results[1]["minionId"], &results[2]["code"]),
-        (&json!("P1"), &json!("no_pilot"))
-    );
+    assert_eq!((&results[1]["minionId"], &results[2]["code"]), (&json!("P1"), &json!("no_pilot")));
     let (_, carried) = world.get("/ind/getminiondeliveryinfo", "minionId=P1");
     assert_eq!(carried["orders"].as_array().map(Vec::len), Some(2));
     assert_eq!(carried["orders"][0]["codAmount"], "349.50");
@@ -282,17 +238,11 @@ fn an_order_is_found_under_both_its_ids() {
     let mut world = World::acting();
     world.pilot("P1", 12.97, 77.59, 1);
     let id = world.place();
-    assert_eq!(
-        world.replayed(&id, &json!({"orderId": 4711})).as_deref(),
-        Some("4711")
-    );
+    assert_eq!(world.replayed(&id, &json!({"orderId": 4711})).as_deref(), Some("4711"));
     assert_eq!(world.track(&id)["orderId"], *id);
     assert_eq!(world.track("4711")["orderId"], "4711");
     let (_, answer) = world.post("/trackOrder", &json!({"orderId": 4711}));
-    assert_eq!(
-        (&answer["orderId"], &answer["minionId"]),
-        (&json!(4711), &json!("P1"))
-    );
+    assert_eq!((&answer["orderId"], &answer["minionId"]), (&json!(4711), &json!("P1")));
     let headers = world.domain.annotate(&world.city, &id);
     assert_eq!(
         headers,
@@ -321,12 +271,7 @@ fn two_accounts_of_one_order_become_one() {
 fn what_passes_is_remembered() {
     let mut world = World::acting();
     world.stance = Stance::Standby;
-    world.watch(
-        "/placeOrder",
-        &order(),
-        201,
-        &json!({"orderId": "OB-1", "status": "placed"}),
-    );
+    world.watch("/placeOrder", &order(), 201, &json!({"orderId": "OB-1", "status": "placed"}));
     let here = json!({"minionId": "P1", "lat": 12.97, "lng": 77.59, "status": "available"});
     world.watch("/updatemaster/ind/generalinfo", &here, 200, &json!({}));
     let accepted = json!({"orderId": "OB-1", "minionId": "P1", "status": "accepted"});
@@ -335,25 +280,14 @@ fn what_passes_is_remembered() {
     world.watch("/updatemaster/ind/deliveryInfo", &refused, 500, &json!({}));
     world.stance = Stance::Acting;
     let told = world.track("OB-1");
-    assert_eq!(
-        (&told["status"], &told["minionId"]),
-        (&json!("accepted"), &json!("P1"))
-    );
+    assert_eq!((&told["status"], &told["minionId"]), (&json!("accepted"), &json!("P1")));
     assert_eq!(told["location"]["lat"], 12.97);
     let delivered = json!({"orderId": "OB-1", "minionId": "P1", "status": "delivered"});
-    world.watch(
-        "/updatemaster/ind/deliveryInfo",
-        &delivered,
-        200,
-        &Value::Null,
-    );
+    world.watch("/updatemaster/ind/deliveryInfo", &delivered, 200, &Value::Null);
     let late = json!({"orderId": "OB-1", "status": "picked_up", "minionId": "P2"});
     world.watch("/trackOrder", &json!({"orderId": "OB-1"}), 200, &late);
     let told = world.track("OB-1");
-    assert_eq!(
-        (&told["status"], &told["minionId"]),
-        (&json!("delivered"), &json!("P1"))
-    );
+    assert_eq!((&told["status"], &told["minionId"]), (&json!("delivered"), &json!("P1")));
     world.watch(
         "/trackOrder",
         &json!({"orderId": "OB-2"}),
@@ -361,12 +295,7 @@ fn what_passes_is_remembered() {
         &json!({"orderId": "OB-2", "status": "assigned", "minionId": "P1"}),
     );
     assert_eq!(world.track("OB-2")["minionId"], "P1");
-    world.watch(
-        "/cancelOrder",
-        &json!({"orderId": "OB-2"}),
-        200,
-        &json!({"ok": 1}),
-    );
+    world.watch("/cancelOrder", &json!({"orderId": "OB-2"}), 200, &json!({"ok": 1}));
     assert_eq!(world.track("OB-2")["status"], "cancelled");
 }
 
@@ -385,10 +314,7 @@ fn a_bulk_exchange_tells_only_of_what_was_taken() {
 
 #[test]
 fn another_dialect_tells_the_same_story() {
-    let mut world = World::new(Settings {
-        dialect: enveloped(),
-        ..Settings::new("blr")
-    });
+    let mut world = World::new(Settings { dialect: enveloped(), ..Settings::new("blr") });
     let here = json!({"minion_id": "P1", "latitude": 12.97, "longitude": 77.59, "status": "FREE"});
     let (status, answer) = world.post("/api/v2/minions/update", &here);
     assert_eq!(status, 200);
@@ -404,12 +330,8 @@ fn another_dialect_tells_the_same_story() {
     let (status, answer) = world.post("/api/v2/orders/create", &placed);
     assert_eq!((status, &answer["success"]), (200, &json!(true)));
     assert_eq!(answer["data"]["status"], "ASSIGNED");
-    let id = answer["data"]["order_id"]
-        .as_str()
-        .expect("an id")
-        .to_owned();
-    let picked_up =
-        json!({"order_id": id, "minion_id": "P1", "status": "COLLECTED", "at": 1_769_832_000});
+    let id = answer["data"]["order_id"].as_str().expect("an id").to_owned();
+    let picked_up = json!({"order_id": id, "minion_id": "P1", "status": "COLLECTED", "at": 1_769_832_000});
     assert_eq!(world.post("/api/v2/deliveries/update", &picked_up).0, 200);
     let (_, told) = world.get("/api/v2/orders/track", &format!("order_id={id}"));
     assert_eq!(told["data"]["status"], "COLLECTED");
@@ -420,11 +342,7 @@ fn another_dialect_tells_the_same_story() {
         answer,
         json!({"success": false, "error": {"code": "missing_field", "message": "pickup is missing."}})
     );
-    let Some(Replay::Own(told)) = world
-        .replays
-        .iter()
-        .find(|replay| matches!(replay, Replay::Own(_)))
-    else {
+    let Some(Replay::Own(told)) = world.replays.iter().find(|replay| matches!(replay, Replay::Own(_))) else {
         panic!("{:?}", world.replays);
     };
     assert_eq!(&*told.path, "/api/v2/deliveries/update");
@@ -453,20 +371,14 @@ fn the_three_forms_mean_the_same() {
     };
     let answer = world.serve(&mixed);
     assert_eq!(answer.status, 201, "{}", body_of(&answer));
-    assert_eq!(
-        (world.city.open_orders("M7"), world.city.open_orders("M8")),
-        (3, 0)
-    );
+    assert_eq!((world.city.open_orders("M7"), world.city.open_orders("M8")), (3, 0));
 }
 
 #[test]
 fn scores_and_candidates() {
     let mut world = World::acting();
     world.domain = megamind_handlers::Deliveries::new(Settings {
-        dispatch: megamind_handlers::settings::Dispatch {
-            auto: false,
-            ..Default::default()
-        },
+        dispatch: megamind_handlers::settings::Dispatch { auto: false, ..Default::default() },
         ..Settings::new("blr")
     });
     world.pilot("near", 12.97, 77.59, 1);

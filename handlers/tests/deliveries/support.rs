@@ -1,8 +1,8 @@
 //! One city, played by hand: requests go in as text, and every decision is carried out as the journal's writer would.
 
 use megamind_domain::{
-    Access, Ctx, Decision, Domain, Endpoint, Exchange, IdSource, Parsed, Rejection, Replay,
-    Request, Response, Role, Stance, Time, Touching,
+    Access, Ctx, Decision, Domain, Endpoint, Exchange, IdSource, Parsed, Rejection, Replay, Request, Response, Role,
+    Stance, Time, Touching,
 };
 use megamind_handlers::{
     City, Command, Deliveries, Event, Settings,
@@ -83,9 +83,7 @@ impl World {
     /// Sends a request and gives the answer.
     pub(crate) fn serve(&mut self, request: &Request) -> Response {
         let endpoint = self.endpoint(&request.path).0;
-        let outcome = self
-            .parse(request)
-            .and_then(|parsed| self.decide(&parsed.command));
+        let outcome = self.parse(request).and_then(|parsed| self.decide(&parsed.command));
         let outcome = outcome.as_ref().map(|decision| &decision.answer);
         self.domain.render(&self.city, Some(endpoint), outcome)
     }
@@ -116,8 +114,7 @@ impl World {
             created: None,
         };
         if let Some(command) = self.domain.observe(&self.city, &exchange).command {
-            self.decide(&command)
-                .expect("what was seen is never refused");
+            self.decide(&command).expect("what was seen is never refused");
         }
     }
 
@@ -135,8 +132,7 @@ impl World {
         };
         let observed = self.domain.observe(&self.city, &exchange);
         if let Some(command) = observed.command {
-            self.decide(&command)
-                .expect("what was seen is never refused");
+            self.decide(&command).expect("what was seen is never refused");
         }
         observed.upstream_id
     }
@@ -179,12 +175,7 @@ pub(crate) fn post(path: &str, body: &Value) -> Request {
 }
 
 pub(crate) fn get(path: &str, query: &str) -> Request {
-    Request {
-        method: "GET".into(),
-        path: path.into(),
-        query: Some(query.into()),
-        ..Request::default()
-    }
+    Request { method: "GET".into(), path: path.into(), query: Some(query.into()), ..Request::default() }
 }
 
 pub(crate) fn body_of(response: &Response) -> Value {
