@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use megamind_conf::Config;
-use megamind_domain::Domain;
+use megamind_domain::{Domain, Endpoint, Request};
 use megamind_store::{OpenError, Options, Store, WriterHandle};
 use pingora::{
     connectors::ConnectorOptions,
@@ -31,7 +31,7 @@ use crate::{
     metrics::Metrics,
     modes::{Limits, Mode, Modes},
     proxy::{Proxy, Routes},
-    tasks::{Periodic, Tasks},
+    tasks::{Gaps, Periodic, Tasks},
     upstream::{Exchanger, FailureTest, Servers},
 };
 
@@ -72,6 +72,7 @@ pub struct Builder<D: Domain> {
     config: Arc<Config>,
     domain: Arc<D>,
     periodic: Vec<Periodic<D>>,
+    gaps: Option<Gaps<D>>,
     desk: Desk<D>,
 }
 
@@ -94,6 +95,7 @@ impl<D: Domain> Builder<D> {
             config: Arc::new(config),
             domain: Arc::new(domain),
             periodic: Vec::new(),
+            gaps: None,
             desk: Desk { census: None, imports: Vec::new() },
         }
     }
@@ -101,6 +103,16 @@ impl<D: Domain> Builder<D> {
     /// Gives the domain a command every so often while the gateway acts.
     pub fn every(mut self, interval: Duration, command: impl Fn() -> D::Command + Send + Sync + 'static) -> Self {
         self.periodic.push(Periodic { every: interval, command: Arc::new(command) });
+        self
+    }
+
+    /// Asks the upstream, every `shadow.refresh` while it serves, for what is missing of the city: reads of handled routes,
+    /// as many as the last argument allows, whose answers are watched like any other.
+    pub fn gaps(
+        mut self,
+        find: impl Fn(&D, &D::City, usize) -> Vec<(Endpoint, Request)> + Send + Sync + 'static,
+    ) -> Self {
+        self.gaps = Some(Arc::new(find));
         self
     }
 
@@ -148,7 +160,7 @@ impl<D: Domain> Builder<D> {
         if !reachable(&core)? || unclean {
             core.modes.begin_acting(wall_clock());
         }
-        Ok(Gateway { core, writer: Some(writer), periodic: self.periodic, desk: self.desk })
+        Ok(Gateway { core, writer: Some(writer), periodic: self.periodic, gaps: self.gaps, desk: self.desk })
     }
 }
 
@@ -157,6 +169,7 @@ pub struct Gateway<D: Domain> {
     core: Arc<Core<D>>,
     writer: Option<WriterHandle>,
     periodic: Vec<Periodic<D>>,
+    gaps: Option<Gaps<D>>,
     desk: Desk<D>,
 }
 
@@ -218,6 +231,7 @@ impl<D: Domain> Gateway<D> {
             core: self.core.clone(),
             exchanger: Arc::new(exchanger(&self.core.config)),
             periodic: self.periodic.clone(),
+            gaps: self.gaps.clone(),
         }
     }
 }

@@ -29,6 +29,7 @@ mod log;
 mod metrics;
 pub mod modes;
 mod proxy;
+mod refresh;
 mod tasks;
 mod upstream;
 

@@ -11,7 +11,7 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{core::Core, drain, health, modes, upstream::Exchanger};
+use crate::{core::Core, drain, health, modes, refresh, upstream::Exchanger};
 
 /// The longest wait before a task is started again.
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -28,11 +28,15 @@ impl<D: Domain> Clone for Periodic<D> {
     }
 }
 
+/// Asks the upstream for what is missing of the city.
+pub(crate) type Gaps<D> = Arc<dyn Fn(&D, &<D as Domain>::City, usize) -> Vec<(Endpoint, Request)> + Send + Sync>;
+
 /// All background tasks of a gateway, as one Pingora service.
 pub(crate) struct Tasks<D: Domain> {
     pub(crate) core: Arc<Core<D>>,
     pub(crate) exchanger: Arc<Exchanger>,
     pub(crate) periodic: Vec<Periodic<D>>,
+    pub(crate) gaps: Option<Gaps<D>>,
 }
 
 #[async_trait]
@@ -50,6 +54,10 @@ impl<D: Domain> BackgroundService for Tasks<D> {
         let (own, exchanger) = with_both();
         supervise("drain", core, move || drain::drain(own.clone(), exchanger.clone()));
         supervise("signals", core, ignore_hangups);
+        if let Some(gaps) = self.gaps.clone() {
+            let (own, exchanger) = with_both();
+            supervise("refresh", core, move || refresh::refresh(own.clone(), exchanger.clone(), gaps.clone()));
+        }
         for periodic in self.periodic.clone() {
             let own = with_core();
             supervise("periodic", core, move || give(own.clone(), periodic.clone()));

@@ -1,9 +1,15 @@
 //! Open orders of which too little is known: the upstream assigns without the gateway seeing it.
 
+use std::fmt::Display;
+
 use bytes::Bytes;
 use megamind_domain::{Endpoint, Request};
+use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use crate::{City, Deliveries, dialect::Field, endpoints::Route, order::Status};
+
+/// All but the unreserved characters of RFC 3986, section 2.3.
+const RESERVED: AsciiSet = NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~');
 
 impl Deliveries {
     /// Requests whose answers, watched, fill the gaps: trackOrder for open orders of the upstream's that nobody is
@@ -29,17 +35,7 @@ impl Deliveries {
     }
 }
 
-/// Percent-encoded as a query wants it (RFC 3986, section 2.3).
-fn encoded(text: &str) -> String {
-    use std::fmt::Write as _;
-    let mut out = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~') {
-            out.push(byte.into());
-        } else {
-            // Writing to a string does not fail.
-            let _ = write!(out, "%{byte:02X}");
-        }
-    }
-    out
+/// Percent-encoded as a query wants it.
+fn encoded(text: &str) -> impl Display + '_ {
+    utf8_percent_encode(text, &RESERVED)
 }

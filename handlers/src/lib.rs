@@ -37,8 +37,8 @@ pub mod settings;
 mod touch;
 
 use megamind_domain::{
-    Ctx, Decision, Domain, Endpoint, EntityKey, Exchange, Observed, Parsed, Rejection, Request,
-    Response, RouteSpec, Touches, Touching,
+    Ctx, Decision, Domain, Endpoint, EntityKey, Exchange, Observed, Parsed, Rejection, Request, Response, RouteSpec,
+    Touches, Touching,
 };
 
 pub use city::City;
@@ -66,10 +66,7 @@ impl Deliveries {
 
     /// Deliveries that go to whom `assigner` chooses.
     pub fn with_assigner(settings: Settings, assigner: impl Assigner) -> Self {
-        Self {
-            settings,
-            assigner: Box::new(assigner),
-        }
+        Self { settings, assigner: Box::new(assigner) }
     }
 
     /// What it was told at start.
@@ -94,17 +91,12 @@ impl Domain for Deliveries {
     }
 
     fn parse(&self, endpoint: Endpoint, request: &Request) -> Result<Parsed<Command>, Rejection> {
-        let route = Route::of(endpoint)
-            .ok_or_else(|| Rejection::new(404, "not_found", "There is nothing at this path."))?;
+        let route =
+            Route::of(endpoint).ok_or_else(|| Rejection::new(404, "not_found", "There is nothing at this path."))?;
         dialect::parse::parse(&self.settings.dialect, &self.settings.city, route, request)
     }
 
-    fn decide(
-        &self,
-        city: &City,
-        command: &Command,
-        ctx: &mut Ctx<'_>,
-    ) -> Result<Decision<Self>, Rejection> {
+    fn decide(&self, city: &City, command: &Command, ctx: &mut Ctx<'_>) -> Result<Decision<Self>, Rejection> {
         decide::decide(self, city, command, ctx)
     }
 
@@ -119,12 +111,7 @@ impl Domain for Deliveries {
         }
     }
 
-    fn render(
-        &self,
-        city: &City,
-        _endpoint: Option<Endpoint>,
-        outcome: Result<&Answer, &Rejection>,
-    ) -> Response {
+    fn render(&self, city: &City, _endpoint: Option<Endpoint>, outcome: Result<&Answer, &Rejection>) -> Response {
         dialect::render::render(city, &self.settings, outcome)
     }
 

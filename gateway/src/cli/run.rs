@@ -13,7 +13,7 @@ use anyhow::Context;
 use async_trait::async_trait;
 use megamind_conf::{AuthMode, Config};
 use megamind_gateway::{Builder, Gateway, Listeners};
-use megamind_handlers::Deliveries;
+use megamind_handlers::{Command, Deliveries, import};
 use pingora::server::{
     RunArgs, Server, ShutdownSignal, ShutdownSignalWatch,
     configuration::{Opt, ServerConf},
@@ -38,7 +38,11 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let settings = deliveries::settings(&config);
     let interval = config.dispatch.interval;
     let auto = config.dispatch.auto;
-    let mut builder = Builder::new(Deliveries::new(settings), config.clone()).census(deliveries::census);
+    let mut builder = Builder::new(Deliveries::new(settings), config.clone())
+        .census(deliveries::census)
+        .gaps(Deliveries::gaps)
+        .import("pilots", |deliveries, text| lines(import::pilots(deliveries.settings(), text.as_bytes())))
+        .import("orders", |deliveries, text| lines(import::orders(deliveries.settings(), text.as_bytes())));
     if auto {
         builder = builder.every(interval, deliveries::dispatch_due);
     }
@@ -52,6 +56,11 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     });
     serve(server, gateway, config.gateway.grace);
     Ok(())
+}
+
+/// What is wrong with a file, line by line.
+fn lines(read: Result<Vec<Command>, Vec<import::LineError>>) -> Result<Vec<Command>, Vec<String>> {
+    read.map_err(|mistakes| mistakes.iter().map(ToString::to_string).collect())
 }
 
 /// Runs the server; on a signal stops accepting, finishes requests, closes the journal, and ends.

@@ -194,10 +194,15 @@ fn journal_said(error: SubmitError) -> Rejection {
             "More requests are waiting than can be taken in time. Nothing was changed.",
         )
         .retry_after(1),
-        SubmitError::JournalUnavailable | SubmitError::Closed => {
+        SubmitError::JournalUnavailable => {
             Rejection::new(503, "journal_unavailable", "The request could not be stored. Nothing was changed.")
                 .retry_after(5)
         }
+        SubmitError::Closed => Rejection::new(
+            504,
+            "outcome_unknown",
+            "The gateway is stopping; whether the request was stored is unknown. Repeat it with the same Idempotency-Key.",
+        ),
         SubmitError::Panicked | SubmitError::NotQueued => {
             Rejection::new(500, "internal_error", "The request could not be decided. Nothing was changed.")
         }

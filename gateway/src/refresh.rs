@@ -1,0 +1,101 @@
+//! Filling gaps: what the upstream did without the gateway seeing it is asked for.
+
+use std::{sync::Arc, time::Duration};
+
+use megamind_domain::{Domain, Endpoint, Exchange, Request};
+use megamind_store::Span;
+use tokio::time::{MissedTickBehavior, interval, sleep};
+
+use crate::{
+    core::{Core, wall_clock},
+    modes::Mode,
+    proxy::head,
+    tasks::Gaps,
+    upstream::{Answer, Call, Exchanger, Failure, Reason, Subject, decoded},
+};
+
+/// Questions in one round.
+const ROUND: usize = 200;
+
+/// The pause between two questions: the upstream's own clients come first.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// The longest answer that is read.
+const COLLECT: usize = 64 * 1024;
+
+/// Asks every `shadow.refresh`; never, if that is 0.
+pub(crate) async fn refresh<D: Domain>(core: Arc<Core<D>>, exchanger: Arc<Exchanger>, gaps: Gaps<D>) {
+    let every = core.config.shadow.refresh;
+    if every.is_zero() {
+        return std::future::pending().await;
+    }
+    let mut tick = interval(every);
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    // The first tick comes at once, when nothing is known yet.
+    tick.tick().await;
+    loop {
+        tick.tick().await;
+        let questions = {
+            let published = core.store.published();
+            core.guarded(|| gaps(&core.domain, &published.city, ROUND)).unwrap_or_default()
+        };
+        for (endpoint, request) in questions {
+            // Between outages only, and while nothing is being drained.
+            if core.modes.current() != Mode::Forwarding {
+                break;
+            }
+            if ask(&core, &exchanger, endpoint, request).await.is_err() {
+                break;
+            }
+            sleep(PAUSE).await;
+        }
+    }
+}
+
+async fn ask<D: Domain>(
+    core: &Core<D>,
+    exchanger: &Exchanger,
+    endpoint: Endpoint,
+    request: Request,
+) -> Result<(), Failure> {
+    let target = head::target(&request);
+    let head = head::replayed(&request, &target, &request.body, core.servers.authority(), None)
+        .map_err(|_| Failure::unsent(Reason::Malformed))?;
+    let call = Call {
+        head,
+        body: request.body.clone(),
+        deadline: core.config.upstream.response_timeout,
+        collect: COLLECT,
+        repeatable: true,
+        subject: Subject::Traffic,
+    };
+    let started = core.store.tick();
+    let answer = exchanger.exchange(&core.servers, call).await;
+    let Answer::Whole { head, body } = answer.inspect_err(|failure| core.note_failure(failure))? else {
+        return Ok(());
+    };
+    core.modes.good();
+    let request = Arc::new(request);
+    let exchange = Exchange {
+        endpoint,
+        parsed: core
+            .guarded(|| core.domain.parse(endpoint, &request))
+            .ok()
+            .and_then(Result::ok)
+            .map(Arc::new),
+        request,
+        status: head.status.as_u16(),
+        content_type: head
+            .headers
+            .get(http::header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .map(Box::from),
+        body: decoded(&head.headers, &body).unwrap_or_default(),
+        at: wall_clock(),
+        created: None,
+    };
+    let span = Span { started, finished: core.store.tick() };
+    // Dropped under pressure; the store counts it.
+    let _ = core.store.observe_read(exchange, span);
+    Ok(())
+}
