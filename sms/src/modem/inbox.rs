@@ -1,5 +1,8 @@
 //! From parts to messages. Parts come in any order, doubled, or not at all.
 
+#[cfg(test)]
+mod tests;
+
 use super::ModemId;
 use crate::pdu::{Address, Alphabet, Deliver, Payload, Reference, ServiceTime};
 use std::{

@@ -3,6 +3,8 @@
 //! A long message stays with one modem, because its parts have to come from one number.
 
 mod sim;
+#[cfg(test)]
+mod tests;
 
 use self::sim::Sim;
 use super::{Change, ModemId, Outbound};

@@ -1,0 +1,179 @@
+use super::*;
+use crate::pdu::{ServiceTime, Status};
+
+fn one() -> ModemId {
+    ModemId::new("one")
+}
+
+fn two() -> ModemId {
+    ModemId::new("two")
+}
+
+fn message(text: &str) -> Outgoing {
+    Outgoing {
+        to: Address::number("+919876543210").unwrap(),
+        text: text.to_owned(),
+        priority: Priority::Normal,
+        report: true,
+        modem: None,
+    }
+}
+
+fn outbox(config: OutboxConfig) -> (Outbox, Instant) {
+    (Outbox::new(config), Instant::now())
+}
+
+fn unlimited() -> OutboxConfig {
+    OutboxConfig { per_minute: 1e6, burst: 1e6, daily_budget: 1000, ..OutboxConfig::default() }
+}
+
+fn report(reference: u8, number: &str, status: Status) -> StatusReport {
+    let time = ServiceTime([0; 7]);
+    StatusReport {
+        more_messages: false,
+        loop_prevention: false,
+        for_command: false,
+        message_reference: reference,
+        recipient: Address::number(number).unwrap(),
+        timestamp: time,
+        discharge: time,
+        status,
+        parameters: Vec::new(),
+    }
+}
+
+#[test]
+fn the_bucket_fills_with_time() {
+    let config = OutboxConfig { per_minute: 60.0, burst: 2.0, ..OutboxConfig::default() };
+    let (mut outbox, now) = outbox(config);
+    for nth in 0..5 {
+        outbox.push(message(&nth.to_string()), now).unwrap();
+    }
+    assert!(outbox.take(&one(), now).is_some() && outbox.take(&one(), now).is_some());
+    assert!(outbox.take(&one(), now).is_none());
+    assert!(outbox.take(&two(), now).is_some(), "each SIM has its own");
+    assert!(outbox.take(&one(), now + Duration::from_secs(1)).is_some());
+}
+
+#[test]
+fn the_budget_is_new_the_next_day() {
+    let config = OutboxConfig { daily_budget: 1, reserved_percent: 0, ..unlimited() };
+    let (mut outbox, now) = outbox(config);
+    outbox.push(message("today"), now).unwrap();
+    outbox.push(message("tomorrow"), now).unwrap();
+    assert!(outbox.take(&one(), now).is_some());
+    assert!(outbox.take(&one(), now + Duration::from_hours(23)).is_none());
+    assert!(outbox.take(&one(), now + Duration::from_hours(24)).is_some());
+}
+
+#[test]
+fn failures_wait_longer_and_longer_and_end() {
+    let config = OutboxConfig { max_attempts: 3, ..unlimited() };
+    let (mut outbox, mut now) = outbox(config.clone());
+    outbox.push(message("never"), now).unwrap();
+    let mut last = Vec::new();
+    for attempt in 0..3 {
+        let wait = config.retry_min * 2u32.pow(attempt);
+        let job = outbox.take(&one(), now).expect("due");
+        assert_eq!(job.attempts, attempt);
+        last = outbox.result(&one(), &job, &SendOutcome::Refused(Some(CmsError(41))), now);
+        assert!(outbox.take(&one(), now + wait * 9 / 10).is_none());
+        now += wait;
+    }
+    assert!(matches!(last.last().map(|r| &r.change), Some(Change::Dead { .. })));
+    assert!(outbox.is_empty());
+    assert_eq!(outbox.counters().dead, 1);
+}
+
+#[test]
+fn a_refused_sim_rests_and_another_takes_over() {
+    let (mut outbox, now) = outbox(unlimited());
+    outbox.push(message("x"), now).unwrap();
+    outbox.push(message("y"), now).unwrap();
+    let job = outbox.take(&one(), now).unwrap();
+    outbox.result(&one(), &job, &SendOutcome::Refused(Some(CmsError(38))), now);
+    assert!(outbox.take(&one(), now).is_none());
+    assert!(outbox.take(&two(), now).is_some());
+    assert!(outbox.take(&one(), now + unlimited().rest).is_some());
+}
+
+#[test]
+fn a_modem_that_was_not_there_costs_nothing() {
+    let config = OutboxConfig { daily_budget: 1, reserved_percent: 0, ..unlimited() };
+    let (mut outbox, now) = outbox(config);
+    outbox.push(message("x"), now).unwrap();
+    let job = outbox.take(&one(), now).unwrap();
+    outbox.result(&one(), &job, &SendOutcome::NotSent("gone".to_owned()), now);
+    assert_eq!(outbox.budget(&one()), (0, 1));
+    assert_eq!(outbox.take(&two(), now).unwrap().attempts, 0);
+}
+
+#[test]
+fn reports_are_found_by_modem_reference_and_number() {
+    let (mut outbox, now) = outbox(unlimited());
+    let id = outbox.push(message("x"), now).unwrap().id;
+    let job = outbox.take(&one(), now).unwrap();
+    outbox.result(&one(), &job, &SendOutcome::Sent { reference: 9 }, now);
+    let number = "919876543210";
+    assert!(outbox.report(&two(), &report(9, number, Status::RECEIVED)).is_none());
+    assert!(outbox.report(&one(), &report(8, number, Status::RECEIVED)).is_none());
+    assert!(outbox.report(&one(), &report(9, "+15550000000", Status::RECEIVED)).is_none());
+    let trying = outbox.report(&one(), &report(9, number, Status(0x20))).expect("found");
+    assert_eq!(trying.id, id);
+    // The national form of the same number, as some centres give it.
+    assert!(outbox.report(&one(), &report(9, "09876543210", Status::RECEIVED)).is_some());
+    assert!(outbox.report(&one(), &report(9, number, Status::RECEIVED)).is_none(), "only once");
+    assert_eq!(outbox.counters().delivered, 1);
+}
+
+#[test]
+fn a_sim_without_reports_rests() {
+    let (mut outbox, now) = outbox(unlimited());
+    outbox.push(message("x"), now).unwrap();
+    outbox.push(message("y"), now).unwrap();
+    let job = outbox.take(&one(), now).unwrap();
+    outbox.result(&one(), &job, &SendOutcome::Sent { reference: 9 }, now);
+    let silent = now + unlimited().silent_after;
+    assert!(outbox.tick(now + unlimited().silent_after / 2).is_empty());
+    assert_eq!(outbox.tick(silent), [one()]);
+    assert!(outbox.take(&one(), silent).is_none());
+    assert!(outbox.tick(silent).is_empty(), "told once");
+}
+
+#[test]
+fn a_begun_message_starts_again_when_its_modem_is_lost() {
+    let (mut outbox, now) = outbox(unlimited());
+    outbox.push(message(&"x".repeat(300)), now).unwrap();
+    let job = outbox.take(&one(), now).unwrap();
+    outbox.result(&one(), &job, &SendOutcome::Sent { reference: 1 }, now);
+    assert!(outbox.take(&two(), now).is_none(), "its parts come from one number");
+    outbox.modem_lost(&one());
+    assert_eq!(outbox.take(&two(), now).unwrap().part, 0);
+}
+
+#[test]
+fn what_the_journal_knows_is_taken_up() {
+    let (mut outbox, now) = outbox(unlimited());
+    let restored = |id, sent, doubtful| Restored {
+        id: MessageId(id),
+        message: message(&"x".repeat(300)),
+        reference: Reference::Short(5),
+        message_reference: 40,
+        sent,
+        doubtful,
+    };
+    outbox.restore(restored(7, Some((one(), 1)), true), now).unwrap();
+    assert!(outbox.take(&two(), now).is_none());
+    let job = outbox.take(&one(), now).unwrap();
+    let crate::pdu::Tpdu::Submit(submit) = job.frame.tpdu else { panic!("a SUBMIT") };
+    assert_eq!((job.part, submit.message_reference, submit.reject_duplicates), (1, 41, true));
+    assert_eq!(outbox.push(message("new"), now).unwrap().id, MessageId(8));
+}
+
+#[test]
+fn the_outbox_is_bounded() {
+    let (mut outbox, now) = outbox(OutboxConfig { capacity: 1, max_parts: 1, ..unlimited() });
+    assert!(matches!(outbox.push(message(&"x".repeat(161)), now), Err(OutboxError::TooLong(_))));
+    outbox.push(message("x"), now).unwrap();
+    assert_eq!(outbox.push(message("y"), now), Err(OutboxError::Full(1)));
+}
