@@ -14,6 +14,7 @@ pub mod http;
 pub mod load;
 pub mod ports;
 pub mod process;
+pub mod random;
 pub mod tls;
 pub mod wait;
 

@@ -5,6 +5,7 @@ mod cold_start;
 mod failed_commits;
 mod forms;
 mod lifecycle;
+mod mutations;
 mod no_client_sees_it;
 mod nothing_lost;
 mod outage;

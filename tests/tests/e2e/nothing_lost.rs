@@ -1,10 +1,10 @@
 //! kill -9 of the gateway at random moments under load, while it acts and while it drains.
 
-use std::env;
 use std::thread;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use megamind_tests::load::{Told, Worker, audit};
+use megamind_tests::random::Random;
 use megamind_tests::{City, wait};
 use serde_json::json;
 
@@ -21,29 +21,6 @@ const CONFIG: &str = r#"
     [drain]
     max_rate = 400
 "#;
-
-/// Marsaglia's xorshift: good enough to pick moments.
-struct Random(u64);
-
-impl Random {
-    /// Seeded from `MEGAMIND_SEED`, or by the clock.
-    fn seeded() -> Self {
-        let given = env::var("MEGAMIND_SEED").ok().and_then(|seed| seed.parse().ok());
-        let seed = given.unwrap_or_else(|| {
-            let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH);
-            now.map_or(1, |now| now.as_nanos() as u64)
-        });
-        eprintln!("MEGAMIND_SEED={seed}");
-        Self(seed | 1)
-    }
-
-    fn below(&mut self, bound: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % bound
-    }
-}
 
 #[test]
 fn a_gateway_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
@@ -62,7 +39,7 @@ fn a_gateway_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
                 matches!(city.gateway.mode().as_str(), "draining" | "forwarding").then_some(())
             });
         }
-        let moment = Duration::from_micros(random.below(250_000));
+        let moment = Duration::from_micros(random.below(250_000) as u64);
         thread::scope(|scope| {
             for worker in &mut workers {
                 scope.spawn(move || load(worker));
