@@ -75,10 +75,7 @@ pub struct Many<T> {
 impl<T> Many<T> {
     /// One item.
     pub fn one(item: T) -> Self {
-        Self {
-            items: vec![Ok(item)],
-            bulk: false,
-        }
+        Self { items: vec![Ok(item)], bulk: false }
     }
 
     /// The items that could be read.

@@ -19,10 +19,8 @@ impl Position {
     /// The position at these degrees, or `None` where there is no such place.
     pub fn from_degrees(lat: f64, lng: f64) -> Option<Self> {
         // A NaN is in no range.
-        ((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lng)).then(|| Self {
-            lat: (lat * STEPS).round() as i32,
-            lng: (lng * STEPS).round() as i32,
-        })
+        ((-90.0..=90.0).contains(&lat) && (-180.0..=180.0).contains(&lng))
+            .then(|| Self { lat: (lat * STEPS).round() as i32, lng: (lng * STEPS).round() as i32 })
     }
 
     /// Degrees north.
@@ -63,12 +61,7 @@ mod tests {
 
     #[test]
     fn degrees_survive() {
-        for (lat, lng) in [
-            (12.9716, 77.5946),
-            (-90.0, 180.0),
-            (0.0, -180.0),
-            (51.477_811, -0.001_475),
-        ] {
+        for (lat, lng) in [(12.9716, 77.5946), (-90.0, 180.0), (0.0, -180.0), (51.477_811, -0.001_475)] {
             let position = Position::from_degrees(lat, lng).expect("on earth");
             assert_eq!((position.lat(), position.lng()), (lat, lng));
         }
@@ -76,12 +69,7 @@ mod tests {
 
     #[test]
     fn what_is_not_on_earth_is_refused() {
-        for (lat, lng) in [
-            (90.1, 0.0),
-            (0.0, -180.1),
-            (f64::NAN, 0.0),
-            (0.0, f64::INFINITY),
-        ] {
+        for (lat, lng) in [(90.1, 0.0), (0.0, -180.1), (f64::NAN, 0.0), (0.0, f64::INFINITY)] {
             assert_eq!(Position::from_degrees(lat, lng), None, "{lat} {lng}");
         }
     }

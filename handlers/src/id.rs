@@ -47,8 +47,7 @@ impl Serialize for LocalId {
 
 impl<'de> Deserialize<'de> for LocalId {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let text = String::deserialize(deserializer)?;
-        text.parse().map_err(serde::de::Error::custom)
+        crate::text::parse(deserializer)
     }
 }
 

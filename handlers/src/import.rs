@@ -97,11 +97,7 @@ fn read(
             let cells = columns.iter().zip(line.iter());
             let watched = content(cells)
                 .and_then(|node| take(&Reader::new(&node, &settings.dialect)))
-                .map_err(|rejection| LineError {
-                    line: number,
-                    field: rejection.field,
-                    detail: rejection.detail,
-                })?;
+                .map_err(|rejection| LineError { line: number, field: rejection.field, detail: rejection.detail })?;
             Ok(Command::Watched(Box::new(watched)))
         });
         match taken {
@@ -109,11 +105,7 @@ fn read(
             Err(error) => errors.push(error),
         }
     }
-    if errors.is_empty() {
-        Ok(commands)
-    } else {
-        Err(errors)
-    }
+    if errors.is_empty() { Ok(commands) } else { Err(errors) }
 }
 
 /// One line as the members of a request; an empty cell says nothing.
@@ -135,25 +127,13 @@ fn bracketed(name: &str) -> String {
 
 fn broken(error: &csv::Error) -> LineError {
     let line = match error.kind() {
-        csv::ErrorKind::UnequalLengths {
-            pos,
-            expected_len,
-            len,
-        } => {
+        csv::ErrorKind::UnequalLengths { pos, expected_len, len } => {
             let detail = format!("{len} cells where the header has {expected_len}");
             let line = pos.as_ref().map_or(0, csv::Position::line);
-            return LineError {
-                line,
-                field: None,
-                detail,
-            };
+            return LineError { line, field: None, detail };
         }
         csv::ErrorKind::Utf8 { pos, .. } => pos.as_ref().map_or(0, csv::Position::line),
         _ => 0,
     };
-    LineError {
-        line,
-        field: None,
-        detail: error.to_string(),
-    }
+    LineError { line, field: None, detail: error.to_string() }
 }

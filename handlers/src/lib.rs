@@ -34,6 +34,7 @@ mod observe;
 pub mod order;
 pub mod pilot;
 pub mod settings;
+mod text;
 mod touch;
 
 use megamind_domain::{

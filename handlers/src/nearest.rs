@@ -28,10 +28,7 @@ impl Assigner for Nearest {
         let pickup = order.pickup()?;
         let allows = |pilot| !order.excluded().contains(&pilot);
         let (pilot, metres) = city.nearest(pickup, allows)?;
-        Some(Offer {
-            pilot,
-            eta: eta(order, metres, now),
-        })
+        Some(Offer { pilot, eta: eta(order, metres, now) })
     }
 }
 

@@ -17,11 +17,7 @@ use crate::{
 };
 
 /// Reads an exchange.
-pub(crate) fn observe(
-    domain: &Deliveries,
-    _city: &City,
-    exchange: &Exchange<Command>,
-) -> Observed<Command> {
+pub(crate) fn observe(domain: &Deliveries, _city: &City, exchange: &Exchange<Command>) -> Observed<Command> {
     let watcher = Watcher { domain };
     if !(200..300).contains(&exchange.status) {
         return Observed::nothing();
@@ -60,10 +56,7 @@ impl Watcher<'_> {
     /// The id of an order in an answer; one of another kind of value is none.
     fn order_in(&self, answer: Option<&Node<'_>>) -> Option<Name> {
         let node = answer?;
-        self.reader(node)
-            .order(&self.domain.settings.city)
-            .ok()
-            .flatten()
+        self.reader(node).order(&self.domain.settings.city).ok().flatten()
     }
 
     /// The answer to the replay of what was placed here.
@@ -74,19 +67,11 @@ impl Watcher<'_> {
         let local = LocalId::parse(&self.domain.settings.city, local);
         Observed {
             upstream_id: Some(id.text().into()),
-            command: local.map(|local| Command::Alias {
-                local,
-                upstream: id,
-            }),
+            command: local.map(|local| Command::Alias { local, upstream: id }),
         }
     }
 
-    fn watched(
-        &self,
-        route: Route,
-        parsed: &Arc<Parsed<Command>>,
-        answer: Option<&Node<'_>>,
-    ) -> Observed<Command> {
+    fn watched(&self, route: Route, parsed: &Arc<Parsed<Command>>, answer: Option<&Node<'_>>) -> Observed<Command> {
         let watched = match &parsed.command {
             Command::PlaceOrder(placed) => {
                 let Some(id) = self.order_in(answer) else {
@@ -109,39 +94,24 @@ impl Watcher<'_> {
                 }
                 Watched::Order(Box::new(order))
             }
-            Command::UpdateOrder { order, details } => Watched::Order(Box::new(self.about(
-                order.clone(),
-                (**details).clone(),
-                answer,
-            ))),
-            Command::CancelOrder { order, .. } => Watched::Cancelled(order.clone()),
-            Command::ReportPilots(many) => {
-                Watched::Pilots(self.taken(many, answer, route == Route::GeneralInfos))
+            Command::UpdateOrder { order, details } => {
+                Watched::Order(Box::new(self.about(order.clone(), (**details).clone(), answer)))
             }
+            Command::CancelOrder { order, .. } => Watched::Cancelled(order.clone()),
+            Command::ReportPilots(many) => Watched::Pilots(self.taken(many, answer, route == Route::GeneralInfos)),
             Command::ReportDeliveries(many) => {
-                let reports: Vec<DeliveryReport> =
-                    self.taken(many, answer, route == Route::DeliveryInfos);
+                let reports: Vec<DeliveryReport> = self.taken(many, answer, route == Route::DeliveryInfos);
                 Watched::Deliveries(reports)
             }
             _ => return Observed::nothing(),
         };
-        Observed {
-            command: unless_empty(watched),
-            upstream_id: None,
-        }
+        Observed { command: unless_empty(watched), upstream_id: None }
     }
 
     /// What an answer says about an order that was asked for under `order`.
     fn about(&self, order: Name, said: Details, answer: Option<&Node<'_>>) -> WatchedOrder {
-        let mut seen = WatchedOrder {
-            order,
-            details: said,
-            status: None,
-            pilot: None,
-            position: None,
-            eta: None,
-            read: false,
-        };
+        let mut seen =
+            WatchedOrder { order, details: said, status: None, pilot: None, position: None, eta: None, read: false };
         let Some(node) = answer else { return seen };
         let reader = self.reader(node);
         let word = reader.text(Field::Status).ok().flatten();

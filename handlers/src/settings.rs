@@ -40,11 +40,7 @@ pub struct Acting {
 
 impl Default for Acting {
     fn default() -> Self {
-        Self {
-            max_cod_amount: "5000".parse().ok(),
-            max_open_orders_per_merchant: 200,
-            allow: Allow::ALL,
-        }
+        Self { max_cod_amount: "5000".parse().ok(), max_open_orders_per_merchant: 200, allow: Allow::ALL }
     }
 }
 
@@ -101,10 +97,7 @@ pub struct Dispatch {
 
 impl Default for Dispatch {
     fn default() -> Self {
-        Self {
-            auto: true,
-            assigned: Assigned::Send,
-        }
+        Self { auto: true, assigned: Assigned::Send }
     }
 }
 

@@ -13,24 +13,15 @@ use crate::{
 };
 
 fn subject(order: OrderKey) -> Touch {
-    Touch {
-        key: order.into(),
-        role: Role::Subject,
-    }
+    Touch { key: order.into(), role: Role::Subject }
 }
 
 fn actor(pilot: PilotKey) -> Touch {
-    Touch {
-        key: pilot.into(),
-        role: Role::Actor,
-    }
+    Touch { key: pilot.into(), role: Role::Actor }
 }
 
 fn row(key: EntityKey) -> Touch {
-    Touch {
-        key,
-        role: Role::Row,
-    }
+    Touch { key, role: Role::Row }
 }
 
 /// The entities that an event changed, in the city after it.
@@ -66,10 +57,7 @@ pub(crate) fn changed(event: &Event) -> Touches {
 
 /// The known entities that a command names.
 pub(crate) fn named(city: &City, command: &Command) -> Touches {
-    let mut names = Names {
-        city,
-        touches: Touches::new(),
-    };
+    let mut names = Names { city, touches: Touches::new() };
     match command {
         Command::PlaceOrder(_) | Command::DispatchDue | Command::AssignMany(None) => {}
         Command::AssignNearest(order) => names.add(subject(*order)),
@@ -87,8 +75,7 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
             assignment.pilot.iter().for_each(|pilot| names.pilot(pilot));
         }
         Command::AssignMany(Some(many)) => {
-            many.read()
-                .for_each(|assignment| names.order(&assignment.order));
+            many.read().for_each(|assignment| names.order(&assignment.order));
         }
         Command::ShowPilots(query) | Command::ShowDeliveries(query) => {
             query.one.iter().for_each(|pilot| names.pilot(pilot));

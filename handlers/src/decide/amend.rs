@@ -36,10 +36,7 @@ impl Desk<'_> {
                 v: V,
                 order: order.key(),
                 at: self.now,
-                details: Details {
-                    merchant: None,
-                    ..details.clone()
-                },
+                details: Details { merchant: None, ..details.clone() },
             }))],
             replay: Replay::AsSent,
             ..Decision::answer(told(order, name))
@@ -83,9 +80,5 @@ impl Desk<'_> {
 }
 
 fn told(order: &Order, name: &Name) -> Answer {
-    Answer::Order {
-        key: order.key(),
-        asked: Some(name.clone()),
-        new: false,
-    }
+    Answer::Order { key: order.key(), asked: Some(name.clone()), new: false }
 }

@@ -18,8 +18,10 @@ use crate::{
 pub(super) const MAX_THEN: usize = 16;
 /// Waiting orders that are looked at for one freed pilot, at most.
 pub(super) const LOOK_AT: usize = 64;
-/// Orders that are given out in one go when somebody asks for all.
+/// Orders that are given out in one go, at most.
 const MAX_PLAN: usize = 256;
+/// Waiting orders that are looked at for that, at most.
+const MAX_LOOK: usize = 1_024;
 
 /// At most [`MAX_THEN`] commands, each order once.
 pub(super) fn bound(mut then: Vec<Command>) -> Vec<Command> {
@@ -46,9 +48,7 @@ impl Desk<'_> {
             // Everybody whom the upstream knows is not known here: what it would say cannot be said.
             self.order(&assignment.order)?;
             if let Some(pilot) = &assignment.pilot {
-                self.city
-                    .find_pilot(pilot)
-                    .ok_or_else(|| self.pilot_not_found())?;
+                self.city.find_pilot(pilot).ok_or_else(|| self.pilot_not_found())?;
             }
         }
         let (key, _) = draft.order(&assignment.order);
@@ -58,11 +58,7 @@ impl Desk<'_> {
         };
         self.may_assign(order)?;
         let answer = Answer::Assignments(Items {
-            items: vec![Ok(AssignmentAnswer {
-                order: key,
-                asked: Some(assignment.order.clone()),
-                pilot,
-            })],
+            items: vec![Ok(AssignmentAnswer { order: key, asked: Some(assignment.order.clone()), pilot })],
             bulk: false,
         });
         if order.carrier().is_some() && pilot.is_none_or(|pilot| order.carrier() == Some(pilot)) {
@@ -73,17 +69,12 @@ impl Desk<'_> {
         let full = is_full(draft.city(), offer.pilot);
         if full && self.acting() {
             let detail = "The pilot has no room for one more order.";
-            return Err(Rejection::new(409, "pilot_full", detail)
-                .at(self.domain.wire(crate::dialect::Field::MinionId)));
+            return Err(Rejection::new(409, "pilot_full", detail).at(self.domain.wire(crate::dialect::Field::MinionId)));
         }
         let event = self.assigned(order, offer, Oddities::OVER_CAPACITY.when(full));
         let replay = self.tell(&draft, order, offer.pilot);
         draft.push(event);
-        Ok(Decision {
-            events: draft.finish().0,
-            replay,
-            ..Decision::answer(answer)
-        })
+        Ok(Decision { events: draft.finish().0, replay, ..Decision::answer(answer) })
     }
 
     fn may_assign(&self, order: &Order) -> Result<(), Rejection> {
@@ -97,19 +88,11 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn offer(
-        &self,
-        draft: &Draft<'_>,
-        order: &Order,
-        pilot: Option<PilotKey>,
-    ) -> Result<Offer, Rejection> {
+    fn offer(&self, draft: &Draft<'_>, order: &Order, pilot: Option<PilotKey>) -> Result<Offer, Rejection> {
         if let Some(pilot) = pilot {
-            let metres = (draft.city().pilot(pilot))
-                .and_then(|pilot| Some(pilot.fix()?.position.metres_to(order.pickup()?)));
-            return Ok(Offer {
-                pilot,
-                eta: metres.and_then(|metres| eta(order, metres, self.now)),
-            });
+            let metres =
+                (draft.city().pilot(pilot)).and_then(|pilot| Some(pilot.fix()?.position.metres_to(order.pickup()?)));
+            return Ok(Offer { pilot, eta: metres.and_then(|metres| eta(order, metres, self.now)) });
         }
         let offer = self.domain.assigner.choose(draft.city(), order, self.now);
         offer.ok_or_else(|| {
@@ -133,9 +116,7 @@ impl Desk<'_> {
     fn tell(&self, draft: &Draft<'_>, order: &Order, pilot: PilotKey) -> Replay {
         let settings = &self.domain.settings;
         match (settings.dispatch.assigned, draft.city().pilot(pilot)) {
-            (Assigned::Send, Some(pilot)) => {
-                Replay::Own(own::assigned(settings, order, pilot, self.now))
-            }
+            (Assigned::Send, Some(pilot)) => Replay::Own(own::assigned(settings, order, pilot, self.now)),
             _ => Replay::Nothing,
         }
     }
@@ -169,12 +150,13 @@ impl Desk<'_> {
         decision
     }
 
+    /// Those of the waiting orders that somebody could take now. Each is looked at again when its turn comes.
     fn all_waiting(&self) -> Vec<Command> {
         if self.city.free_pilots() == 0 {
             return Vec::new();
         }
-        self.city
-            .waiting()
+        (self.city.waiting().take(MAX_LOOK))
+            .filter(|order| self.domain.assigner.choose(self.city, order, self.now).is_some())
             .take(MAX_PLAN)
             .map(|order| Command::AssignNearest(order.key()))
             .collect()
@@ -185,19 +167,12 @@ impl Desk<'_> {
         let Some(many) = many else {
             let then = self.all_waiting();
             let answer = |command: &Command| match command {
-                Command::AssignNearest(order) => Some(Ok(AssignmentAnswer {
-                    order: *order,
-                    asked: None,
-                    pilot: None,
-                })),
+                Command::AssignNearest(order) => Some(Ok(AssignmentAnswer { order: *order, asked: None, pilot: None })),
                 _ => None,
             };
             let items = then.iter().filter_map(answer).collect();
             let answer = Answer::Assignments(Items { items, bulk: true });
-            return Decision {
-                then,
-                ..Decision::answer(answer)
-            };
+            return Decision { then, ..Decision::answer(answer) };
         };
         let mut then = Vec::new();
         let mut check = |assignment: &Assignment| {
@@ -213,9 +188,6 @@ impl Desk<'_> {
         let items = (many.items.iter())
             .map(|item| item.as_ref().map_err(Clone::clone).and_then(&mut check))
             .collect();
-        Decision {
-            then,
-            ..Decision::answer(Answer::Assignments(Items { items, bulk: true }))
-        }
+        Decision { then, ..Decision::answer(Answer::Assignments(Items { items, bulk: true })) }
     }
 }

@@ -38,19 +38,12 @@ impl Desk<'_> {
             return Err(refused.clone());
         }
         let (events, city) = draft.finish();
-        let replay = if events.is_empty() {
-            Replay::Nothing
-        } else {
-            Replay::AsSent
-        };
+        let replay = if events.is_empty() { Replay::Nothing } else { Replay::AsSent };
         Ok(Decision {
             then: self.after_news(&city, &events),
             events,
             replay,
-            ..Decision::answer(Answer::Deliveries(Items {
-                items,
-                bulk: many.bulk,
-            }))
+            ..Decision::answer(Answer::Deliveries(Items { items, bulk: many.bulk }))
         })
     }
 
@@ -78,11 +71,7 @@ impl Desk<'_> {
         if let Some(event) = self.moved(draft.city(), pilot, report) {
             draft.push(event);
         }
-        Ok(DeliveryAnswer {
-            order,
-            asked: report.order.clone(),
-            known: order_known && pilot_known,
-        })
+        Ok(DeliveryAnswer { order, asked: report.order.clone(), known: order_known && pilot_known })
     }
 
     /// Refuses an answer to an offer that does not stand.
@@ -101,10 +90,7 @@ impl Desk<'_> {
         match report.news {
             _ if order.status().is_final() => Err(self.is_final(order)),
             News::Accepted if is_carrier => Ok(()),
-            _ if picked_up => conflict(
-                "already_picked_up",
-                "The parcel has been picked up already.",
-            ),
+            _ if picked_up => conflict("already_picked_up", "The parcel has been picked up already."),
             // Of those who said no, saying it twice is saying it once.
             News::Rejected if is_carrier || turned_down => Ok(()),
             // The upstream may have given it to this pilot without our seeing it; never an order of ours.
@@ -138,10 +124,7 @@ impl Desk<'_> {
             .and(Oddities::OTHER_PILOT.when(known.pilot().is_some_and(|other| other != pilot)))
             .and(Oddities::OUT_OF_ORDER.when(!now.is_final() && fact.status() < now))
             .and(Oddities::AFTER_END.when(now.is_final()))
-            .and(
-                Oddities::OVER_CAPACITY
-                    .when(!carries_already && !fact.status().is_final() && is_full(city, pilot)),
-            );
+            .and(Oddities::OVER_CAPACITY.when(!carries_already && !fact.status().is_final() && is_full(city, pilot)));
         Some(Event::OrderProgressed(OrderProgressed {
             v: V,
             order,
@@ -155,27 +138,14 @@ impl Desk<'_> {
         }))
     }
 
-    fn accepted(
-        &self,
-        city: &City,
-        order: OrderKey,
-        pilot: PilotKey,
-        report: &DeliveryReport,
-    ) -> Option<Event> {
+    fn accepted(&self, city: &City, order: OrderKey, pilot: PilotKey, report: &DeliveryReport) -> Option<Event> {
         let known = city.order(order)?;
         let carries = known.carrier() == Some(pilot);
-        let is_news = known.status() < Status::Accepted
-            || (known.status() <= Status::ArrivedAtPickup && !carries);
+        let is_news = known.status() < Status::Accepted || (known.status() <= Status::ArrivedAtPickup && !carries);
         is_news.then(|| Event::OrderAccepted(self.answered(city, known, pilot, report)))
     }
 
-    fn rejected(
-        &self,
-        city: &City,
-        order: OrderKey,
-        pilot: PilotKey,
-        report: &DeliveryReport,
-    ) -> Option<Event> {
+    fn rejected(&self, city: &City, order: OrderKey, pilot: PilotKey, report: &DeliveryReport) -> Option<Event> {
         let known = city.order(order)?;
         let may = !known.status().is_final() && !known.status().is_picked_up();
         let is_news = known.carrier() == Some(pilot) || !known.excluded().contains(&pilot);
@@ -186,13 +156,7 @@ impl Desk<'_> {
         })
     }
 
-    fn answered(
-        &self,
-        city: &City,
-        order: &Order,
-        pilot: PilotKey,
-        report: &DeliveryReport,
-    ) -> OrderAnswered {
+    fn answered(&self, city: &City, order: &Order, pilot: PilotKey, report: &DeliveryReport) -> OrderAnswered {
         let takes_over = order.carrier() != Some(pilot);
         OrderAnswered {
             v: V,
@@ -225,10 +189,7 @@ impl Desk<'_> {
 
     /// The position that comes with a report.
     fn moved(&self, city: &City, pilot: PilotKey, report: &DeliveryReport) -> Option<Event> {
-        let fix = Fix {
-            position: report.position?,
-            at: self.plausible(report.at),
-        };
+        let fix = Fix { position: report.position?, at: self.plausible(report.at) };
         is_newer(city.pilot(pilot)?.fix(), fix.at).then(|| {
             Event::PilotChanged(Box::new(PilotChanged {
                 v: V,
@@ -256,12 +217,7 @@ impl Desk<'_> {
                     then.extend(self.next_for(city, event.pilot, 0));
                 }
                 Event::OrderProgressed(event) if event.fact.status().is_final() => {
-                    then.extend(
-                        event
-                            .pilot
-                            .map(|pilot| self.next_for(city, pilot, 0))
-                            .unwrap_or_default(),
-                    );
+                    then.extend(event.pilot.map(|pilot| self.next_for(city, pilot, 0)).unwrap_or_default());
                 }
                 _ => {}
             }
@@ -271,14 +227,11 @@ impl Desk<'_> {
 
     /// When something was: as the pilot's clock says, unless that is far off.
     pub(super) fn plausible(&self, said_at: Option<Time>) -> Time {
-        said_at
-            .filter(|_| self.odd_clock(said_at).is_none())
-            .unwrap_or(self.now)
+        said_at.filter(|_| self.odd_clock(said_at).is_none()).unwrap_or(self.now)
     }
 
     fn odd_clock(&self, said_at: Option<Time>) -> Oddities {
-        let is_odd =
-            |at: Time| at.millis_since(self.now) > EARLY || self.now.millis_since(at) > LATE;
+        let is_odd = |at: Time| at.millis_since(self.now) > EARLY || self.now.millis_since(at) > LATE;
         Oddities::CLOCK.when(said_at.is_some_and(is_odd))
     }
 }

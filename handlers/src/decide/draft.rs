@@ -22,11 +22,7 @@ pub(super) struct Draft<'c> {
 
 impl<'c> Draft<'c> {
     pub(super) fn new(city: &'c City, now: Time) -> Self {
-        Self {
-            city: Cow::Borrowed(city),
-            now,
-            events: Vec::new(),
-        }
+        Self { city: Cow::Borrowed(city), now, events: Vec::new() }
     }
 
     /// The city after the events so far.
@@ -50,12 +46,7 @@ impl<'c> Draft<'c> {
             return (pilot.key(), true);
         }
         let pilot = PilotKey(self.city.next_key(0));
-        self.push(Event::PilotSeen(PilotSeen {
-            v: V,
-            pilot,
-            id: KeptName::from(name),
-            at: self.now,
-        }));
+        self.push(Event::PilotSeen(PilotSeen { v: V, pilot, id: KeptName::from(name), at: self.now }));
         (pilot, false)
     }
 

@@ -31,18 +31,8 @@ pub(crate) struct Desk<'a> {
 type Decided = Result<Decision<Deliveries>, Rejection>;
 
 /// Decides a command.
-pub(crate) fn decide(
-    domain: &Deliveries,
-    city: &City,
-    command: &Command,
-    ctx: &mut Ctx<'_>,
-) -> Decided {
-    let desk = Desk {
-        domain,
-        city,
-        now: ctx.now,
-        stance: ctx.stance,
-    };
+pub(crate) fn decide(domain: &Deliveries, city: &City, command: &Command, ctx: &mut Ctx<'_>) -> Decided {
+    let desk = Desk { domain, city, now: ctx.now, stance: ctx.stance };
     match command {
         Command::PlaceOrder(details) => desk.place(details, ctx),
         Command::TrackOrder(order) => desk.track(order),
@@ -55,14 +45,8 @@ pub(crate) fn decide(
         Command::SetPilots(many) => desk.set_pilots(many),
         Command::Assign(assignment) => desk.assign(assignment),
         Command::AssignMany(many) => Ok(desk.assign_many(many.as_ref())),
-        Command::ShowPilots(query) => desk
-            .show(query)
-            .map(Answer::PilotInfos)
-            .map(Decision::answer),
-        Command::ShowDeliveries(query) => desk
-            .show(query)
-            .map(Answer::PilotDeliveries)
-            .map(Decision::answer),
+        Command::ShowPilots(query) => desk.show(query).map(Answer::PilotInfos).map(Decision::answer),
+        Command::ShowDeliveries(query) => desk.show(query).map(Answer::PilotDeliveries).map(Decision::answer),
         Command::AssignNearest(order) => Ok(desk.assign_nearest(*order)),
         Command::DispatchDue => Ok(desk.dispatch_due()),
         Command::Watched(watched) => Ok(desk.watch(watched)),
@@ -87,31 +71,24 @@ impl<'a> Desk<'a> {
         if !self.acting() || self.domain.settings.acting.allow.contains(kind) {
             return Ok(());
         }
-        Err(beyond(
-            "This cannot be decided while the main service is unreachable.",
-        ))
+        Err(beyond("This cannot be decided while the main service is unreachable."))
     }
 
     /// The order that somebody names.
     fn order(&self, name: &Name) -> Result<&'a Order, Rejection> {
-        self.city
-            .find_order(name)
-            .ok_or_else(|| self.order_not_found(name))
+        self.city.find_order(name).ok_or_else(|| self.order_not_found(name))
     }
 
     fn order_not_found(&self, name: &Name) -> Rejection {
         let field = self.domain.wire(crate::dialect::Field::OrderId);
         if name.local().is_some() {
-            return Rejection::new(404, "order_not_found", "There is no order with this id.")
-                .at(field);
+            return Rejection::new(404, "order_not_found", "There is no order with this id.").at(field);
         }
-        not_known_here("This order is not known here while the main service is unreachable.")
-            .at(field)
+        not_known_here("This order is not known here while the main service is unreachable.").at(field)
     }
 
     fn pilot_not_found(&self) -> Rejection {
-        not_known_here("This pilot is not known here.")
-            .at(self.domain.wire(crate::dialect::Field::MinionId))
+        not_known_here("This pilot is not known here.").at(self.domain.wire(crate::dialect::Field::MinionId))
     }
 }
 

@@ -30,10 +30,7 @@ impl Desk<'_> {
             replay: how_to_tell(&events, items.as_slice()),
             events,
             then: super::assign::bound(then),
-            ..Decision::answer(Answer::Pilots(Items {
-                items,
-                bulk: many.bulk,
-            }))
+            ..Decision::answer(Answer::Pilots(Items { items, bulk: many.bulk }))
         }
     }
 
@@ -57,14 +54,9 @@ impl Desk<'_> {
             // It was put there above.
             return answer;
         };
-        let fix = report.position.map(|position| Fix {
-            position,
-            at: self.plausible(report.at),
-        });
+        let fix = report.position.map(|position| Fix { position, at: self.plausible(report.at) });
         let fix = fix.filter(|fix| is_newer(pilot.fix(), fix.at) && pilot.fix() != Some(*fix));
-        let availability = report
-            .availability
-            .filter(|availability| *availability != pilot.availability());
+        let availability = report.availability.filter(|availability| *availability != pilot.availability());
         let mut merged = pilot.profile().clone();
         merged.take(&report.profile);
         let profile = if merged == *pilot.profile() {
@@ -89,9 +81,7 @@ impl Desk<'_> {
 /// Pilots who take orders from now on.
 fn turned_available(events: &[Event]) -> impl Iterator<Item = PilotKey> {
     events.iter().filter_map(|event| match event {
-        Event::PilotChanged(event) if event.availability == Some(Availability::Available) => {
-            Some(event.pilot)
-        }
+        Event::PilotChanged(event) if event.availability == Some(Availability::Available) => Some(event.pilot),
         _ => None,
     })
 }
@@ -104,31 +94,21 @@ fn how_to_tell(events: &[Event], items: &[Result<PilotAnswer, Rejection>]) -> Re
     });
     match items {
         _ if events.is_empty() => Replay::Nothing,
-        [Ok(answer)] if !in_order => Replay::Newest {
-            slot: EntityKey::from(answer.pilot),
-        },
+        [Ok(answer)] if !in_order => Replay::Newest { slot: EntityKey::from(answer.pilot) },
         _ => Replay::AsSent,
     }
 }
 
 impl Desk<'_> {
     /// Waiting orders near a pilot, as many as there is room for (and `more`), to be given out anew.
-    pub(super) fn next_for(
-        &self,
-        city: &crate::City,
-        pilot: PilotKey,
-        more: usize,
-    ) -> Vec<Command> {
+    pub(super) fn next_for(&self, city: &crate::City, pilot: PilotKey, more: usize) -> Vec<Command> {
         if !self.dispatches() || city.waiting_count() == 0 {
             return Vec::new();
         }
         let Some(pilot) = city.pilot(pilot) else {
             return Vec::new();
         };
-        let Some(fix) = pilot
-            .fix()
-            .filter(|_| pilot.availability() == Availability::Available)
-        else {
+        let Some(fix) = pilot.fix().filter(|_| pilot.availability() == Availability::Available) else {
             return Vec::new();
         };
         let room = (pilot.room() + more).min(super::assign::MAX_THEN);
@@ -140,8 +120,6 @@ impl Desk<'_> {
             .collect();
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         near.truncate(room);
-        near.into_iter()
-            .map(|(_, order)| Command::AssignNearest(order))
-            .collect()
+        near.into_iter().map(|(_, order)| Command::AssignNearest(order)).collect()
     }
 }

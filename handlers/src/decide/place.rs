@@ -20,11 +20,7 @@ impl Desk<'_> {
         self.within_open_orders(details)?;
         let id = LocalId(ctx.next_id());
         let key = OrderKey(self.city.next_key(0));
-        let then = if self.dispatches() {
-            vec![Command::AssignNearest(key)]
-        } else {
-            Vec::new()
-        };
+        let then = if self.dispatches() { vec![Command::AssignNearest(key)] } else { Vec::new() };
         Ok(Decision {
             events: vec![Event::OrderPlaced(Box::new(OrderPlaced {
                 v: V,
@@ -33,11 +29,7 @@ impl Desk<'_> {
                 at: self.now,
                 details: details.clone(),
             }))],
-            answer: Answer::Order {
-                key,
-                asked: None,
-                new: true,
-            },
+            answer: Answer::Order { key, asked: None, new: true },
             created: Some(id.name(&self.domain.settings.city).into()),
             replay: Replay::AsSent,
             then,
@@ -49,9 +41,8 @@ impl Desk<'_> {
         let limit = self.domain.settings.acting.max_cod_amount;
         match (amount, limit) {
             (Some(amount), Some(limit)) if self.acting() && amount.exceeds(limit) => {
-                let detail = format!(
-                    "Cash of more than {limit} cannot be taken while the main service is unreachable."
-                );
+                let detail =
+                    format!("Cash of more than {limit} cannot be taken while the main service is unreachable.");
                 Err(beyond(&detail).at(self.domain.wire(Field::CodAmount)))
             }
             _ => Ok(()),
@@ -66,9 +57,7 @@ impl Desk<'_> {
         if !self.acting() || self.city.open_orders(&merchant.text()) < limit {
             return Ok(());
         }
-        let detail = format!(
-            "More than {limit} open orders cannot be taken while the main service is unreachable."
-        );
+        let detail = format!("More than {limit} open orders cannot be taken while the main service is unreachable.");
         Err(beyond(&detail).at(self.domain.wire(Field::MerchantId)))
     }
 }

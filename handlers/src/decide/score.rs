@@ -21,10 +21,7 @@ const FAR: u64 = 60 * 60 * 1000;
 
 impl Desk<'_> {
     pub(super) fn score(&self, name: &Name) -> Decided {
-        let pilot = self
-            .city
-            .find_pilot(name)
-            .ok_or_else(|| self.pilot_not_found())?;
+        let pilot = self.city.find_pilot(name).ok_or_else(|| self.pilot_not_found())?;
         let score = score_of(pilot, self.now);
         Ok(Decision::answer(Answer::Score(pilot.key(), score)))
     }
@@ -41,18 +38,8 @@ impl Desk<'_> {
         let ranked = (self.city.ranked(pickup, MAX_CANDIDATES).into_iter())
             .filter_map(|(pilot, metres)| self.candidate(order, pilot, metres));
         let mut ranked: Vec<Candidate> = ranked.collect();
-        ranked.sort_by_key(|candidate| {
-            (
-                !candidate.feasible,
-                std::cmp::Reverse(candidate.score),
-                candidate.pilot,
-            )
-        });
-        Ok(Decision::answer(Answer::Candidates {
-            key: order.key(),
-            asked: name.clone(),
-            ranked,
-        }))
+        ranked.sort_by_key(|candidate| (!candidate.feasible, std::cmp::Reverse(candidate.score), candidate.pilot));
+        Ok(Decision::answer(Answer::Candidates { key: order.key(), asked: name.clone(), ranked }))
     }
 
     fn candidate(&self, order: &Order, pilot: PilotKey, metres: f64) -> Option<Candidate> {
@@ -68,11 +55,7 @@ impl Desk<'_> {
         let quality = score_of(pilot, self.now).total;
         Some(Candidate {
             pilot: pilot.key(),
-            score: if turned_down {
-                0
-            } else {
-                mean(&[(nearness, 3), (quality, 1)])
-            },
+            score: if turned_down { 0 } else { mean(&[(nearness, 3), (quality, 1)]) },
             reasons,
             feasible: !turned_down,
             eta_pickup,
@@ -83,14 +66,7 @@ impl Desk<'_> {
 }
 
 fn score_of(pilot: &Pilot, now: Time) -> Score {
-    let Tally {
-        accepted,
-        rejected,
-        delivered,
-        failed,
-        late,
-        ..
-    } = pilot.tally();
+    let Tally { accepted, rejected, delivered, failed, late, .. } = pilot.tally();
     // Who has done nothing yet has done nothing wrong: one good order is given in advance.
     let share = |good: u32, bad: u32| {
         let (good, bad) = (u64::from(good) + 1, u64::from(bad));
@@ -101,12 +77,7 @@ fn score_of(pilot: &Pilot, now: Time) -> Score {
     let punctuality = share(delivered.saturating_sub(late), late);
     let freshness = freshness(pilot.fix(), now);
     Score {
-        total: mean(&[
-            (acceptance, 3),
-            (completion, 3),
-            (punctuality, 3),
-            (freshness, 1),
-        ]),
+        total: mean(&[(acceptance, 3), (completion, 3), (punctuality, 3), (freshness, 1)]),
         acceptance,
         completion,
         punctuality,

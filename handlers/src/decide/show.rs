@@ -7,6 +7,7 @@ use megamind_domain::Rejection;
 use super::Desk;
 use crate::{
     command::{Page, PilotQuery},
+    dialect::Field,
     pilot::{Pilot, PilotKey},
 };
 
@@ -19,12 +20,8 @@ impl Desk<'_> {
     pub(super) fn show(&self, query: &PilotQuery) -> Result<Page, Rejection> {
         if let Some(name) = &query.one {
             let pilot = self.city.find_pilot(name);
-            let pilot = pilot.ok_or_else(|| self.pilot_not_found())?;
-            return Ok(Page {
-                pilots: vec![pilot.key()],
-                bulk: false,
-                next: None,
-            });
+            let pilot = pilot.ok_or_else(|| self.no_such_pilot())?;
+            return Ok(Page { pilots: vec![pilot.key()], bulk: false, next: None });
         }
         let limit = query.limit.unwrap_or(PAGE).min(MAX_PAGE) as usize;
         let matches = |pilot: &&Pilot| {
@@ -38,20 +35,12 @@ impl Desk<'_> {
             return Ok(whole(pilots));
         }
         if let Some(near) = query.near {
-            let distance =
-                |pilot: &Pilot| Some((pilot.fix()?.position.metres_to(near), pilot.key()));
-            let mut pilots: Vec<_> = (self.city.pilots())
-                .filter(matches)
-                .filter_map(distance)
-                .collect();
+            let distance = |pilot: &Pilot| Some((pilot.fix()?.position.metres_to(near), pilot.key()));
+            let mut pilots: Vec<_> = (self.city.pilots()).filter(matches).filter_map(distance).collect();
             pilots.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
-            return Ok(whole(
-                pilots.into_iter().take(limit).map(|(_, key)| key).collect(),
-            ));
+            return Ok(whole(pilots.into_iter().take(limit).map(|(_, key)| key).collect()));
         }
-        let first = query
-            .after
-            .map_or(NonZeroU64::MIN, |after| after.0.saturating_add(1));
+        let first = query.after.map_or(NonZeroU64::MIN, |after| after.0.saturating_add(1));
         let mut pilots: Vec<PilotKey> = (self.city.pilots_from(PilotKey(first)))
             .filter(matches)
             .take(limit + 1)
@@ -59,18 +48,18 @@ impl Desk<'_> {
             .collect();
         let more = pilots.len() > limit;
         pilots.truncate(limit);
-        Ok(Page {
-            next: pilots.last().copied().filter(|_| more),
-            pilots,
-            bulk: true,
-        })
+        Ok(Page { next: pilots.last().copied().filter(|_| more), pilots, bulk: true })
+    }
+
+    /// While the upstream serves, what passes is watched: whom nobody has seen is not there.
+    fn no_such_pilot(&self) -> Rejection {
+        if self.acting() {
+            return self.pilot_not_found();
+        }
+        Rejection::new(404, "minion_not_found", "There is no pilot with this id.").at(self.domain.wire(Field::MinionId))
     }
 }
 
 fn whole(pilots: Vec<PilotKey>) -> Page {
-    Page {
-        pilots,
-        bulk: true,
-        next: None,
-    }
+    Page { pilots, bulk: true, next: None }
 }

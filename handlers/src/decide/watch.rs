@@ -30,26 +30,14 @@ impl Desk<'_> {
             }
             Watched::Cancelled(name) => self.watch_cancelled(&mut draft, name),
         }
-        Decision {
-            events: draft.finish().0,
-            replay: Replay::Nothing,
-            ..Decision::answer(Answer::Done)
-        }
+        Decision { events: draft.finish().0, replay: Replay::Nothing, ..Decision::answer(Answer::Done) }
     }
 
     fn watch_cancelled(&self, draft: &mut Draft<'_>, name: &Name) {
         let (order, _) = draft.order(name);
-        let open = draft
-            .city()
-            .order(order)
-            .is_some_and(|order| !order.status().is_final());
+        let open = draft.city().order(order).is_some_and(|order| !order.status().is_final());
         if open {
-            draft.push(Event::OrderCancelled(OrderCancelled {
-                v: V,
-                order,
-                at: self.now,
-                reason: None,
-            }));
+            draft.push(Event::OrderCancelled(OrderCancelled { v: V, order, at: self.now, reason: None }));
         }
     }
 
@@ -61,9 +49,7 @@ impl Desk<'_> {
         };
         let status = seen.status.filter(|&status| {
             let ends = order.status().is_final()
-                && (seen.read
-                    || !status.is_final()
-                    || status.progress() < order.status().progress());
+                && (seen.read || !status.is_final() || status.progress() < order.status().progress());
             !ends && status != order.status() && status != Status::Unknown
         });
         // A read tells nothing about an order that has ended.
@@ -74,14 +60,9 @@ impl Desk<'_> {
         let begins = pilot_news.is_some() && order.status() <= Status::Placed;
         let status = status.or_else(|| begins.then_some(Status::Assigned));
         let eta = seen.eta.filter(|_| !ended && order.eta != seen.eta);
-        let details = if known && seen.read {
-            Details::default()
-        } else {
-            seen.details.clone()
-        };
+        let details = if known && seen.read { Details::default() } else { seen.details.clone() };
         if status.is_some() || pilot_news.is_some() || eta.is_some() || !details.is_empty() {
-            let odd = Oddities::OVER_CAPACITY
-                .when(pilot_news.is_some_and(|pilot| is_full(draft.city(), pilot)));
+            let odd = Oddities::OVER_CAPACITY.when(pilot_news.is_some_and(|pilot| is_full(draft.city(), pilot)));
             draft.push(Event::OrderSeen(Box::new(OrderSeen {
                 v: V,
                 order: key,
@@ -96,10 +77,7 @@ impl Desk<'_> {
             })));
         }
         if let (Some(pilot), Some(position)) = (pilot, seen.position) {
-            let fix = Fix {
-                position,
-                at: self.now,
-            };
+            let fix = Fix { position, at: self.now };
             let old = draft.city().pilot(pilot).and_then(crate::pilot::Pilot::fix);
             if is_newer(old, fix.at) && old.is_none_or(|old| old.position != position) {
                 draft.push(Event::PilotChanged(Box::new(PilotChanged {
@@ -124,19 +102,12 @@ impl Desk<'_> {
         let (key, at) = (order.key(), self.now);
         match self.city.find_order(upstream).map(crate::order::Order::key) {
             Some(same) if same == key => {}
-            Some(other) => decision.events.push(Event::OrderJoined(OrderJoined {
-                v: V,
-                order: key,
-                other,
-                id,
-                at,
-            })),
-            None => decision.events.push(Event::OrderAliased(OrderAliased {
-                v: V,
-                order: key,
-                id,
-                at,
-            })),
+            Some(other) => decision
+                .events
+                .push(Event::OrderJoined(OrderJoined { v: V, order: key, other, id, at })),
+            None => decision
+                .events
+                .push(Event::OrderAliased(OrderAliased { v: V, order: key, id, at })),
         }
         decision
     }

@@ -63,7 +63,6 @@ names! {
         Parts = "parts",
         Phone = "phone",
         Pickup = "pickup",
-        PlanVersion = "planVersion",
         Proof = "proof",
         Punctuality = "punctuality",
         ReadyAt = "readyAt",

@@ -1,10 +1,10 @@
 //! What happened to an order, in the order in which it was heard of.
 
 use megamind_domain::Time;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::IntoDeserializer};
 
 use super::Status;
-use crate::pilot::PilotKey;
+use crate::{pilot::PilotKey, text};
 
 /// One thing that happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -23,15 +23,33 @@ pub struct Step {
     pub odd: Oddities,
 }
 
-/// What can happen to an order: it comes to a status, or is turned down.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
+/// What can happen to an order: it comes to a status, or is turned down. Written as one word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// A pilot said no.
     Rejected,
     /// It came to a status.
-    #[serde(untagged)]
     Reached(Status),
+}
+
+const REJECTED: &str = "rejected";
+
+impl Serialize for Happening {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Rejected => serializer.serialize_str(REJECTED),
+            Self::Reached(status) => status.serialize(serializer),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Happening {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        text::read(deserializer, |word| match word {
+            REJECTED => Ok(Self::Rejected),
+            _ => Status::deserialize(word.into_deserializer()).map(Self::Reached),
+        })
+    }
 }
 
 /// What is odd about a report; it is taken all the same.

@@ -23,9 +23,7 @@ use crate::{
 };
 
 /// The key of an order.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct OrderKey(pub NonZeroU64);
 
@@ -153,9 +151,7 @@ impl Order {
 
     /// The merchant in whose count of open orders it stands.
     pub(crate) fn open_for(&self) -> Option<IdKey> {
-        (!self.status.is_final())
-            .then(|| self.merchant().map(IdKey::of_name))
-            .flatten()
+        (!self.status.is_final()).then(|| self.merchant().map(IdKey::of_name)).flatten()
     }
 
     /// The ids by which it is found.
@@ -174,18 +170,8 @@ impl Order {
             self.merchant_is_number = merchant.is_numeric();
         }
         for (stop, position, address, contact) in [
-            (
-                &details.pickup,
-                &mut self.pickup,
-                Part::PickupAddress,
-                Part::PickupContact,
-            ),
-            (
-                &details.dropoff,
-                &mut self.dropoff,
-                Part::DropoffAddress,
-                Part::DropoffContact,
-            ),
+            (&details.pickup, &mut self.pickup, Part::PickupAddress, Part::PickupContact),
+            (&details.dropoff, &mut self.dropoff, Part::DropoffAddress, Part::DropoffContact),
         ] {
             let Some(stop) = stop else { continue };
             *position = stop.position.or(*position);
@@ -193,12 +179,7 @@ impl Order {
             parts.extend(stop.contact.as_deref().map(|text| (contact, text)));
         }
         parts.extend(details.items.as_deref().map(|text| (Part::Items, text)));
-        parts.extend(
-            details
-                .client_ref
-                .as_deref()
-                .map(|text| (Part::ClientRef, text)),
-        );
+        parts.extend(details.client_ref.as_deref().map(|text| (Part::ClientRef, text)));
         self.text.set(&parts);
         self.ready_at = details.ready_at.or(self.ready_at);
         self.cod_amount = details.cod_amount.or(self.cod_amount);

@@ -3,9 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// Where an order is. The variants are in the order of the way.
-#[derive(
-    Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Status {
     /// Known by name only.
@@ -111,11 +109,7 @@ impl Fact {
     /// delivery is stronger.
     pub fn after(self, now: Status) -> Status {
         let next = self.status();
-        let goes = if now.is_final() {
-            next == Status::Delivered
-        } else {
-            next > now
-        };
+        let goes = if now.is_final() { next == Status::Delivered } else { next > now };
         if goes { next } else { now }
     }
 

@@ -43,17 +43,12 @@ impl Text {
             // A request is at most some kilobytes long.
             *end = packed.len() as u32;
         }
-        *self = Self {
-            packed: packed.into_boxed_str(),
-            ends,
-        };
+        *self = Self { packed: packed.into_boxed_str(), ends };
     }
 
     fn slice(&self, index: usize) -> &str {
         let start = index.checked_sub(1).map_or(0, |before| self.ends[before]);
-        self.packed
-            .get(start as usize..self.ends[index] as usize)
-            .unwrap_or_default()
+        self.packed.get(start as usize..self.ends[index] as usize).unwrap_or_default()
     }
 }
 

@@ -398,3 +398,37 @@ fn scores_and_candidates() {
     assert_eq!(ranked, [Some("near"), Some("far")]);
     assert_eq!(answer["candidates"][0]["feasible"], true);
 }
+
+/// Found by the random stories: the order stayed `placed`, with a pilot.
+#[test]
+fn an_answer_that_names_a_pilot_gives_the_order_to_that_pilot() {
+    let mut world = World::acting();
+    let id = world.place();
+    let answer = json!({"orderId": id, "minionId": "P1", "status": "rejected"});
+    world.watch("/updateOrder", &json!({"orderId": id}), 200, &answer);
+    let told = world.track(&id);
+    assert_eq!((&told["status"], &told["minionId"]), (&json!("assigned"), &json!("P1")));
+}
+
+/// Found by the random stories: joining took an order at the door back to `cancelled`.
+#[test]
+fn what_was_picked_up_was_not_called_off_before() {
+    let mut world = World::acting();
+    let id = world.place();
+    world.report(&id, "P1", "picked_up");
+    world.watch("/cancelOrder", &json!({"orderId": "OB-1"}), 200, &json!({}));
+    world.replayed(&id, &json!({"orderId": "OB-1"}));
+    assert_eq!(world.track("OB-1")["status"], "picked_up");
+}
+
+#[test]
+fn whom_nobody_saw_is_not_there() {
+    let mut world = World::acting();
+    let ask = |world: &mut World| {
+        let (status, answer) = world.get("/ind/getminiongeneralinfo", "minionId=P1");
+        (status, answer["code"].as_str().map(str::to_owned))
+    };
+    assert_eq!(ask(&mut world), (503, Some("not_known_here".into())));
+    world.stance = Stance::Standby;
+    assert_eq!(ask(&mut world), (404, Some("minion_not_found".into())));
+}
