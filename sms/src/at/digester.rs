@@ -94,6 +94,8 @@ pub struct Digester {
     head: Option<Head>,
     /// A line of [`Answer::Pdus`] has come, its PDU not yet.
     pdu_due: bool,
+    /// The beginning of a `+CUSD` whose text has line ends in it.
+    open_text: Option<String>,
 }
 
 impl Digester {
@@ -139,10 +141,29 @@ impl Digester {
         self.skipping = false;
         let line = std::mem::take(&mut self.line);
         let line = String::from_utf8_lossy(&line);
-        let line = self.without_echo(line.trim());
-        for piece in unglue(line) {
+        let line = match self.open_text.take() {
+            Some(begun) => self.continued(&begun, line.trim(), events),
+            None => self.without_echo(line.trim()).to_owned(),
+        };
+        if is_open(&line) {
+            self.open_text = Some(line);
+            return;
+        }
+        for piece in unglue(&line) {
             self.piece(piece, events);
         }
+    }
+
+    /// The next line of a text that has begun. A result code ends it, because that can only mean
+    /// that the end quote is missing.
+    fn continued(&mut self, begun: &str, line: &str, events: &mut Vec<Event>) -> String {
+        if ResultCode::parse(line).is_some() || begun.len() + line.len() > MAX_LINE {
+            self.piece(begun, events);
+            return line.to_owned();
+        }
+        // A carriage return and a line feed are two line ends here.
+        let separator = if line.is_empty() { "" } else { "\n" };
+        format!("{begun}{separator}{line}")
     }
 
     /// The echo may end with a line end of its own or run into the answer.
@@ -215,6 +236,11 @@ impl Digester {
 
 fn is_hex(line: &str) -> bool {
     line.len() >= 2 && line.len().is_multiple_of(2) && line.bytes().all(|b| b.is_ascii_hexdigit())
+}
+
+/// Whether the line is the beginning of a text whose end quote has not come.
+fn is_open(line: &str) -> bool {
+    line.contains("+CUSD:") && line.matches('"').count() % 2 == 1
 }
 
 /// `+CREG: 1` and `+CREG: 1,"00C3","1234"` come unasked, `+CREG: 0,1` answers `AT+CREG?`.

@@ -90,6 +90,20 @@ fn a_text_that_looks_like_a_code_stays_a_text() {
 }
 
 #[test]
+fn a_text_on_several_lines() {
+    let ussd = |text: &str| Event::Urc(Urc::Ussd { status: 0, text: Some(text.into()), coding: Some(15) });
+    check(
+        Digester::default,
+        "\r\n+CUSD: 0,\"Balance: 1\nValid\r\n31.12.\",15\r\n",
+        &[ussd("Balance: 1\nValid\n31.12.")],
+    );
+    // The end quote never comes: the answer that follows is not swallowed.
+    let csq = || expecting("AT+CSQ", Answer::Lines("+CSQ:"));
+    let open = Event::Urc(Urc::Ussd { status: 0, text: Some("Balance\n+CSQ: 20,0".into()), coding: None });
+    check(csq, "+CUSD: 0,\"Balance\n+CSQ: 20,0\nOK\n", &[open, OK]);
+}
+
+#[test]
 fn messages_on_two_lines() {
     let message = || Event::Urc(Urc::Message("0791AA".into()));
     check(Digester::default, "\r\n+CMT: ,23\r\n0791AA\r\n", &[message()]);

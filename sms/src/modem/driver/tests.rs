@@ -4,7 +4,7 @@ use super::{
     Rung::{Defaults, Escape, Power, Reopen, Restart},
     *,
 };
-use crate::modem::Content;
+use crate::modem::{Content, Durable, Inbound, SendOutcome};
 
 const DELIVERY: &str = "0791198948004544040C9119894882006200007050307040042206CF35689E9603";
 

@@ -1,5 +1,6 @@
 use super::*;
-use crate::pdu::{ServiceTime, Status};
+use crate::pdu::{Address, ServiceTime, Status};
+use std::time::Duration;
 
 fn one() -> ModemId {
     ModemId::new("one")
