@@ -73,17 +73,29 @@ impl Routes {
 }
 
 impl Route {
-    /// Keeps the `Access-Control-*` headers of an answer of the upstream's, for the time without it.
+    /// Keeps the `Access-Control-*` headers of an answer of the upstream's, for the time without it. A preflight's answer
+    /// has others than the answer that follows, so each name keeps the value last seen.
     pub(crate) fn learn_cors(&self, headers: &HeaderMap) {
+        let known = self.cors.load();
+        let known = known.as_deref().map_or(&[][..], Vec::as_slice);
+        let news = |(name, value): &(&HeaderName, &HeaderValue)| {
+            name.as_str().starts_with("access-control-")
+                && !known.iter().any(|(old, kept)| old == *name && kept == *value)
+        };
         let seen: Cors = headers
             .iter()
-            .filter(|(name, _)| name.as_str().starts_with("access-control-"))
+            .filter(news)
             .map(|(name, value)| (name.clone(), value.clone()))
             .collect();
-        let known = self.cors.load();
-        if !seen.is_empty() && known.as_deref() != Some(&seen) {
-            self.cors.store(Some(Arc::new(seen)));
+        if seen.is_empty() {
+            return;
         }
+        let kept = known
+            .iter()
+            .filter(|(old, _)| !seen.iter().any(|(name, _)| name == old))
+            .cloned();
+        let merged = kept.chain(seen.iter().cloned()).collect();
+        self.cors.store(Some(Arc::new(merged)));
     }
 
     /// The headers last learned.

@@ -23,9 +23,11 @@ const PAGE_SIZE: u32 = 8192;
 /// Opens the database at `path` for the writer, makes it if there is none, and brings it up to date.
 pub(crate) fn open(path: &Path) -> Result<Connection, OpenError> {
     probe(path)?;
-    let connection = connect(path).map_err(|error| explain(path, error))?;
-    let mut connection = connection;
-    prepare(path, &mut connection)?;
+    let failed = |error| explain(path, error);
+    // Looked at first as it is: settings such as WAL are written into the file, also into one of another program.
+    let found = recognize(path, &writable(path).map_err(failed)?)?;
+    let mut connection = connect(path).map_err(failed)?;
+    bring_up_to_date(path, &mut connection, found)?;
     Ok(connection)
 }
 
@@ -44,10 +46,14 @@ fn probe(path: &Path) -> Result<(), OpenError> {
         .map_err(|error| cannot_write(path, error))
 }
 
+fn writable(path: &Path) -> rusqlite::Result<Connection> {
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
+    Connection::open_with_flags(path, flags)
+}
+
 /// A connection that may write.
 pub(crate) fn connect(path: &Path) -> rusqlite::Result<Connection> {
-    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE | OpenFlags::SQLITE_OPEN_NO_MUTEX;
-    let connection = Connection::open_with_flags(path, flags)?;
+    let connection = writable(path)?;
     connection.pragma_update(None, "page_size", PAGE_SIZE)?;
     configure(&connection)?;
     Ok(connection)
@@ -78,22 +84,31 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 /// Pages of the write-ahead log after which a commit copies them into the database (32 MiB).
 const CHECKPOINT_PAGES: u32 = (32 << 20) / PAGE_SIZE;
 
-fn prepare(path: &Path, connection: &mut Connection) -> Result<(), OpenError> {
+/// The version of the schema that the file has, 0 where it is new.
+fn recognize(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
     let failed = |error| explain(path, error);
-    let pragma =
-        |connection: &Connection, name: &str| connection.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
+    let pragma = |name: &str| {
+        connection
+            .pragma_query_value(None, name, |row| row.get::<_, i64>(0))
+            .map_err(failed)
+    };
     let tables: i64 = connection
         .query_row("SELECT count(*) FROM sqlite_schema", [], |row| row.get(0))
         .map_err(failed)?;
-    let application = pragma(connection, "application_id").map_err(failed)?;
+    let application = pragma("application_id")?;
     if application != i64::from(APPLICATION_ID) && tables > 0 {
         return Err(OpenError::NotADatabase { path: path.into(), why: "a SQLite file of another program".into() });
     }
-    let found = pragma(connection, "user_version").map_err(failed)?;
+    let found = pragma("user_version")?;
     let found = u32::try_from(found).unwrap_or(u32::MAX);
     if found > VERSION {
         return Err(OpenError::TooNew { path: path.into(), found, supported: VERSION });
     }
+    Ok(found)
+}
+
+fn bring_up_to_date(path: &Path, connection: &mut Connection, found: u32) -> Result<(), OpenError> {
+    let failed = |error| explain(path, error);
     for (version, step) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction().map_err(failed)?;
         migrate(&transaction, version, step).map_err(failed)?;
