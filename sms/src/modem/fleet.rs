@@ -5,7 +5,7 @@ mod worker;
 
 use super::{
     Config, Counters, DriverEvent, Inbox, InboxConfig, Journal, JournalError, MessageId, ModemId, Outbound, Outbox,
-    OutboxConfig, OutboxCounters, OutboxError, Outgoing, Received, Restored, State, port::Opener,
+    OutboxConfig, OutboxCounters, OutboxError, Outgoing, Received, Replay, State, port::Opener,
 };
 use crate::pdu::Deliver;
 use std::{
@@ -156,13 +156,9 @@ impl Fleet {
         }
     }
 
-    /// Takes back messages from the journal after a start: parts that are not part of a message
-    /// given out yet, and messages that have not gone out. Gives what is complete.
-    pub fn restore(
-        &self,
-        parts: Vec<(ModemId, Deliver)>,
-        messages: Vec<Restored>,
-    ) -> Result<Vec<Received>, OutboxError> {
+    /// Takes up what the journal knows after a start: parts of messages that were not given out
+    /// yet, and messages that have not gone out. Gives the messages that are complete.
+    pub fn restore(&self, parts: Vec<(ModemId, Deliver)>, mut replay: Replay) -> Result<Vec<Received>, OutboxError> {
         let now = Instant::now();
         let mut inbox = lock(&self.shared.inbox);
         let complete = parts
@@ -170,10 +166,13 @@ impl Fleet {
             .flat_map(|(modem, part)| inbox.add(&modem, part, now))
             .collect();
         drop(inbox);
-        let mut outbox = lock(&self.shared.outbox);
-        for message in messages {
-            outbox.restore(message, now)?;
+        // What waits for a modem that is no longer there may go by any.
+        let known = |modem: &ModemId| self.requests.contains_key(modem);
+        for restored in &mut replay.messages {
+            restored.message.modem.take_if(|modem| !known(modem));
+            restored.sent.take_if(|(modem, _)| !known(modem));
         }
+        lock(&self.shared.outbox).restore(replay, now)?;
         Ok(complete)
     }
 

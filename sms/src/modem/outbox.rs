@@ -9,7 +9,8 @@ mod types;
 
 use self::sim::Sim;
 pub use self::types::{
-    Job, MessageId, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Restored, SendOutcome, UnknownPolicy,
+    Job, MessageId, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Replay, Restored, SendOutcome,
+    UnknownPolicy,
 };
 use super::{Change, ModemId, Outbound};
 use crate::{
@@ -101,24 +102,37 @@ impl Outbox {
         }
     }
 
-    /// Takes back a message from the journal, with the parts that were sent and the modem that
-    /// sent them. `doubtful`: an attempt was recorded and its outcome was not.
-    pub fn restore(&mut self, restored: Restored, now: Instant) -> Result<(), OutboxError> {
+    /// Takes up what the journal knows, after a start and before anything is pushed.
+    pub fn restore(&mut self, replay: Replay, now: Instant) -> Result<(), OutboxError> {
+        self.next_id = self.next_id.max(replay.next_id);
+        for restored in replay.messages {
+            self.restore_one(restored, now)?;
+        }
+        Ok(())
+    }
+
+    fn restore_one(&mut self, restored: Restored, now: Instant) -> Result<(), OutboxError> {
         let Restored { id, message, reference, message_reference, sent, doubtful } = restored;
         let parts = self.insert(id, &message, reference, message_reference, now)?;
+        self.next_reference = message_reference.wrapping_add(parts);
         let key = (message.priority, id);
-        if let (Some(entry), Some((modem, count))) = (self.entries.get_mut(&key), sent) {
+        let Some(entry) = self.entries.get_mut(&key) else {
+            return Ok(());
+        };
+        if let Some((modem, count)) = sent {
             entry.modem = Some(modem);
-            entry.next = count.min(usize::from(parts) - 1);
+            entry.next = count;
         }
-        if doubtful && self.config.unknown == UnknownPolicy::Resend {
+        if doubtful {
             self.counters.unknown += 1;
-            if let Some(entry) = self.entries.get_mut(&key) {
-                entry.doubtful = true;
+            match self.config.unknown {
+                UnknownPolicy::Resend => entry.doubtful = true,
+                UnknownPolicy::AssumeSent => entry.next += 1,
             }
         }
-        self.next_id = self.next_id.max(id.0 + 1);
-        self.next_reference = message_reference.wrapping_add(parts);
+        if entry.next >= entry.parts.len() {
+            self.entries.remove(&key);
+        }
         Ok(())
     }
 

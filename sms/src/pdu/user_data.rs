@@ -186,6 +186,8 @@ impl UserData {
             return Err(Error::UserDataLength { length, limit });
         }
         let field = reader.take(octets, "user data")?;
+        // Some phones announce a header in no user data at all; there is nothing to be misread.
+        let has_header = has_header && !field.is_empty();
         let header = has_header.then(|| Header::parse(field)).transpose()?;
         let header_len = header.as_ref().map_or(0, Header::len);
         let payload = match alphabet {

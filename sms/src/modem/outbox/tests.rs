@@ -1,5 +1,5 @@
 use super::*;
-use crate::pdu::{Address, ServiceTime, Status};
+use crate::pdu::{Address, ServiceTime, Status, Tpdu};
 use std::time::Duration;
 
 fn one() -> ModemId {
@@ -155,20 +155,44 @@ fn a_begun_message_starts_again_when_its_modem_is_lost() {
 #[test]
 fn what_the_journal_knows_is_taken_up() {
     let (mut outbox, now) = outbox(unlimited());
-    let restored = |id, sent, doubtful| Restored {
-        id: MessageId(id),
-        message: message(&"x".repeat(300)),
-        reference: Reference::Short(5),
-        message_reference: 40,
-        sent,
-        doubtful,
+    let mut journal = vec![
+        outbox.push(message("finished"), now).unwrap(),
+        outbox.push(message(&"begun ".repeat(50)), now).unwrap(),
+        outbox.push(message("waits"), now).unwrap(),
+    ];
+    // The first goes out, of the second one part of two; the attempt at the other never ends.
+    for _ in 0..2 {
+        let job = outbox.take(&one(), now).unwrap();
+        journal.push(job.trying(&one()));
+        journal.extend(outbox.result(&one(), &job, &SendOutcome::Sent { reference: 1 }, now));
+    }
+    let lost = outbox.take(&one(), now).unwrap();
+    journal.push(lost.trying(&one()));
+
+    let (mut again, now) = (Outbox::new(unlimited()), Instant::now());
+    again.restore(Replay::of(journal), now).unwrap();
+    assert_eq!(again.len(), 2);
+    let other = again.take(&two(), now).unwrap();
+    assert_eq!(other.id, MessageId(3), "the begun one waits for its modem");
+    let job = again.take(&one(), now).unwrap();
+    let (Tpdu::Submit(before), Tpdu::Submit(after)) = (lost.frame.tpdu, job.frame.tpdu) else {
+        panic!("both are SUBMITs");
     };
-    outbox.restore(restored(7, Some((one(), 1)), true), now).unwrap();
-    assert!(outbox.take(&two(), now).is_none());
+    assert_eq!((job.id, job.part, after.reject_duplicates), (MessageId(2), 1, true));
+    assert_eq!(after.message_reference, before.message_reference);
+    assert_eq!(again.push(message("new"), now).unwrap().id, MessageId(4));
+}
+
+#[test]
+fn numbers_are_not_used_again_when_all_is_finished() {
+    let (mut outbox, now) = outbox(unlimited());
+    let mut journal = vec![outbox.push(message("x"), now).unwrap()];
     let job = outbox.take(&one(), now).unwrap();
-    let crate::pdu::Tpdu::Submit(submit) = job.frame.tpdu else { panic!("a SUBMIT") };
-    assert_eq!((job.part, submit.message_reference, submit.reject_duplicates), (1, 41, true));
-    assert_eq!(outbox.push(message("new"), now).unwrap().id, MessageId(8));
+    journal.extend(outbox.result(&one(), &job, &SendOutcome::Sent { reference: 1 }, now));
+    let mut again = Outbox::new(unlimited());
+    again.restore(Replay::of(journal), now).unwrap();
+    assert!(again.is_empty());
+    assert_eq!(again.push(message("y"), now).unwrap().id, MessageId(2));
 }
 
 #[test]

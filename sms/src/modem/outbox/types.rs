@@ -5,7 +5,7 @@ use crate::{
     modem::{Change, ModemId, Outbound},
     pdu::{Address, Frame, Reference, alphabet::Language, compose::TooLong, validity::Relative},
 };
-use std::time::Duration;
+use std::{collections::BTreeMap, time::Duration};
 
 /// The number of a message in the outbox.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -183,4 +183,53 @@ pub struct Restored {
     pub sent: Option<(ModemId, usize)>,
     /// An attempt was recorded and its outcome was not.
     pub doubtful: bool,
+}
+
+/// What the journal knows of messages that go out: the ones that are not finished, and the number
+/// that the next one gets.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Replay {
+    /// Not finished, oldest first. Some of them may have all parts sent; the outbox finds those.
+    pub messages: Vec<Restored>,
+    /// Beyond all numbers that were ever given.
+    pub next_id: u64,
+}
+
+impl Replay {
+    /// Folds the records of a journal, in their order.
+    pub fn of(records: impl IntoIterator<Item = Outbound>) -> Self {
+        let mut open: BTreeMap<MessageId, Restored> = BTreeMap::new();
+        let mut next_id = 0;
+        for Outbound { id, change } in records {
+            next_id = next_id.max(id.0 + 1);
+            if let Change::Queued { message, reference, message_reference } = change {
+                let restored = Restored { id, message, reference, message_reference, sent: None, doubtful: false };
+                open.insert(id, restored);
+            } else if matches!(change, Change::Dead { .. }) {
+                open.remove(&id);
+            } else if let Some(restored) = open.get_mut(&id) {
+                restored.apply(change);
+            }
+        }
+        Self { messages: open.into_values().collect(), next_id }
+    }
+}
+
+impl Restored {
+    fn apply(&mut self, change: Change) {
+        match change {
+            // A message that starts again by another modem starts with its first part.
+            Change::Trying { part: 0, .. } => {
+                self.sent = None;
+                self.doubtful = true;
+            }
+            Change::Trying { .. } | Change::Unknown { .. } => self.doubtful = true,
+            Change::Sent { modem, part, .. } => {
+                self.sent = Some((modem, part + 1));
+                self.doubtful = false;
+            }
+            Change::Failed { .. } => self.doubtful = false,
+            Change::Queued { .. } | Change::Dead { .. } | Change::Reported { .. } => {}
+        }
+    }
 }
