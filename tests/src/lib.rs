@@ -23,3 +23,11 @@ pub use cloud::Cloud;
 pub use dialect::Dialect;
 pub use gateway::Gateway;
 pub use http::{Answer, Client, Request};
+
+/// Says that a test is skipped, and why. Written to standard error itself, since `cargo test` keeps
+/// to itself what a passing test prints.
+pub fn skipped(why: &str) {
+    use std::io::Write as _;
+    // Nobody to tell it to is no reason to fail.
+    let _ = writeln!(std::io::stderr(), "skipped: {why}");
+}

@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::Command;
 
 use megamind_tests::load::{Told, Worker, Written, audit};
-use megamind_tests::{City, wait};
+use megamind_tests::{City, skipped, wait};
 use tempfile::TempDir;
 
 /// Attempts until a full disk is felt: what is left of the journal's last page goes first.
@@ -29,11 +29,11 @@ impl SmallDisk {
             Ok(output) if output.status.success() => Some(Self { dir }),
             Ok(output) => {
                 let why = String::from_utf8_lossy(&output.stderr);
-                eprintln!("skipped: no small file system without root ({})", why.trim());
+                skipped(&format!("no small file system without root ({})", why.trim()));
                 None
             }
             Err(error) => {
-                eprintln!("skipped: no small file system without mount ({error})");
+                skipped(&format!("no small file system without mount ({error})"));
                 None
             }
         }

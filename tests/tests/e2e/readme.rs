@@ -3,7 +3,7 @@
 use std::fs;
 use std::process::Command;
 
-use megamind_tests::{City, binary};
+use megamind_tests::{City, binary, skipped};
 
 /// The addresses that the README uses, as `./dev run` takes them.
 const GATEWAY: &str = "localhost:8080";
@@ -41,7 +41,7 @@ fn lines() -> Vec<Line> {
 #[test]
 fn the_curl_lines_of_the_readme_work() {
     if Command::new("curl").arg("--version").output().is_err() {
-        eprintln!("skipped: curl is not installed");
+        skipped("curl is not installed");
         return;
     }
     let lines = lines();

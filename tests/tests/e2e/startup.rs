@@ -4,7 +4,7 @@ use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
 
-use megamind_tests::{City, binary};
+use megamind_tests::{City, binary, skipped};
 use rusqlite::Connection;
 use serde_json::Value;
 
@@ -204,7 +204,7 @@ fn a_read_only_file_system_is_named() {
             .is_ok_and(|output| output.status.success())
     };
     if !mount(&["-t", "tmpfs", "-o", "size=16m", "tmpfs"]) {
-        eprintln!("skipped: no read-only file system without root");
+        skipped("no read-only file system without root");
         return;
     }
     let copy = dir.path().join("megamind.db");
