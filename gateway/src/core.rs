@@ -15,6 +15,7 @@ use tokio::sync::Notify;
 
 use crate::{
     ids::LocalIds,
+    in_flight::InFlight,
     keys::Keys,
     metrics::Metrics,
     modes::Modes,
@@ -34,7 +35,9 @@ pub(crate) struct Core<D: Domain> {
     pub(crate) ids: LocalIds,
     pub(crate) keys: Keys,
     /// Requests that have been read and not yet answered.
-    pub(crate) in_flight: Arc<AtomicUsize>,
+    pub(crate) unanswered: Arc<AtomicUsize>,
+    /// Forwarded writes among them.
+    pub(crate) in_flight: Arc<InFlight>,
     /// The last read of a handled route that failed.
     pub(crate) probe: ArcSwapOption<Request>,
     /// Work for the drain, or a mode that lets it go on.

@@ -26,6 +26,7 @@ use crate::{
     core::{Core, wall_clock},
     health,
     ids::LocalIds,
+    in_flight::InFlight,
     keys::Keys,
     listen::{Listen, Listeners},
     metrics::Metrics,
@@ -149,7 +150,8 @@ impl<D: Domain> Builder<D> {
             metrics: Metrics::new()?,
             ids: LocalIds::new(config.city.as_str()),
             keys: Keys::new().map_err(|_| StartError::System("randomness"))?,
-            in_flight: Arc::new(AtomicUsize::new(0)),
+            unanswered: Arc::new(AtomicUsize::new(0)),
+            in_flight: Arc::new(InFlight::default()),
             probe: ArcSwapOption::empty(),
             drain_wake: Notify::new(),
             domain: self.domain,
@@ -214,7 +216,7 @@ impl<D: Domain> Gateway<D> {
     /// Waits until no request is being answered, `grace` at most.
     pub fn wait_until_idle(&self, grace: Duration) {
         let until = Instant::now() + grace;
-        while self.core.in_flight.load(Ordering::Acquire) > 0 && Instant::now() < until {
+        while self.core.unanswered.load(Ordering::Acquire) > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
         }
     }

@@ -23,6 +23,7 @@ mod drain;
 mod gateway;
 mod health;
 mod ids;
+mod in_flight;
 mod keys;
 mod listen;
 mod log;

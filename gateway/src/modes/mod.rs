@@ -25,6 +25,8 @@ pub struct Status {
     pub mode: Mode,
     /// Since when.
     pub since: Time,
+    /// While standing in: since when, over all changes between acting and recovering.
+    pub acting_since: Time,
     /// Why, in a word of [`Cause`].
     pub reason: &'static str,
 }
@@ -48,7 +50,7 @@ impl Modes {
     /// The modes of a gateway that begins in `mode`.
     pub fn new(limits: Limits, mode: Mode, since: Time) -> Self {
         let (observations, inbox) = mpsc::unbounded_channel();
-        let status = Status { mode, since, reason: Cause::Start.name() };
+        let status = Status { mode, since, acting_since: since, reason: Cause::Start.name() };
         Self {
             current: AtomicU8::new(mode as u8),
             status: ArcSwap::from_pointee(status),
@@ -66,8 +68,12 @@ impl Modes {
     /// Begins in [`Mode::Acting`]: before the driver runs.
     pub fn begin_acting(&self, since: Time) {
         self.current.store(Mode::Acting as u8, Ordering::Release);
-        self.status
-            .store(Arc::new(Status { mode: Mode::Acting, since, reason: Cause::Start.name() }));
+        self.status.store(Arc::new(Status {
+            mode: Mode::Acting,
+            since,
+            acting_since: since,
+            reason: Cause::Start.name(),
+        }));
     }
 
     /// The mode now.

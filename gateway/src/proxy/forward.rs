@@ -47,6 +47,10 @@ impl<D: Domain> Proxy<D> {
             parsed: handled.parsed.as_ref().ok().cloned(),
             started: self.core.store.tick(),
         };
+        let place = match (&handled.parsed, handled.route.access) {
+            (Ok(parsed), Access::Write) => Some(self.core.in_flight.enter(&self.touches(parsed))),
+            _ => None,
+        };
         match self.exchanger.exchange(&self.core.servers, call).await {
             Ok(answer) => {
                 self.core.modes.good();
@@ -54,6 +58,9 @@ impl<D: Domain> Proxy<D> {
             }
             Err(failure) => {
                 self.core.note_failure(&failure);
+                if let Some(place) = &place {
+                    place.wait_for_earlier().await;
+                }
                 if handled.route.access == Access::Read {
                     self.core.remember_probe(&handled.request);
                 }

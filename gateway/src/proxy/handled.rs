@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, header};
-use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touching};
+use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touches, Touching};
 use megamind_store::{Key, Prior};
 use pingora::{Result, http::RequestHeader, proxy::Session};
 
@@ -53,7 +53,10 @@ impl<D: Domain> Proxy<D> {
             }
         };
         let handled = self.read(route, session.req_header(), body);
+        // The mode may have changed while the body was on its way.
+        let ours = route.policy == Policy::Local || self.core.modes.current().stands_in();
         if ours || self.fenced(&handled) {
+            self.wait_for_forwarded(&handled).await;
             self.answer_here(session, ctx, handled, Prior::NeverSent).await?;
         } else {
             self.forward(session, ctx, handled).await?;
@@ -85,6 +88,26 @@ impl<D: Domain> Proxy<D> {
                 }),
         };
         Handled { route: route.clone(), request, parsed, key }
+    }
+
+    /// The entities that a request names.
+    pub(super) fn touches(&self, parsed: &Parsed<D::Command>) -> Touches {
+        let published = self.core.store.published();
+        self.core
+            .guarded(|| self.core.domain.touches(&published.city, Touching::Command(&parsed.command)))
+            .unwrap_or_default()
+    }
+
+    /// A write that is decided here waits for those about the same that are still under way to the upstream. They end
+    /// within `response_timeout` and are decided then; twice that is enough, whatever else happens.
+    async fn wait_for_forwarded(&self, handled: &Handled<D>) {
+        if let (Ok(parsed), Access::Write) = (&handled.parsed, handled.route.access) {
+            let enough = self.core.config.upstream.response_timeout * 2;
+            let touches = self.touches(parsed);
+            let earlier = self.core.in_flight.wait_for_earlier(&touches);
+            // After that the order of arrival is not known to matter any more.
+            let _ = tokio::time::timeout(enough, earlier).await;
+        }
     }
 
     /// Whether something that the request names waits in the queue: you read what you wrote.

@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method};
-use megamind_domain::{Access, Ctx, Domain, IdSource, Parsed, Rejection, Response, Stance};
+use megamind_domain::{Access, Ctx, Domain, IdSource, Parsed, Policy, Rejection, Response, Stance};
 use megamind_store::{Outcome, Prior, SubmitError, Write};
 use pingora::{Result, proxy::Session};
 
@@ -38,7 +38,7 @@ impl<D: Domain> Proxy<D> {
         let route = handled.route.clone();
         let key = handled.key.as_ref().ok().cloned().flatten();
         let possibly_applied = matches!(prior, Prior::PossiblyApplied { .. });
-        let said = match admit(session, &handled) {
+        let said = match admit(session, &handled).and_then(|parsed| self.within_limits(&route, parsed)) {
             Err(rejection) => Err(rejection),
             Ok(parsed) => match route.access {
                 Access::Read => self.query(&route, &parsed).await,
@@ -66,6 +66,29 @@ impl<D: Domain> Proxy<D> {
                 answer::own(session, ctx, &said.response, extra).await
             }
         }
+    }
+
+    /// Whether the gateway has not been standing in for longer than it may. Facts know no limits.
+    fn within_limits(
+        &self,
+        route: &Route,
+        parsed: Arc<Parsed<D::Command>>,
+    ) -> Result<Arc<Parsed<D::Command>>, Rejection> {
+        let Some(longest) = self.core.config.acting.max_duration else {
+            return Ok(parsed);
+        };
+        let bound = route.access == Access::Write && route.policy == Policy::Act && !parsed.fact;
+        let status = self.core.modes.status();
+        let stands_in_for = Duration::from_millis(wall_clock().millis_since(status.acting_since));
+        if bound && status.mode.stands_in() && stands_in_for > longest {
+            return Err(Rejection::new(
+                503,
+                "beyond_stand_in",
+                "The main service has been unreachable for longer than it may be stood in for.",
+            )
+            .retry_after(60));
+        }
+        Ok(parsed)
     }
 
     /// Answers from the published city.

@@ -58,20 +58,20 @@ pub struct RequestCtx {
     server: Option<usize>,
     /// A failure of the upstream has been counted.
     counted: bool,
-    _in_flight: InFlight,
+    _unanswered: Unanswered,
 }
 
 /// Counts a request for as long as it lives.
-struct InFlight(Arc<AtomicUsize>);
+struct Unanswered(Arc<AtomicUsize>);
 
-impl InFlight {
+impl Unanswered {
     fn new(count: &Arc<AtomicUsize>) -> Self {
         count.fetch_add(1, Ordering::AcqRel);
         Self(count.clone())
     }
 }
 
-impl Drop for InFlight {
+impl Drop for Unanswered {
     fn drop(&mut self) {
         self.0.fetch_sub(1, Ordering::AcqRel);
     }
@@ -91,7 +91,7 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
             handled: None,
             server: None,
             counted: false,
-            _in_flight: InFlight::new(&self.core.in_flight),
+            _unanswered: Unanswered::new(&self.core.unanswered),
         }
     }
 
