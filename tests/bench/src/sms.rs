@@ -128,9 +128,8 @@ fn rig(direct: bool) -> anyhow::Result<Rig> {
 impl Rig {
     fn received(&self) -> anyhow::Result<String> {
         loop {
-            match self.events.recv_timeout(BOUND)? {
-                FleetEvent::Received(message) => return Ok(message.text),
-                _ => continue,
+            if let FleetEvent::Received(message) = self.events.recv_timeout(BOUND)? {
+                return Ok(message.text);
             }
         }
     }
