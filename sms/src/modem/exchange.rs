@@ -54,6 +54,11 @@ pub(super) struct Reply {
 }
 
 impl Reply {
+    /// The answer to a text that was typed, gone unread.
+    pub(super) const fn lost() -> Self {
+        Self { lines: Vec::new(), end: End::Silence, typed: true }
+    }
+
     pub(super) fn is_ok(&self) -> bool {
         self.end == End::Code(ResultCode::Ok)
     }

@@ -18,7 +18,7 @@ pub use self::types::{Alarm, Counters, DriverEvent, Identity, Input, Output, Sta
 use self::{receive::Intake, start::Step, watch::Watch};
 use super::{
     Config, ModemId, Rung,
-    exchange::{Command, Exchange, Outcome, Reply},
+    exchange::{Command, End, Exchange, Outcome, Reply},
     ladder::Ladder,
 };
 use crate::at::{Registration, Urc};
@@ -193,9 +193,11 @@ impl Driver {
     /// Gives up on the running command and on a part that waits.
     fn drop_task(&mut self) {
         let reply = self.exchange.abort();
-        let task = self.task.take();
-        if let (Some(reply), Some(Task::Send)) = (reply, task) {
-            self.sent(&reply);
+        match (self.task.take(), reply) {
+            (Some(Task::Send), Some(reply)) => self.sent(&reply),
+            // Its answer is in the same bytes as what ends it, and is not looked at any more.
+            (Some(Task::Send), None) => self.sent(&Reply::lost()),
+            _ => {}
         }
         self.give_back();
     }
@@ -242,7 +244,7 @@ impl Driver {
 
     /// A command has ended.
     fn done(&mut self, task: Task, reply: &Reply, now: Instant) {
-        if reply.end == super::exchange::End::Silence && task != Task::Restart {
+        if reply.end == End::Silence && task != Task::Restart {
             self.counters.silences += 1;
             if task == Task::Send {
                 self.sent(reply);

@@ -237,6 +237,15 @@ fn what_was_not_typed_was_not_sent() {
 }
 
 #[test]
+fn a_restart_while_sending_leaves_an_outcome() {
+    let mut bed = Bed::ready();
+    bed.modem = |command| command.starts_with("AT+CMGS").then(|| "\r\n> ".to_owned());
+    bed.send();
+    bed.say("\r\nRDY\r\n\r\n+CMGS: 1\r\n\r\nOK\r\n");
+    assert_eq!(bed.outcomes, [SendOutcome::Unknown]);
+}
+
+#[test]
 fn errors_of_sending_are_told_apart() {
     for (answer, outcome) in [
         ("+CMS ERROR: 38", SendOutcome::Refused(Some(crate::at::CmsError(38)))),

@@ -18,7 +18,7 @@ pub enum Input {
     Gone(String),
     /// Time has passed. To be called several times a second.
     Tick,
-    /// A part to send, while [`Driver::can_send`].
+    /// A part to send, while [`Driver::can_send`](super::Driver::can_send).
     Send {
         /// The PDU in hexadecimal.
         pdu: String,

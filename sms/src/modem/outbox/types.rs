@@ -46,7 +46,7 @@ pub enum UnknownPolicy {
     AssumeSent,
 }
 
-/// Settings of the [`Outbox`].
+/// Settings of the [`Outbox`](super::Outbox).
 #[derive(Debug, Clone)]
 pub struct OutboxConfig {
     /// At most so many messages wait.
