@@ -188,6 +188,11 @@ impl Worker<'_> {
         }
         let taken = lock(&self.shared.outbox).take(self.id, now);
         let Some(job) = taken else { return };
+        // The driver answers every part before it wants another one; were it not so, no part may
+        // be forgotten.
+        if let Some(forgotten) = self.in_flight.take() {
+            finish(self.shared, self.id, &forgotten, &SendOutcome::Unknown);
+        }
         let trying = job.trying(self.id);
         let durable = lock(&self.shared.journal).outbound(std::slice::from_ref(&trying));
         if let Err(error) = durable {
