@@ -14,6 +14,12 @@ use crate::{binary, ports};
 #[derive(Clone, Debug)]
 pub struct Effect(Value);
 
+impl From<Value> for Effect {
+    fn from(entry: Value) -> Self {
+        Self(entry)
+    }
+}
+
 impl Effect {
     /// A member as text; empty where there is none.
     pub fn text(&self, name: &str) -> &str {
@@ -115,7 +121,7 @@ impl Cloud {
     /// Every write that it applied, in order.
     pub fn log(&self) -> Vec<Effect> {
         match self.ask(&Request::get("/__log")).expect(200).json() {
-            Value::Array(entries) => entries.into_iter().map(Effect).collect(),
+            Value::Array(entries) => entries.into_iter().map(Effect::from).collect(),
             other => panic!("not a log: {other}"),
         }
     }

@@ -78,6 +78,7 @@ pub struct Worker {
     order: usize,
     step: usize,
     id: Option<String>,
+    one_pilot: bool,
     /// Everything that it sent.
     pub written: Vec<Written>,
 }
@@ -93,8 +94,16 @@ impl Worker {
             order: 0,
             step: 0,
             id: None,
+            one_pilot: false,
             written: Vec::new(),
         }
+    }
+
+    /// All its orders are carried by one pilot, who thereby stays fenced for as long as events come
+    /// faster than they are handed over. Otherwise each order has a pilot of its own.
+    pub fn with_one_pilot(mut self) -> Self {
+        self.one_pilot = true;
+        self
     }
 
     /// Sends the next write and keeps what was said. An error is trouble with the connection, which
@@ -140,6 +149,14 @@ impl Worker {
         client.send(&self.dialect.get("/trackOrder", "orderId", id)).map(Some)
     }
 
+    fn minion(&self) -> String {
+        if self.one_pilot {
+            format!("P{}", self.name)
+        } else {
+            format!("P{}-{}", self.name, self.order)
+        }
+    }
+
     fn write(&self, step: &str) -> (&'static str, Value) {
         let id = self.id.as_deref().unwrap_or_default();
         match step {
@@ -151,8 +168,7 @@ impl Worker {
             "cancel" => ("/cancelOrder", json!({"orderId": id, "reason": "changed my mind"})),
             status => (
                 "/updatemaster/ind/deliveryInfo",
-                // A pilot for each order: a busy one would stay fenced as long as the client goes on.
-                json!({"orderId": id, "minionId": format!("P{}-{}", self.name, self.order), "status": status}),
+                json!({"orderId": id, "minionId": self.minion(), "status": status}),
             ),
         }
     }
@@ -170,7 +186,8 @@ pub struct Tally {
 }
 
 /// Fails the test unless every acknowledged write has had effect once, no refused one has, no
-/// other one twice, and the writes about each order came in the order in which they were sent.
+/// other one twice, and those about each order, and of each pilot, came in the order in which they
+/// were sent.
 #[track_caller]
 pub fn audit(written: &[Written], log: &[Effect]) -> Tally {
     let mut effects: HashMap<Tag, Vec<usize>> = HashMap::new();
@@ -197,20 +214,7 @@ pub fn audit(written: &[Written], log: &[Effect]) -> Tally {
             wrong.push(format!("{tag} ({id:?}) was told {told:?} and had effect {count} times"));
         }
     }
-    let mut sorted: Vec<(Tag, usize)> = effects
-        .iter()
-        .filter_map(|(tag, positions)| Some((*tag, *positions.first()?)))
-        .collect();
-    sorted.sort_unstable();
-    for pair in sorted.windows(2) {
-        let [(before, first), (after, second)] = pair else {
-            continue;
-        };
-        let same_order = (before.worker, before.order) == (after.worker, after.order);
-        if same_order && first > second {
-            wrong.push(format!("{after} had effect before {before}"));
-        }
-    }
+    wrong.extend(disorder(written, log, &effects));
     assert!(
         wrong.is_empty(),
         "{} of {} writes are wrong:\n{}",
@@ -220,3 +224,31 @@ pub fn audit(written: &[Written], log: &[Effect]) -> Tally {
     );
     tally
 }
+
+/// Where acknowledged writes about one order, or events of one pilot, had effect in another order
+/// than they were sent in.
+fn disorder(written: &[Written], log: &[Effect], effects: &HashMap<Tag, Vec<usize>>) -> Vec<String> {
+    let mut latest: HashMap<String, (Tag, usize)> = HashMap::new();
+    let mut wrong = Vec::new();
+    // Each client's writes are in the order in which it sent them, and no two clients share an
+    // order or a pilot.
+    for Written { tag, told, .. } in written {
+        let (Told::Done, Some(&position)) = (told, effects.get(tag).and_then(|all| all.first())) else {
+            continue;
+        };
+        let order = format!("order {}-{}", tag.worker, tag.order);
+        let pilot = Some(log[position].text("minionId"))
+            .filter(|_| log[position].endpoint() == "/updatemaster/ind/deliveryInfo")
+            .map(|minion| format!("pilot {minion}"));
+        for about in [Some(order), pilot].into_iter().flatten() {
+            let before = latest.insert(about.clone(), (*tag, position));
+            if let Some((before, _)) = before.filter(|(_, earlier)| *earlier > position) {
+                wrong.push(format!("{tag} had effect before {before}: {about}"));
+            }
+        }
+    }
+    wrong
+}
+
+#[cfg(test)]
+mod tests;

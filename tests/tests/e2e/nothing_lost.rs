@@ -27,7 +27,9 @@ fn a_gateway_killed_at_any_moment_loses_nothing_and_repeats_nothing() {
     let mut random = Random::seeded();
     let mut city = City::with(CONFIG).start();
     let (addr, dialect) = (city.gateway.addr, city.dialect.clone());
-    let mut workers: Vec<Worker> = (0..WORKERS).map(|name| Worker::new(addr, &dialect, name)).collect();
+    let mut workers: Vec<Worker> = (0..WORKERS)
+        .map(|name| Worker::new(addr, &dialect, name).with_one_pilot())
+        .collect();
     city.cloud.fault(&json!({"kind": "refuse"}));
     city.gateway.await_mode("acting");
     let mut drained_at_kill = 0;
