@@ -70,7 +70,7 @@ pub(crate) fn quick() -> Config {
     Config {
         command_deadline: ms(700),
         slow_deadline: ms(1000),
-        send_deadline: ms(1000),
+        send_deadline: ms(2000),
         send_grace: ms(100),
         ready_deadline: Duration::from_secs(5),
         busy_retry: ms(20),
