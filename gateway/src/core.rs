@@ -9,8 +9,9 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use megamind_conf::Config;
-use megamind_domain::{Domain, Endpoint, Rejection, Request, Response, Time};
+use megamind_domain::{Domain, Endpoint, Exchange, Parsed, Rejection, Request, Response, Time};
 use megamind_store::Store;
+use pingora::http::ResponseHeader;
 use tokio::sync::Notify;
 
 use crate::{
@@ -20,7 +21,7 @@ use crate::{
     metrics::Metrics,
     modes::Modes,
     proxy::Routes,
-    upstream::{Failure, Servers},
+    upstream::{Failure, Servers, decoded},
 };
 
 /// One gateway.
@@ -69,6 +70,12 @@ impl<D: Domain> Core<D> {
         })
     }
 
+    /// A request, read by the domain; `None` where it cannot be.
+    pub(crate) fn parsed(&self, endpoint: Endpoint, request: &Request) -> Option<Arc<Parsed<D::Command>>> {
+        let parsed = self.guarded(|| self.domain.parse(endpoint, request)).ok()?;
+        parsed.ok().map(Arc::new)
+    }
+
     /// A failed exchange goes to the passive check and the metrics.
     pub(crate) fn note_failure(&self, failure: &Failure) {
         self.count_failure(failure.server, failure.reason.label());
@@ -88,6 +95,27 @@ impl<D: Domain> Core<D> {
     pub(crate) fn remember_probe(&self, request: &Arc<Request>) {
         self.probe.store(Some(request.clone()));
     }
+}
+
+/// An exchange as the domain sees it; `None` where its content coding cannot be taken off.
+pub(crate) fn seen<C>(
+    endpoint: Endpoint,
+    request: Arc<Request>,
+    parsed: Option<Arc<Parsed<C>>>,
+    head: &ResponseHeader,
+    body: &Bytes,
+) -> Option<Exchange<C>> {
+    let content_type = head.headers.get(http::header::CONTENT_TYPE);
+    Some(Exchange {
+        endpoint,
+        request,
+        parsed,
+        status: head.status.as_u16(),
+        content_type: content_type.and_then(|value| value.to_str().ok()).map(Box::from),
+        body: decoded(&head.headers, body)?,
+        at: wall_clock(),
+        created: None,
+    })
 }
 
 /// The wall clock. A clock before 1970 counts back from there.

@@ -2,16 +2,16 @@
 
 use std::{sync::Arc, time::Duration};
 
-use megamind_domain::{Domain, Endpoint, Exchange, Request};
+use megamind_domain::{Domain, Endpoint, Request};
 use megamind_store::Span;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::{
-    core::{Core, wall_clock},
+    core::{Core, seen},
     modes::Mode,
     proxy::head,
     tasks::Gaps,
-    upstream::{Answer, Call, Exchanger, Failure, Reason, Subject, decoded},
+    upstream::{Answer, Call, Exchanger, Failure, Reason, Subject},
 };
 
 /// Questions in one round.
@@ -75,24 +75,9 @@ async fn ask<D: Domain>(
         return Ok(());
     };
     core.modes.good();
-    let request = Arc::new(request);
-    let exchange = Exchange {
-        endpoint,
-        parsed: core
-            .guarded(|| core.domain.parse(endpoint, &request))
-            .ok()
-            .and_then(Result::ok)
-            .map(Arc::new),
-        request,
-        status: head.status.as_u16(),
-        content_type: head
-            .headers
-            .get(http::header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(Box::from),
-        body: decoded(&head.headers, &body).unwrap_or_default(),
-        at: wall_clock(),
-        created: None,
+    let parsed = core.parsed(endpoint, &request);
+    let Some(exchange) = seen(endpoint, Arc::new(request), parsed, &head, &body) else {
+        return Ok(());
     };
     let span = Span { started, finished: core.store.tick() };
     // Dropped under pressure; the store counts it.

@@ -5,15 +5,15 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderMap;
 use megamind_conf::Settlement;
-use megamind_domain::{Domain, Exchange, Parsed, Request, Time};
+use megamind_domain::{Domain, Exchange, Request, Time};
 use megamind_store::{Entry, SendState, Settle, Span, SubmitError};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::verdict::{About, Kind, Verdict, judge};
 use crate::{
-    core::{Core, wall_clock},
+    core::{Core, seen, wall_clock},
     proxy::head,
-    upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, decoded, media_type},
+    upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, media_type},
 };
 
 /// The longest answer to a replay that is read.
@@ -160,7 +160,10 @@ async fn answered<D: Domain>(
     started: u64,
 ) -> Ended {
     let status = head.status.as_u16();
-    let seen = seen(core, entry, head, body);
+    let request = Arc::new(request(entry));
+    let parsed = core.parsed(entry.endpoint, &request);
+    let seen = seen(entry.endpoint, request, parsed, head, body)
+        .map(|exchange| Exchange { created: entry.created.clone(), ..exchange });
     let about = about(core, entry, seen.as_ref(), &head.headers);
     let seq = entry.seq;
     match judge(status, about, core.config.drain.on_conflict) {
@@ -181,30 +184,6 @@ async fn answered<D: Domain>(
             Ended::Again { why: format!("{why} ({status})"), after: crate::upstream::retry_after(head) }
         }
     }
-}
-
-/// The exchange as the domain sees it.
-fn seen<D: Domain>(core: &Core<D>, entry: &Entry, head: &ResponseHeader, body: &Bytes) -> Option<Exchange<D::Command>> {
-    let request = Arc::new(request(entry));
-    let parsed: Option<Arc<Parsed<D::Command>>> = core
-        .guarded(|| core.domain.parse(entry.endpoint, &request))
-        .ok()
-        .and_then(Result::ok)
-        .map(Arc::new);
-    Some(Exchange {
-        endpoint: entry.endpoint,
-        parsed,
-        request,
-        status: head.status.as_u16(),
-        content_type: head
-            .headers
-            .get(http::header::CONTENT_TYPE)
-            .and_then(|value| value.to_str().ok())
-            .map(Box::from),
-        body: decoded(&head.headers, body)?,
-        at: wall_clock(),
-        created: entry.created.clone(),
-    })
 }
 
 fn about<D: Domain>(core: &Core<D>, entry: &Entry, seen: Option<&Exchange<D::Command>>, headers: &HeaderMap) -> About {

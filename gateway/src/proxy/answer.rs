@@ -7,23 +7,12 @@ use http::{HeaderName, HeaderValue, Method, header};
 use megamind_domain::Response;
 use pingora::{Result, http::ResponseHeader, proxy::Session};
 
-use super::{RequestCtx, route::Route};
+use super::{RequestCtx, hop::by_hop, route::Route};
 use crate::metrics::ServedBy;
 
 /// Our name on the way of an answer (RFC 9110, section 7.6.3).
 const VIA: HeaderValue = HeaderValue::from_static("1.1 megamind");
 const MEGAMIND: HeaderValue = HeaderValue::from_static("megamind");
-
-/// Headers that belong to one connection, not to the message (RFC 9110, section 7.6.1).
-const HOP_BY_HOP: [HeaderName; 7] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TRANSFER_ENCODING,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-];
 
 /// What a local answer carries besides the domain's response.
 #[derive(Default)]
@@ -100,16 +89,8 @@ pub(crate) async fn begin(session: &mut Session, ctx: &mut RequestCtx, mut head:
 
 /// Takes off what belongs to the connection that an answer came by.
 pub(crate) fn strip_hop_by_hop(head: &mut ResponseHeader) {
-    let named: Vec<HeaderName> = head
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
-        head.remove_header(name);
+    for name in by_hop(&head.headers) {
+        head.remove_header(&name);
     }
 }
 

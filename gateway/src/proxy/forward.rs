@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::header;
 use megamind_conf::Settlement;
-use megamind_domain::{Access, Domain, Exchange, Parsed, Request};
+use megamind_domain::{Access, Domain, Parsed, Request};
 use megamind_store::{Prior, Span};
 use pingora::{
     Result,
@@ -15,7 +15,7 @@ use pingora::{
 
 use super::{Proxy, RequestCtx, Route, answer, handled::Handled, head};
 use crate::{
-    core::wall_clock,
+    core::{seen, wall_clock},
     ids::{Alias, back_to_local},
     keys,
     upstream::{Answer, Applied, Call, Failure, Stream, Subject, decoded},
@@ -150,26 +150,12 @@ impl<D: Domain> Proxy<D> {
     /// Hands an exchange to the journal, before the last byte of its answer leaves. Waits for room with a write:
     /// its outcome is never dropped.
     async fn watch(&self, watched: Watched<D>, head: &ResponseHeader, body: &Bytes) {
-        let Some(plain) = decoded(&head.headers, body) else {
+        let Watched { route, request, parsed, started } = watched;
+        let Some(exchange) = seen(route.endpoint, request, parsed, head, body) else {
             return;
         };
-        let access = watched.route.access;
-        let exchange = Exchange {
-            endpoint: watched.route.endpoint,
-            request: watched.request,
-            parsed: watched.parsed,
-            status: head.status.as_u16(),
-            content_type: head
-                .headers
-                .get(header::CONTENT_TYPE)
-                .and_then(|value| value.to_str().ok())
-                .map(Box::from),
-            body: plain,
-            at: wall_clock(),
-            created: None,
-        };
-        let span = Span { started: watched.started, finished: self.core.store.tick() };
-        match access {
+        let span = Span { started, finished: self.core.store.tick() };
+        match route.access {
             Access::Write => self.core.store.observe_write(exchange, span).await,
             Access::Read => {
                 // Dropped under pressure; the store counts it.

@@ -11,37 +11,20 @@ use pingora::{
     protocols::{http::ServerSession, l4::socket::SocketAddr},
 };
 
+use super::hop::by_hop;
 use crate::keys;
-
-/// Headers that belong to the client's connection (RFC 9110, section 7.6.1), and `Expect`, which is answered here.
-const HOP_BY_HOP: [HeaderName; 9] = [
-    header::CONNECTION,
-    HeaderName::from_static("keep-alive"),
-    HeaderName::from_static("proxy-connection"),
-    header::TRANSFER_ENCODING,
-    header::TE,
-    header::TRAILER,
-    header::UPGRADE,
-    header::EXPECT,
-    header::CONTENT_LENGTH,
-];
 
 /// The client's head, ready for the upstream: its own headers, and where it came from.
 pub(crate) fn forwarded(session: &ServerSession, target: &Bytes, body: &Bytes) -> Result<RequestHeader> {
     let mut head = session.req_header().clone();
     let framed =
         head.headers.contains_key(header::CONTENT_LENGTH) || head.headers.contains_key(header::TRANSFER_ENCODING);
-    let named: Vec<HeaderName> = head
-        .headers
-        .get_all(header::CONNECTION)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(','))
-        .filter_map(|name| name.trim().parse().ok())
-        .filter(|name| *name != header::HOST)
-        .collect();
-    for name in HOP_BY_HOP.iter().chain(&named) {
-        head.remove_header(name);
+    for name in by_hop(&head.headers) {
+        head.remove_header(&name);
+    }
+    // `Expect` is answered here, and the body is whole.
+    for name in [header::EXPECT, header::CONTENT_LENGTH] {
+        head.remove_header(&name);
     }
     head.set_version(http::Version::HTTP_11);
     head.set_raw_path(target)?;

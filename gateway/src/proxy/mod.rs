@@ -10,6 +10,7 @@ mod body;
 mod forward;
 mod handled;
 pub(crate) mod head;
+mod hop;
 mod local;
 mod plain;
 mod route;
