@@ -82,6 +82,12 @@ enum Command {
     #[command(after_help = "Example: megamind oblivion --listen 127.0.0.1:8081\n\
         then:    curl -X POST 127.0.0.1:8081/__fault -d '{\"kind\":\"hang\"}'")]
     Oblivion(megamind_sim::oblivion::Options),
+    /// Emulate a GSM modem on a pseudo-terminal and a TCP port, for those without hardware.
+    #[command(
+        name = "modem-sim",
+        after_help = "Example: megamind modem-sim --pty /tmp/modem0    # then: megamind sms probe /tmp/modem0"
+    )]
+    ModemSim(megamind_sim::modem::Options),
     /// Short messages: take PDUs apart and put them together, look at a modem.
     Sms {
         #[command(subcommand)]
@@ -161,6 +167,10 @@ impl Cli {
             Command::Oblivion(options) => {
                 logging::start(&logging::plain());
                 megamind_sim::oblivion::run(&options)
+            }
+            Command::ModemSim(options) => {
+                logging::start(&logging::plain());
+                megamind_sim::modem::run(&options)
             }
             Command::Sms { command } => {
                 return command

@@ -1,6 +1,7 @@
 //! `megamind run`.
 
 use std::{
+    io::{Write, stdout},
     net::{SocketAddr, TcpStream},
     path::Path,
     process,
@@ -153,7 +154,9 @@ fn announce(addresses: &[(&str, SocketAddr)]) {
         while TcpStream::connect_timeout(&target, Duration::from_secs(1)).is_err() && Instant::now() < until {
             thread::sleep(Duration::from_millis(5));
         }
-        println!("{what} {address}");
+        // Nobody has to listen to it.
+        let _ = writeln!(stdout(), "{what} {address}");
+        tracing::info!(%address, "{what}");
     }
 }
 
