@@ -98,7 +98,8 @@ pub struct Solver {
     reached_from: Vec<u32>,
     touched: Vec<u32>,
     settled: Vec<u32>,
-    heap: BinaryHeap<Reverse<(Cost, u32)>>,
+    /// Columns to settle: nearest first, of those the free ones first, then by number.
+    heap: BinaryHeap<Reverse<(Cost, bool, u32)>>,
 }
 
 impl Solver {
@@ -279,7 +280,7 @@ impl Solver {
         let mut postponed = (matrix.later[root] - root_price, root as u32);
         self.relax(matrix, root, root_price, 0);
         let mut end = None;
-        while let Some(Reverse((distance, column))) = self.heap.pop() {
+        while let Some(Reverse((distance, _, column))) = self.heap.pop() {
             if distance >= postponed.0 {
                 break;
             }
@@ -329,7 +330,8 @@ impl Solver {
                 }
                 self.distance[at] = distance;
                 self.reached_from[at] = row as u32;
-                self.heap.push(Reverse((distance, column)));
+                let held = self.owner[at] != NOBODY;
+                self.heap.push(Reverse((distance, held, column)));
             }
         }
     }

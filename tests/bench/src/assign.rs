@@ -26,7 +26,13 @@ pub(crate) struct Options {
 }
 
 /// Orders, pilots, candidates of each order.
-const SIZES: [(usize, usize, usize); 4] = [(100, 500, 16), (300, 1_500, 16), (1_000, 5_000, 16), (5_000, 6_000, 32)];
+const SIZES: [(usize, usize, usize); 5] = [
+    (100, 500, 16),
+    (300, 1_500, 16),
+    (1_000, 1_000, 16),
+    (1_000, 5_000, 16),
+    (5_000, 6_000, 32),
+];
 
 /// What it costs to leave an order for later: more than any journey within the city.
 const LATER: i64 = 1_000_000;
@@ -48,16 +54,7 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let tick = best_of(options.repeat, || plan_once(1_000, 5_000));
     let json = json!({ "matrices": figures, "first_plan_1000x5000_ms": ms(tick) });
     let mut report = Report::new("assign", json);
-    report.table(
-        &[
-            "orders x pilots, candidates",
-            "cold ms",
-            "warm ms",
-            "lsap",
-            "pathfinding",
-        ],
-        &lines,
-    );
+    report.table(&["orders x pilots, candidates", "cold ms", "warm ms", "lsap", "pathfinding"], &lines);
     report.note("lsap and pathfinding: how many times as long on the same matrix, same optimum");
     report.note(format!(
         "a whole planning of 1,000 new orders and 5,000 pilots, pruning included: {:.1} ms",

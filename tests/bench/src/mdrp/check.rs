@@ -92,9 +92,7 @@ fn follow(
         let door = instance.orders[order].door;
         let expected = clock + instance.minutes(here, door) + instance.dropoff_service / 2;
         if handed_over != expected {
-            return Err(format!(
-                "order {order} handed over at {handed_over} instead of {expected}"
-            ));
+            return Err(format!("order {order} handed over at {handed_over} instead of {expected}"));
         }
         clock = expected + instance.dropoff_service - instance.dropoff_service / 2;
         here = door;

@@ -93,11 +93,7 @@ impl Instance {
             couriers: (0..couriers.rows.len())
                 .map(|index| {
                     let row = couriers.row(index)?;
-                    Ok(Courier {
-                        home: row.point()?,
-                        on: row.number("on_time")?,
-                        off: row.number("off_time")?,
-                    })
+                    Ok(Courier { home: row.point()?, on: row.number("on_time")?, off: row.number("off_time")? })
                 })
                 .collect::<Result<_>>()?,
             restaurants: (0..restaurants.rows.len())
@@ -180,10 +176,7 @@ impl Plane {
         let doors = instance.orders.iter().map(|order| order.door);
         let homes = instance.couriers.iter().map(|courier| courier.home);
         Self {
-            points: (instance.restaurants.iter().copied())
-                .chain(doors)
-                .chain(homes)
-                .collect(),
+            points: (instance.restaurants.iter().copied()).chain(doors).chain(homes).collect(),
             metres_per_minute: instance.metres_per_minute,
             restaurants: instance.restaurants.len(),
             orders: instance.orders.len(),
@@ -248,11 +241,7 @@ impl Table {
         let cells = self.rows.get(index);
         let cells = cells.with_context(|| format!("{}: no row {index}", self.path.display()))?;
         let line = index + 2;
-        Ok(Row {
-            table: self,
-            line,
-            cells,
-        })
+        Ok(Row { table: self, line, cells })
     }
 }
 
@@ -271,9 +260,6 @@ impl Row<'_> {
     }
 
     fn point(&self) -> Result<Point> {
-        Ok(Point {
-            x: self.number("x")?,
-            y: self.number("y")?,
-        })
+        Ok(Point { x: self.number("x")?, y: self.number("y")? })
     }
 }

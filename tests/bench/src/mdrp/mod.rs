@@ -63,11 +63,7 @@ struct Run {
 
 /// Runs the benchmark and prints it, as text or as the JSON object that the gate reads.
 pub(crate) fn run(options: &Options, data: Option<&Path>, as_json: bool) -> Result<()> {
-    let Setup {
-        instances,
-        optima,
-        missing,
-    } = setup(options, data)?;
+    let Setup { instances, optima, missing } = setup(options, data)?;
     let threads = NonZero::new(options.threads)
         .or_else(|| std::thread::available_parallelism().ok())
         .map_or(1, NonZero::get);
@@ -93,10 +89,7 @@ pub(crate) fn run(options: &Options, data: Option<&Path>, as_json: bool) -> Resu
     if let Some(missing) = &missing {
         report.note(missing);
     }
-    let greedy = Settings {
-        policy: Policy::Nearest,
-        ..planner.clone()
-    };
+    let greedy = Settings { policy: Policy::Nearest, ..planner.clone() };
     let greedy = run_all(&instances, &greedy, Trouble::default(), threads);
     let mut rows = vec![
         row("greedy nearest idle", &measure::mean(&greedy.figures, &optima)),
@@ -116,23 +109,9 @@ pub(crate) fn run(options: &Options, data: Option<&Path>, as_json: bool) -> Resu
         instances.len()
     ));
     report.note("");
-    report.table(
-        &[
-            "policy",
-            "undelivered %",
-            "CtD",
-            "CtD p90",
-            "RtP",
-            "cost/order",
-            "gap %",
-        ],
-        &rows,
-    );
+    report.table(&["policy", "undelivered %", "CtD", "CtD p90", "RtP", "cost/order", "gap %"], &rows);
     gaps(&mut report, &plain.figures, &optima);
-    report.note(format!(
-        "a tick of the largest day ({}), best of {}: {ticks}",
-        ticks.name, options.repeat
-    ));
+    report.note(format!("a tick of the largest day ({}), best of {}: {ticks}", ticks.name, options.repeat));
     report.note(format!("sha256 of all plans: {}", plain.hash));
     report.note(match &faults[..] {
         [] => "feasible: every errand of every run".to_owned(),
@@ -145,33 +124,11 @@ pub(crate) fn run(options: &Options, data: Option<&Path>, as_json: bool) -> Resu
 
 /// What goes otherwise than the planner was told, beside the run without trouble.
 fn troubles(seed: u64) -> [(&'static str, Trouble); 3] {
-    let quiet = Trouble {
-        seed,
-        ..Trouble::default()
-    };
+    let quiet = Trouble { seed, ..Trouble::default() };
     [
-        (
-            "  … ready times ± 5 min",
-            Trouble {
-                ready_noise: 5,
-                ..quiet
-            },
-        ),
-        (
-            "  … 10 % rejections",
-            Trouble {
-                rejections: 10,
-                ..quiet
-            },
-        ),
-        (
-            "  … both",
-            Trouble {
-                ready_noise: 5,
-                rejections: 10,
-                ..quiet
-            },
-        ),
+        ("  … ready times ± 5 min", Trouble { ready_noise: 5, ..quiet }),
+        ("  … 10 % rejections", Trouble { rejections: 10, ..quiet }),
+        ("  … both", Trouble { ready_noise: 5, rejections: 10, ..quiet }),
     ]
 }
 
@@ -202,10 +159,7 @@ fn setup(options: &Options, data: Option<&Path>) -> Result<Setup> {
         return Ok(Setup {
             instances: vec![Instance::generated(options.seed, 600)],
             optima: Vec::new(),
-            missing: Some(format!(
-                "skipped: no instances in {}; a generated city instead",
-                data.display()
-            )),
+            missing: Some(format!("skipped: no instances in {}; a generated city instead", data.display())),
         });
     };
     let read = folders.iter().map(|folder| Instance::read(folder));
@@ -221,19 +175,13 @@ fn optima(path: &Path) -> Result<Vec<Optimum>> {
     let Ok(text) = std::fs::read_to_string(path) else {
         return Ok(Vec::new());
     };
-    let lines = text
-        .lines()
-        .filter(|line| !line.starts_with(['#', '\r']) && !line.is_empty());
+    let lines = text.lines().filter(|line| !line.starts_with(['#', '\r']) && !line.is_empty());
     let lines = lines.filter(|line| !line.starts_with("instance\t"));
     lines
         .map(|line| {
             let mut cells = line.split('\t').map(str::trim);
             let mut next = || cells.next().with_context(|| format!("too few cells: {line}"));
-            Ok(Optimum {
-                name: next()?.to_owned(),
-                reyes: next()?.parse()?,
-                exact: next()?.parse()?,
-            })
+            Ok(Optimum { name: next()?.to_owned(), reyes: next()?.parse()?, exact: next()?.parse()? })
         })
         .collect()
 }
@@ -259,11 +207,7 @@ fn run_all(instances: &[Instance], settings: &Settings, trouble: Trouble, thread
     let mut days = days.into_inner().expect("no run panics");
     days.sort_by_key(|&(index, _)| index);
     let mut hash = Sha256::new();
-    let mut run = Run {
-        figures: Vec::new(),
-        faults: Vec::new(),
-        hash: String::new(),
-    };
+    let mut run = Run { figures: Vec::new(), faults: Vec::new(), hash: String::new() };
     for (_, judged) in days {
         hash.update(judged.hash);
         run.figures.push(judged.figures);
@@ -301,21 +245,14 @@ struct Ticks {
 
 impl std::fmt::Display for Ticks {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self {
-            p99_ms, max_ms, day, ..
-        } = self;
+        let Self { p99_ms, max_ms, day, .. } = self;
         write!(f, "p99 {p99_ms:.2} ms, worst {max_ms:.2} ms, the day {day:.2?}")
     }
 }
 
 /// Runs the largest day alone, several times; each figure is its best.
 fn ticks_of_largest(instances: &[Instance], settings: &Settings, repeat: usize) -> Ticks {
-    let mut best = Ticks {
-        name: String::new(),
-        p99_ms: f64::INFINITY,
-        max_ms: f64::INFINITY,
-        day: Duration::MAX,
-    };
+    let mut best = Ticks { name: String::new(), p99_ms: f64::INFINITY, max_ms: f64::INFINITY, day: Duration::MAX };
     let largest = instances.iter().max_by_key(|instance| instance.orders.len());
     for instance in std::iter::repeat_n(largest, repeat.max(1)).flatten() {
         let mut ticks = simulate::run(instance, settings, Trouble::default()).ticks;
@@ -334,13 +271,7 @@ fn ticks_of_largest(instances: &[Instance], settings: &Settings, repeat: usize) 
 
 fn row(name: &str, mean: &Mean) -> Vec<String> {
     let gap = mean.gap_pct.map_or(String::new(), |gap| format!("{gap:.2}"));
-    let figures = [
-        mean.undelivered_pct,
-        mean.ctd,
-        mean.ctd_p90,
-        mean.rtp,
-        mean.cost_per_order,
-    ];
+    let figures = [mean.undelivered_pct, mean.ctd, mean.ctd_p90, mean.rtp, mean.cost_per_order];
     let [cells @ .., _] = &mut published(name, &figures)[..] else {
         return Vec::new();
     };
@@ -350,10 +281,7 @@ fn row(name: &str, mean: &Mean) -> Vec<String> {
 fn published(name: &str, figures: &[f64; 5]) -> Vec<String> {
     let cells = figures.iter().zip([3, 2, 2, 2, 2]);
     let cells = cells.map(|(figure, digits)| format!("{figure:.digits$}"));
-    std::iter::once(name.to_owned())
-        .chain(cells)
-        .chain([String::new()])
-        .collect()
+    std::iter::once(name.to_owned()).chain(cells).chain([String::new()]).collect()
 }
 
 /// The instances whose optimum is known.
@@ -372,9 +300,6 @@ fn gaps(report: &mut Report, figures: &[Figures], optima: &[Optimum]) {
     });
     let rows: Vec<_> = rows.collect();
     if !rows.is_empty() {
-        report.table(
-            &["CtD against the optimum", "optimum", "Reyes", "", "planner", ""],
-            &rows,
-        );
+        report.table(&["CtD against the optimum", "optimum", "Reyes", "", "planner", ""], &rows);
     }
 }

@@ -93,12 +93,7 @@ pub(crate) fn run(instance: &Instance, settings: &Settings, trouble: Trouble) ->
             simulation.tell(now, commitment);
         }
     }
-    Day {
-        errands: simulation.errands,
-        ready: simulation.ready,
-        ticks,
-        hash: hash.finalize().into(),
-    }
+    Day { errands: simulation.errands, ready: simulation.ready, ticks, hash: hash.finalize().into() }
 }
 
 /// Hashes all that a plan says.
@@ -131,15 +126,11 @@ impl<'a> Simulation<'a> {
         let plane = Plane::new(instance);
         let mut random = Random::new(trouble.seed);
         let noise = trouble.ready_noise;
-        let couriers = instance
-            .couriers
-            .iter()
-            .enumerate()
-            .map(|(index, courier)| CourierState {
-                place: plane.home(index),
-                free: courier.on,
-                pickup: None,
-            });
+        let couriers = instance.couriers.iter().enumerate().map(|(index, courier)| CourierState {
+            place: plane.home(index),
+            free: courier.on,
+            pickup: None,
+        });
         Self {
             couriers: couriers.collect(),
             ready: (instance.orders.iter())
@@ -189,11 +180,7 @@ impl<'a> Simulation<'a> {
             pilot.shift_end = Some(shift.off * 60);
             pilot
         });
-        Snapshot {
-            now: now * 60,
-            orders: orders.collect(),
-            pilots: pilots.collect(),
-        }
+        Snapshot { now: now * 60, orders: orders.collect(), pilots: pilots.collect() }
     }
 
     fn tell(&mut self, now: i64, commitment: &Commitment) {
@@ -210,8 +197,7 @@ impl<'a> Simulation<'a> {
         let errand = self.drive(now, courier, orders);
         let expected = commitment.visits.first().map_or(0, |visit| visit.pickup_at / 60);
         let last = errand.orders.last().copied().unwrap_or(0);
-        self.pending
-            .retain(|order| !errand.orders.contains(&(order.id.0 as usize)));
+        self.pending.retain(|order| !errand.orders.contains(&(order.id.0 as usize)));
         self.couriers[courier] = CourierState {
             place: self.plane.door(last),
             free: errand.handed_over.last().copied().unwrap_or(now) + self.instance.dropoff_service / 2,
@@ -239,12 +225,6 @@ impl<'a> Simulation<'a> {
             at += instance.dropoff_service / 2;
             place = self.plane.door(order);
         }
-        Errand {
-            courier,
-            told,
-            orders,
-            picked_up,
-            handed_over,
-        }
+        Errand { courier, told, orders, picked_up, handed_over }
     }
 }
