@@ -11,6 +11,10 @@ use pingora::proxy::{ProxyHttp, Session, http_proxy_service};
 use pingora::server::Server;
 use pingora::server::configuration::ServerConf;
 
+/// The gateway's own, so that the difference measured is not the allocator's.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Passes requests on, and nothing else.
 #[derive(Debug, Parser)]
 struct Cli {
