@@ -3,19 +3,7 @@
 use std::fmt;
 
 /// Milliseconds since 1970-01-01T00:00:00Z.
-#[derive(
-    Clone,
-    Copy,
-    Debug,
-    Default,
-    PartialEq,
-    Eq,
-    PartialOrd,
-    Ord,
-    Hash,
-    serde::Serialize,
-    serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct Time(pub i64);
 
@@ -75,10 +63,7 @@ pub struct IdSource {
 impl IdSource {
     /// A source whose ids are greater than `newest`.
     pub fn new(newest: u128, seed: u64) -> Self {
-        Self {
-            last: newest,
-            state: seed,
-        }
+        Self { last: newest, state: seed }
     }
 
     /// The next id.
@@ -86,11 +71,7 @@ impl IdSource {
         let millis = u128::from(now.0.max(0).unsigned_abs()) & 0xffff_ffff_ffff;
         let random = (u128::from(self.splitmix()) << 64 | u128::from(self.splitmix())) >> 48;
         let fresh = millis << 80 | random;
-        self.last = if fresh >> 80 > self.last >> 80 {
-            fresh
-        } else {
-            self.last.saturating_add(1)
-        };
+        self.last = if fresh >> 80 > self.last >> 80 { fresh } else { self.last.saturating_add(1) };
         self.last
     }
 
@@ -111,9 +92,7 @@ impl IdSource {
 
 impl fmt::Debug for IdSource {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IdSource")
-            .field("last", &self.last)
-            .finish_non_exhaustive()
+        f.debug_struct("IdSource").field("last", &self.last).finish_non_exhaustive()
     }
 }
 

@@ -36,11 +36,7 @@ pub trait Domain: Sized + Send + Sync + 'static {
     ///
     /// # Errors
     /// A 4xx [`Rejection`] that names the field at fault.
-    fn parse(
-        &self,
-        endpoint: Endpoint,
-        request: &Request,
-    ) -> Result<Parsed<Self::Command>, Rejection>;
+    fn parse(&self, endpoint: Endpoint, request: &Request) -> Result<Parsed<Self::Command>, Rejection>;
 
     /// Decides a command against a city without changing it. A query decides no events.
     ///
@@ -72,11 +68,7 @@ pub trait Domain: Sized + Send + Sync + 'static {
     fn annotate(&self, city: &Self::City, created: &str) -> Vec<(&'static str, String)>;
 
     /// What an exchange with the upstream tells about the city.
-    fn observe(
-        &self,
-        city: &Self::City,
-        exchange: &Exchange<Self::Command>,
-    ) -> Observed<Self::Command>;
+    fn observe(&self, city: &Self::City, exchange: &Exchange<Self::Command>) -> Observed<Self::Command>;
 
     /// The row of one entity, or `None` where the city has none under this key.
     fn encode(&self, city: &Self::City, key: EntityKey) -> Option<Vec<u8>>;
@@ -89,9 +81,7 @@ pub trait Domain: Sized + Send + Sync + 'static {
 }
 
 /// The key of an entity: dense, given by the domain in the order of first appearance.
-#[derive(
-    Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize,
-)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Serialize, serde::Deserialize)]
 #[serde(transparent)]
 pub struct EntityKey(pub u64);
 
@@ -165,13 +155,7 @@ pub struct Decision<D: Domain> {
 impl<D: Domain> Decision<D> {
     /// An answer that changes nothing.
     pub fn answer(answer: D::Answer) -> Self {
-        Self {
-            events: Vec::new(),
-            answer,
-            created: None,
-            replay: Replay::Nothing,
-            then: Vec::new(),
-        }
+        Self { events: Vec::new(), answer, created: None, replay: Replay::Nothing, then: Vec::new() }
     }
 }
 

@@ -54,13 +54,7 @@ pub struct Rejection {
 impl Rejection {
     /// A refusal without a field.
     pub fn new(status: u16, code: &'static str, detail: impl Into<String>) -> Self {
-        Self {
-            status,
-            code,
-            detail: detail.into(),
-            field: None,
-            retry_after: None,
-        }
+        Self { status, code, detail: detail.into(), field: None, retry_after: None }
     }
 
     /// The same, naming the field at fault.
@@ -109,9 +103,6 @@ pub struct Observed<C> {
 impl<C> Observed<C> {
     /// An exchange that tells nothing.
     pub fn nothing() -> Self {
-        Self {
-            command: None,
-            upstream_id: None,
-        }
+        Self { command: None, upstream_id: None }
     }
 }
