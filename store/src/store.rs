@@ -2,10 +2,11 @@
 
 use std::{
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
         mpsc,
     },
+    thread::{self, Thread},
     time::Duration,
 };
 
@@ -72,6 +73,8 @@ pub(crate) struct Inbox<D: Domain> {
     capacity: usize,
     byte_capacity: usize,
     closed: AtomicBool,
+    /// The writer's thread, which rests a moment between observations.
+    writer: OnceLock<Thread>,
 }
 
 /// The room that a message takes, given back when the writer takes the message.
@@ -92,6 +95,7 @@ impl<D: Domain> Inbox<D> {
             capacity,
             byte_capacity,
             closed: AtomicBool::new(false),
+            writer: OnceLock::new(),
         }
     }
 
@@ -142,8 +146,19 @@ impl<D: Domain> Inbox<D> {
         self.bytes.add_permits(cost.units);
     }
 
+    /// Somebody waits for every message but observations, so the writer is woken from its rest for them.
     fn send(&self, message: Message<D>) -> Result<(), SubmitError> {
-        self.sender.send(message).map_err(|_| SubmitError::Closed)
+        let awaited = !message.is_observation();
+        self.sender.send(message).map_err(|_| SubmitError::Closed)?;
+        if awaited && let Some(writer) = self.writer.get() {
+            writer.unpark();
+        }
+        Ok(())
+    }
+
+    /// Called once, by the writer's own thread.
+    pub(crate) fn written_by_this_thread(&self) {
+        let _ = self.writer.set(thread::current());
     }
 
     /// Nothing is taken any more. Whoever waits for room is let through, to be told.

@@ -35,6 +35,10 @@ use crate::{
     ticks::Ticks,
 };
 
+/// How long the writer rests after a batch that nobody waits for. Being woken for every single observation costs more
+/// than the observation; whoever waits for an answer ends the rest at once.
+const REST: Duration = Duration::from_millis(2);
+
 /// How often a batch of unknown fate is looked for.
 const RESOLVE_EVERY: Duration = Duration::from_millis(100);
 /// How often a journal that failed is tried while nobody asks for it.
@@ -83,7 +87,7 @@ impl<D: Domain> Message<D> {
         }
     }
 
-    fn is_observation(&self) -> bool {
+    pub(crate) fn is_observation(&self) -> bool {
         matches!(self, Self::Observe { .. })
     }
 
@@ -228,10 +232,12 @@ impl<D: Domain> Writer<D> {
     }
 
     fn work_until_stopped(&mut self) {
+        self.shared.inbox.written_by_this_thread();
         let mut stop = false;
         while !stop && !self.fenced {
             let (batch, stopped) = self.take();
             stop = stopped;
+            let unawaited = !batch.is_empty() && batch.iter().all(Message::is_observation);
             if self.unresolved.is_some() {
                 self.refuse(batch);
                 self.resolve();
@@ -239,6 +245,9 @@ impl<D: Domain> Writer<D> {
                 self.run(batch);
             }
             self.do_what_is_due(stop);
+            if unawaited && !stop {
+                thread::park_timeout(REST);
+            }
         }
         // The last chance for a batch of unknown fate; who waits for it is told `Closed` otherwise.
         self.resolve();
