@@ -146,16 +146,26 @@ impl Rig {
     }
 
     /// Waits for the first event that `wanted` makes something of.
-    pub(crate) fn wait<T>(&mut self, what: &str, mut wanted: impl FnMut(&FleetEvent) -> Option<T>) -> T {
-        let end = Instant::now() + BOUND;
+    pub(crate) fn wait<T>(&mut self, what: &str, wanted: impl FnMut(&FleetEvent) -> Option<T>) -> T {
+        match self.within(BOUND, wanted) {
+            Some(found) => found,
+            None => panic!("no {what}; there were {:#?}", self.past),
+        }
+    }
+
+    /// The same, but gives up after a while.
+    pub(crate) fn within<T>(
+        &mut self,
+        patience: Duration,
+        mut wanted: impl FnMut(&FleetEvent) -> Option<T>,
+    ) -> Option<T> {
+        let end = Instant::now() + patience;
         loop {
             let left = end.saturating_duration_since(Instant::now());
-            let Ok(event) = self.events.recv_timeout(left) else {
-                panic!("no {what}; there were {:#?}", self.past);
-            };
+            let event = self.events.recv_timeout(left).ok()?;
             let found = wanted(&event);
             self.past.push(event);
-            if let Some(found) = found {
+            if found.is_some() {
                 return found;
             }
         }
