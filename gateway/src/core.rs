@@ -126,3 +126,8 @@ pub(crate) fn wall_clock() -> Time {
     };
     Time(millis)
 }
+
+/// RFC 3339 in UTC, with milliseconds.
+pub(crate) fn rfc3339(time: Time) -> String {
+    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
+}

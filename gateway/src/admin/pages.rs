@@ -2,12 +2,15 @@
 
 use bytes::Bytes;
 use http::StatusCode;
-use megamind_domain::{Domain, Time};
+use megamind_domain::Domain;
 use megamind_store::{Entry, EntryState, EntrySummary, Health, SendState, Settle, SubmitError};
 use serde_json::{Value, json};
 
 use super::{Admin, Body, Page, Refusal, exposition};
-use crate::modes::{Observation, Order};
+use crate::{
+    core::rfc3339,
+    modes::{Observation, Order},
+};
 
 /// Entries in one answer, where no limit is asked for.
 const PAGE: usize = 100;
@@ -216,9 +219,4 @@ fn detail(entry: &Entry) -> Value {
         "lastStatus": entry.parked.as_ref().and_then(|parked| parked.status),
         "lastError": entry.parked.as_ref().map(|parked| &parked.reason),
     })
-}
-
-/// RFC 3339 in UTC, with milliseconds.
-fn rfc3339(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }

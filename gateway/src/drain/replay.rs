@@ -5,13 +5,13 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderMap;
 use megamind_conf::Settlement;
-use megamind_domain::{Domain, Exchange, Request, Time};
+use megamind_domain::{Domain, Exchange, Request};
 use megamind_store::{Entry, SendState, Settle, Span, SubmitError};
 use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::verdict::{About, Kind, Verdict, judge};
 use crate::{
-    core::{Core, seen, wall_clock},
+    core::{Core, rfc3339, seen, wall_clock},
     proxy::head,
     upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, media_type},
 };
@@ -134,11 +134,6 @@ fn replay_head<D: Domain>(
         }
     }
     Ok(head)
-}
-
-/// RFC 3339 in UTC, with milliseconds.
-fn rfc3339(time: Time) -> String {
-    jiff::Timestamp::from_millisecond(time.0).map_or_else(|_| String::new(), |time| format!("{time:.3}"))
 }
 
 fn request(entry: &Entry) -> Request {
