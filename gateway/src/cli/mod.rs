@@ -4,6 +4,7 @@ mod check;
 mod deliveries;
 mod import;
 mod logging;
+mod manual;
 mod remote;
 mod run;
 
@@ -88,6 +89,18 @@ enum Command {
         after_help = "Example: megamind modem-sim --pty /tmp/modem0    # then: megamind sms probe /tmp/modem0"
     )]
     ModemSim(megamind_sim::modem::Options),
+    /// Write the manual pages, one a command, from the same definitions as `--help`.
+    #[command(after_help = "Example: megamind man /usr/local/share/man/man1")]
+    Man {
+        /// The folder to write them to; it must exist.
+        folder: PathBuf,
+    },
+    /// Print the completions for a shell.
+    #[command(after_help = "Example: megamind completions bash > /etc/bash_completion.d/megamind")]
+    Completions {
+        /// Which shell.
+        shell: clap_complete::Shell,
+    },
     /// Short messages: take PDUs apart and put them together, look at a modem.
     Sms {
         #[command(subcommand)]
@@ -172,6 +185,8 @@ impl Cli {
                 logging::start(&logging::plain());
                 megamind_sim::modem::run(&options)
             }
+            Command::Man { folder } => manual::pages(&folder),
+            Command::Completions { shell } => manual::completions(shell),
             Command::Sms { command } => {
                 return command
                     .run(&mut stdout().lock(), &mut stderr().lock())
