@@ -50,6 +50,7 @@ impl Config {
             files.push(("upstream.tls.cert".into(), tls.cert.as_deref(), Holds::Certificates));
             files.push(("upstream.tls.key".into(), tls.key.as_deref(), Holds::PrivateKey));
         }
+        files.push(("callbacks.ca".into(), self.callbacks.ca.as_deref(), Holds::Certificates));
         for (index, merchant) in self.merchants.iter().enumerate() {
             files.push((format!("merchant[{index}].secret_file"), Some(&merchant.secret_file), Holds::Secret));
         }

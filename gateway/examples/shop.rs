@@ -69,7 +69,7 @@ impl Domain for Shop {
                 .map(Command::Place)
                 .map_err(|error| Rejection::new(400, "bad_order", error.to_string()))?,
         };
-        Ok(Parsed { command, subject: None, natural: None, fact: false })
+        Ok(Parsed { command, subject: None, natural: None, fact: false, patience: None })
     }
 
     fn decide(&self, city: &Self::City, command: &Command, ctx: &mut Ctx<'_>) -> Result<Decision<Self>, Rejection> {

@@ -24,6 +24,7 @@ use tokio::sync::Notify;
 use crate::{
     admin::Admin,
     core::{Core, wall_clock},
+    handle::{Asked, Handle, PageAnswer, Pages, Task},
     health,
     ids::LocalIds,
     in_flight::InFlight,
@@ -74,6 +75,7 @@ pub struct Builder<D: Domain> {
     domain: Arc<D>,
     periodic: Vec<Periodic<D>>,
     gaps: Option<Gaps<D>>,
+    tasks: Vec<Task<D>>,
     desk: Desk<D>,
 }
 
@@ -81,11 +83,12 @@ pub struct Builder<D: Domain> {
 pub(crate) struct Desk<D: Domain> {
     pub(crate) census: Option<Count<D>>,
     pub(crate) imports: Vec<(&'static str, Import<D>)>,
+    pub(crate) pages: Vec<Pages<D>>,
 }
 
 impl<D: Domain> Clone for Desk<D> {
     fn clone(&self) -> Self {
-        Self { census: self.census.clone(), imports: self.imports.clone() }
+        Self { census: self.census.clone(), imports: self.imports.clone(), pages: self.pages.clone() }
     }
 }
 
@@ -97,7 +100,8 @@ impl<D: Domain> Builder<D> {
             domain: Arc::new(domain),
             periodic: Vec::new(),
             gaps: None,
-            desk: Desk { census: None, imports: Vec::new() },
+            tasks: Vec::new(),
+            desk: Desk { census: None, imports: Vec::new(), pages: Vec::new() },
         }
     }
 
@@ -114,6 +118,28 @@ impl<D: Domain> Builder<D> {
         find: impl Fn(&D, &D::City, usize) -> Vec<(Endpoint, Request)> + Send + Sync + 'static,
     ) -> Self {
         self.gaps = Some(Arc::new(find));
+        self
+    }
+
+    /// Runs a task of the domain's own beside the gateway's: it is started again, with backoff, whenever it ends.
+    pub fn task<F>(mut self, name: &'static str, run: impl Fn(Handle<D>) -> F + Send + Sync + 'static) -> Self
+    where
+        F: Future<Output = ()> + Send + 'static,
+    {
+        self.tasks.push(Task::new(name, run));
+        self
+    }
+
+    /// Answers `path` and everything under it on the administration's listener. The gateway's own pages come first.
+    pub fn pages<F>(
+        mut self,
+        path: &'static str,
+        answer: impl Fn(Handle<D>, Asked) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output = PageAnswer> + Send + 'static,
+    {
+        self.desk.pages.push(Pages::new(path, answer));
         self
     }
 
@@ -162,7 +188,14 @@ impl<D: Domain> Builder<D> {
         if !reachable(&core)? || unclean {
             core.modes.begin_acting(wall_clock());
         }
-        Ok(Gateway { core, writer: Some(writer), periodic: self.periodic, gaps: self.gaps, desk: self.desk })
+        Ok(Gateway {
+            core,
+            writer: Some(writer),
+            periodic: self.periodic,
+            gaps: self.gaps,
+            tasks: self.tasks,
+            desk: self.desk,
+        })
     }
 }
 
@@ -172,10 +205,16 @@ pub struct Gateway<D: Domain> {
     writer: Option<WriterHandle>,
     periodic: Vec<Periodic<D>>,
     gaps: Option<Gaps<D>>,
+    tasks: Vec<Task<D>>,
     desk: Desk<D>,
 }
 
 impl<D: Domain> Gateway<D> {
+    /// What a thread or program of the server's own may do with it.
+    pub fn handle(&self) -> Handle<D> {
+        Handle(self.core.clone())
+    }
+
     /// The proxy alone, for a service of the server's own.
     pub fn proxy(&self) -> Proxy<D> {
         Proxy { core: self.core.clone(), exchanger: exchanger(&self.core.config) }
@@ -215,6 +254,7 @@ impl<D: Domain> Gateway<D> {
 
     /// Waits until no request is being answered, `grace` at most.
     pub fn wait_until_idle(&self, grace: Duration) {
+        self.core.store.end_waiting();
         let until = Instant::now() + grace;
         while self.core.unanswered.load(Ordering::Acquire) > 0 && Instant::now() < until {
             std::thread::sleep(Duration::from_millis(10));
@@ -234,6 +274,7 @@ impl<D: Domain> Gateway<D> {
             exchanger: Arc::new(exchanger(&self.core.config)),
             periodic: self.periodic.clone(),
             gaps: self.gaps.clone(),
+            own: self.tasks.clone(),
         }
     }
 }

@@ -21,6 +21,7 @@ mod admin;
 mod core;
 mod drain;
 mod gateway;
+mod handle;
 mod health;
 mod ids;
 mod in_flight;
@@ -36,5 +37,6 @@ mod upstream;
 
 pub use admin::Admin;
 pub use gateway::{Builder, Census, Gateway, StartError};
+pub use handle::{Asked, Handle, PageAnswer, PageError};
 pub use listen::{Listeners, PortError};
 pub use proxy::Proxy;

@@ -141,6 +141,11 @@ impl Metrics {
         Ok(metrics)
     }
 
+    /// Where more metrics can be registered.
+    pub(crate) fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
     /// Marks the current mode.
     pub(crate) fn set_mode(&self, current: Mode) {
         for mode in Mode::ALL {

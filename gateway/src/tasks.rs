@@ -11,7 +11,13 @@ use tokio::{
     time::{MissedTickBehavior, interval},
 };
 
-use crate::{core::Core, drain, health, modes, refresh, upstream::Exchanger};
+use crate::{
+    core::Core,
+    drain,
+    handle::{Handle, Task},
+    health, modes, refresh,
+    upstream::Exchanger,
+};
 
 /// The longest wait before a task is started again.
 const MAX_WAIT: Duration = Duration::from_secs(10);
@@ -37,6 +43,8 @@ pub(crate) struct Tasks<D: Domain> {
     pub(crate) exchanger: Arc<Exchanger>,
     pub(crate) periodic: Vec<Periodic<D>>,
     pub(crate) gaps: Option<Gaps<D>>,
+    /// The domain's own.
+    pub(crate) own: Vec<Task<D>>,
 }
 
 #[async_trait]
@@ -61,6 +69,10 @@ impl<D: Domain> BackgroundService for Tasks<D> {
         for periodic in self.periodic.clone() {
             let own = with_core();
             supervise("periodic", core, move || give(own.clone(), periodic.clone()));
+        }
+        for task in self.own.clone() {
+            let handle = Handle(with_core());
+            supervise(task.name, core, move || (task.run)(handle.clone()));
         }
         // Dropping the runtime ends the tasks.
         while shutdown.changed().await.is_ok() && !*shutdown.borrow() {}
@@ -109,7 +121,13 @@ async fn give<D: Domain>(core: Arc<Core<D>>, periodic: Periodic<D>) {
         let write = Write {
             // Of no route: nobody is answered.
             endpoint: Endpoint(u16::MAX),
-            parsed: Arc::new(Parsed { command: (periodic.command)(), subject: None, natural: None, fact: false }),
+            parsed: Arc::new(Parsed {
+                command: (periodic.command)(),
+                subject: None,
+                natural: None,
+                fact: false,
+                patience: None,
+            }),
             request: request.clone(),
             key: None,
             prior: Prior::NeverSent,

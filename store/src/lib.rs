@@ -26,6 +26,7 @@
 //! with [`SubmitError::JournalUnavailable`] before anything of theirs is written.
 
 mod aliases;
+mod changes;
 mod checksum;
 mod entry;
 mod error;
@@ -44,6 +45,7 @@ mod write;
 mod writer;
 
 pub use aliases::Aliases;
+pub use changes::Waiter;
 pub use entry::{Entry, EntryState, EntrySummary, Parked, SendState, Work};
 pub use error::{OpenError, ReadError, SubmitError};
 pub use metrics::{Histogram, Metrics};

@@ -17,6 +17,7 @@ use megamind_domain::{Domain, EntityKey, IdSource, Time};
 
 use crate::{
     Aliases, Health, Metrics, OpenError, Options, WriterHandle,
+    changes::Changes,
     journal::{Journal, JournalError, LoadError, Visit, schema},
     keys::{self, Keys},
     published::Published,
@@ -58,6 +59,7 @@ pub(crate) fn open<D: Domain>(
         metrics: Metrics::default(),
         inbox: Inbox::new(&options, sender.clone()),
         ticks: AtomicU64::new(0),
+        changes: Arc::new(Changes::new()),
         queue: Mutex::new(queue),
         reader,
         options,

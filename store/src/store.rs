@@ -17,6 +17,7 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::{
     Aliases, Entry, EntryState, EntrySummary, Health, Metrics, OpenError, Options, Outcome, Published, ReadError,
     Settle, Span, SubmitError, Work, Write, WriterHandle,
+    changes::{Changes, Waiter},
     entry::SendState,
     journal::{Journal, Reader, Record, Sqlite},
     open,
@@ -47,6 +48,7 @@ pub(crate) struct Shared<D: Domain> {
     pub(crate) reader: Arc<dyn Reader>,
     pub(crate) inbox: Inbox<D>,
     pub(crate) ticks: AtomicU64,
+    pub(crate) changes: Arc<Changes>,
 }
 
 impl<D: Domain> Shared<D> {
@@ -196,6 +198,27 @@ impl<D: Domain> Store<D> {
     /// The city now. Never waits.
     pub fn published(&self) -> Guard<Arc<Published<D>>> {
         self.0.published.load()
+    }
+
+    /// Counts publications of the city. Whoever holds it is woken by every one, and looks as often as it likes.
+    pub fn publications(&self) -> tokio::sync::watch::Receiver<u64> {
+        self.0.changes.subscribe()
+    }
+
+    /// A place among those who wait for a change of certain entities; `None` if `most` wait already.
+    pub fn waiter(&self, touches: &megamind_domain::Touches, most: usize) -> Option<Waiter> {
+        let changes = &self.0.changes;
+        (changes.count() < most).then(|| Waiter::new(changes, touches))
+    }
+
+    /// How many wait for a change of certain entities.
+    pub fn waiting(&self) -> usize {
+        self.0.changes.count()
+    }
+
+    /// Ends the wait of everybody, now and later: the gateway is stopping.
+    pub fn end_waiting(&self) {
+        self.0.changes.close();
     }
 
     /// Decides a write, makes it durable, and only then answers.

@@ -124,6 +124,7 @@ async fn a_natural_key_is_recognized_without_the_client_naming_one() {
             subject: Some("m1".into()),
             natural: Some(b"ref 1".to_vec()),
             fact: false,
+            patience: None,
         });
         write
     };

@@ -108,6 +108,20 @@ section! {
         pub allow: Vec<CallbackTarget> = or(list(text()), Vec::new()),
         /// The longest that a call may take.
         pub timeout: Duration = or(duration(MS * 100..=MINUTE), secs(5)),
+        /// Calls to one pilot's app or merchant's service at a time, each about another order.
+        pub max_concurrency: usize = or(count(1..=1_000), 4),
+        /// A call that has failed for so long waits for the operator instead.
+        pub give_up_after: Duration = or(duration(SECOND..=DAY * 30), HOUR * 6),
+        /// The longest pause between two attempts.
+        pub max_backoff: Duration = or(duration(MS * 100..=DAY), MINUTE * 5),
+        /// Pilots' apps that are asked for their state a second when acting starts; 0, none is.
+        pub refresh_rate: u32 = or(count(0..=10_000), 20),
+        /// The longest that a pilot's app may wait for news in `/ind/getminiondeliveryinfo`.
+        pub max_wait: Duration = or(duration(Duration::ZERO..=MINUTE * 5), secs(30)),
+        /// Apps that wait so at once; the others are answered at once.
+        pub max_waiting: usize = or(count(0..=1_000_000), 20_000),
+        /// The certificates, in PEM, that apps and services in HTTPS are verified by; without it, the system's.
+        pub ca: Option<PathBuf> = optional(path(), PathBuf::from("/etc/megamind/callbacks-ca.pem")),
     }
 }
 

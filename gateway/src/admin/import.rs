@@ -35,7 +35,7 @@ impl<D: Domain> Admin<D> {
             for command in rest.by_ref().take(SIDE_BY_SIDE - under_way.len()) {
                 let write = Write {
                     endpoint: Endpoint(u16::MAX),
-                    parsed: Arc::new(Parsed { command, subject: None, natural: None, fact: true }),
+                    parsed: Arc::new(Parsed { command, subject: None, natural: None, fact: true, patience: None }),
                     request: request.clone(),
                     key: None,
                     prior: Prior::NeverSent,

@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use crate::{
     core::Core,
     gateway::{Desk, StartError},
+    handle::{Asked, Handle},
 };
 use guard::Guard;
 
@@ -89,8 +90,32 @@ impl<D: Domain> Admin<D> {
                     format!("{method} does not work on this path."),
                 ))
             }
-            _ => Err(Refusal::not_found()),
+            _ => self.own(method, path, query, body).await,
         }
+    }
+
+    /// A page of the domain's own.
+    async fn own(&self, method: &Method, path: &str, query: Option<&str>, body: &Bytes) -> Page {
+        let found = self.desk.pages.iter().find_map(|pages| Some((pages, pages.rest(path)?)));
+        let (pages, rest) = found.ok_or_else(Refusal::not_found)?;
+        if !matches!(*method, Method::GET | Method::POST) {
+            return Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                format!("{method} does not work on this path."),
+            ));
+        }
+        let asked = Asked {
+            post: *method == Method::POST,
+            rest,
+            query: query.unwrap_or_default().to_owned(),
+            body: body.clone(),
+        };
+        let answer = (pages.answer)(Handle(self.core.clone()), asked).await;
+        answer.map(Body::Json).map_err(|error| {
+            let status = StatusCode::from_u16(error.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            Refusal::new(status, error.code, error.detail)
+        })
     }
 }
 

@@ -3,9 +3,12 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method};
-use megamind_domain::{Access, Ctx, Domain, IdSource, Parsed, Policy, Rejection, Response, Stance};
+use megamind_domain::{
+    Access, Ctx, Domain, IdSource, Parsed, Patience, Policy, Rejection, Response, Stance, UNCHANGED,
+};
 use megamind_store::{Outcome, Prior, SubmitError, Write};
 use pingora::{Result, proxy::Session};
+use tokio::time::Instant;
 
 use super::{
     Proxy, RequestCtx, Route,
@@ -93,7 +96,10 @@ impl<D: Domain> Proxy<D> {
 
     /// Answers from the published city.
     async fn query(&self, route: &Route, parsed: &Parsed<D::Command>) -> Result<Said, Rejection> {
-        let first = self.ask(route, parsed)?;
+        let first = match &parsed.patience {
+            None => self.ask(route, &parsed.command)?,
+            Some(patience) => self.wait(route, parsed, patience).await?,
+        };
         let unknown = first
             .rejection
             .as_ref()
@@ -106,10 +112,37 @@ impl<D: Domain> Proxy<D> {
         if caught_up.is_err() {
             return Ok(first);
         }
-        self.ask(route, parsed)
+        self.ask(route, parsed.patience.as_ref().map_or(&parsed.command, |patience| &patience.at_last))
     }
 
-    fn ask(&self, route: &Route, parsed: &Parsed<D::Command>) -> Result<Said, Rejection> {
+    /// Asks again whenever something that the query names has changed, until there is something new.
+    async fn wait(
+        &self,
+        route: &Route,
+        parsed: &Parsed<D::Command>,
+        patience: &Patience<D::Command>,
+    ) -> Result<Said, Rejection> {
+        let until = Instant::now() + patience.limit.min(self.core.config.callbacks.max_wait);
+        loop {
+            let waiter = self
+                .core
+                .store
+                .waiter(&self.touches(parsed), self.core.config.callbacks.max_waiting);
+            let said = self.ask(route, &parsed.command)?;
+            let unchanged = said.rejection.as_ref().is_some_and(|rejection| rejection.code == UNCHANGED);
+            if !unchanged {
+                return Ok(said);
+            }
+            let Some(waiter) = waiter.filter(|waiter| !waiter.is_over()) else {
+                return self.ask(route, &patience.at_last);
+            };
+            if tokio::time::timeout_at(until, waiter.changed()).await.is_err() {
+                return self.ask(route, &patience.at_last);
+            }
+        }
+    }
+
+    fn ask(&self, route: &Route, command: &D::Command) -> Result<Said, Rejection> {
         let published = self.core.store.published();
         let city = &published.city;
         self.core.guarded(|| {
@@ -117,7 +150,7 @@ impl<D: Domain> Proxy<D> {
             let mut ids = IdSource::new(0, 0);
             let stance = self.core.modes.stance();
             let mut ctx = Ctx::new(wall_clock(), stance, &mut ids);
-            let decided = self.core.domain.decide(city, &parsed.command, &mut ctx);
+            let decided = self.core.domain.decide(city, command, &mut ctx);
             let answer = decided.map(|decision| decision.answer);
             Said {
                 response: self.core.domain.render(city, Some(route.endpoint), answer.as_ref()),

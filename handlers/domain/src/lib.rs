@@ -13,6 +13,8 @@ mod wire;
 pub use ctx::{Ctx, IdSource, Stance, Time};
 pub use wire::{Exchange, Observed, Rejection, Request, Response};
 
+use std::time::Duration;
+
 use serde::{Serialize, de::DeserializeOwned};
 use smallvec::SmallVec;
 
@@ -134,7 +136,22 @@ pub struct Parsed<C> {
     pub natural: Option<Vec<u8>>,
     /// Physical facts are taken whatever the stand-in limits say.
     pub fact: bool,
+    /// For a query that may wait until there is something new.
+    pub patience: Option<Patience<C>>,
 }
+
+/// How a query waits: while the domain refuses it with the code [`UNCHANGED`], it is asked again whenever one of the
+/// entities that it names has changed.
+#[derive(Clone, Debug)]
+pub struct Patience<C> {
+    /// How long it waits at most.
+    pub limit: Duration,
+    /// What is asked when nothing new has come by then.
+    pub at_last: C,
+}
+
+/// The code of the refusal that means: nothing new yet.
+pub const UNCHANGED: &str = "unchanged";
 
 /// What was decided.
 #[derive(Debug)]

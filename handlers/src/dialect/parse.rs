@@ -30,6 +30,7 @@ pub(crate) fn parse(
         natural: natural(&command, &reader, request)?,
         subject: subject.map(|name| name.text().into()),
         fact: is_fact(&command),
+        patience: None,
         command,
     })
 }

@@ -43,8 +43,10 @@ impl<D: Domain> Writer<D> {
             self.pending.rows.extend(rows);
             self.pending.queue = mem::take(&mut draft.queue);
             self.pending.since.get_or_insert_with(Instant::now);
+            let touched = draft.take_touched();
             self.base = draft.base;
             self.publish();
+            self.shared.changes.tell(touched.keys());
         }
         answer(batch, verdicts);
     }
@@ -133,7 +135,8 @@ impl<D: Domain> Writer<D> {
         self.pending.records = records.take_while(|record| record.seq <= published).collect();
     }
 
-    fn committed(&mut self, draft: Draft<D>, records: usize) {
+    fn committed(&mut self, mut draft: Draft<D>, records: usize) {
+        let touched = draft.take_touched();
         let Draft { base, queue, keys, aliases, mode, .. } = draft;
         self.durable_seq = base.last_seq;
         self.pending = Pending::default();
@@ -147,6 +150,7 @@ impl<D: Domain> Writer<D> {
         self.shared.queue().apply(queue, &base.fences);
         self.base = base;
         self.publish();
+        self.shared.changes.tell(touched.keys());
         let metrics = &self.shared.metrics;
         metrics.commits.fetch_add(1, Relaxed);
         metrics.records.fetch_add(records as u64, Relaxed);

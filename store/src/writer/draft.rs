@@ -59,6 +59,11 @@ impl<D: Domain> Draft<D> {
         self.touched.iter().map(row).collect()
     }
 
+    /// The entities touched, once their rows have been taken.
+    pub(super) fn take_touched(&mut self) -> BTreeMap<EntityKey, u64> {
+        std::mem::take(&mut self.touched)
+    }
+
     /// Adds a record of a head alone.
     pub(super) fn note(&mut self, at: Time, epoch: u64, head: &Head<'_>) {
         let seq = self.next_seq(at);

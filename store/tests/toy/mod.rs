@@ -346,7 +346,7 @@ pub(crate) fn write(command: Command) -> Write<Toy> {
     let text = format!("{command:?}");
     Write {
         endpoint: BOOK,
-        parsed: Arc::new(Parsed { command, subject: None, natural: None, fact: false }),
+        parsed: Arc::new(Parsed { command, subject: None, natural: None, fact: false, patience: None }),
         request: Arc::new(Request {
             method: "POST".into(),
             path: "/book".into(),
@@ -368,7 +368,8 @@ pub(crate) fn exchange(endpoint: Endpoint, command: Option<Command>, answer: &st
     Exchange {
         endpoint,
         request: Arc::new(Request::default()),
-        parsed: command.map(|command| Arc::new(Parsed { command, subject: None, natural: None, fact: false })),
+        parsed: command
+            .map(|command| Arc::new(Parsed { command, subject: None, natural: None, fact: false, patience: None })),
         status: 200,
         content_type: None,
         body: Bytes::copy_from_slice(answer.as_bytes()),
