@@ -11,6 +11,7 @@ use megamind_domain::{EntityKey, Time};
 
 use crate::{
     Position,
+    calls::Outbox,
     grid::{self, Grid},
     id::{IdKey, KeptName, Name},
     order::{Order, OrderKey, Status},
@@ -35,6 +36,8 @@ pub struct City {
     /// Who is busy with what.
     loads: OrdSet<(PilotKey, OrderKey)>,
     grid: Grid,
+    /// What pilots and merchants are still to be told.
+    pub(crate) outbox: Outbox,
     orders_by_status: [u64; Status::ALL.len()],
 }
 

@@ -4,7 +4,8 @@ use megamind_domain::{Rejection, Time};
 
 use crate::{
     Money, Position,
-    id::{LocalId, Name},
+    calls::{CallKey, Outcome},
+    id::{KeptName, LocalId, Name},
     order::{Details, Fact, OrderKey, Status},
     pilot::{Availability, PilotKey, Profile},
 };
@@ -54,6 +55,17 @@ pub enum Command {
     DispatchDue,
     /// What the upstream was seen to say.
     Watched(Box<Watched>),
+    /// What became of calls to pilots and merchants.
+    SettleCalls(Vec<(CallKey, Outcome)>),
+    /// Register a merchant's service, or change it.
+    SetMerchant {
+        /// The merchant's id.
+        id: KeptName,
+        /// Where the service listens.
+        callback_url: Box<str>,
+        /// The file with the secrets that sign what it is told.
+        secret_file: Box<str>,
+    },
     /// The upstream gave its own id to an order placed here.
     Alias {
         /// Our id.
@@ -155,6 +167,8 @@ pub struct PilotQuery {
     pub limit: Option<u32>,
     /// Those after this one.
     pub after: Option<PilotKey>,
+    /// Only what is newer than this version of what the pilot carries.
+    pub since: Option<u64>,
 }
 
 /// What the upstream was seen to say.

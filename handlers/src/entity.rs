@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::{
     City,
+    calls::{Call, CallKey, Merchant, MerchantKey},
     city::COUNTER,
     order::{Order, OrderKey, row::Row},
     pilot::{Pilot, PilotKey},
@@ -21,6 +22,10 @@ enum Written<'a> {
     Pilot(&'a Pilot),
     #[serde(rename = "n")]
     Counter(u64),
+    #[serde(rename = "c")]
+    Call(&'a Call),
+    #[serde(rename = "m")]
+    Merchant(&'a Merchant),
 }
 
 #[derive(Deserialize)]
@@ -31,19 +36,31 @@ enum Read<'a> {
     Pilot(Pilot),
     #[serde(rename = "n")]
     Counter(u64),
+    #[serde(rename = "c")]
+    Call(Call),
+    #[serde(rename = "m")]
+    Merchant(Merchant),
 }
 
 /// The row of an entity.
 pub(crate) fn encode(city: &City, key: EntityKey) -> Option<Vec<u8>> {
     let written = match NonZeroU64::new(key.0) {
         None => Written::Counter(city.last_key()),
-        Some(key) => match city.order(OrderKey(key)) {
-            Some(order) => Written::Order(Box::new(Row::from(order))),
-            None => Written::Pilot(city.pilot(PilotKey(key))?),
-        },
+        Some(key) => written(city, key)?,
     };
     // Every key is a text, so this does not fail.
     serde_json::to_vec(&written).ok()
+}
+
+fn written(city: &City, key: NonZeroU64) -> Option<Written<'_>> {
+    let order = || {
+        city.order(OrderKey(key))
+            .map(|order| Written::Order(Box::new(Row::from(order))))
+    };
+    let pilot = || city.pilot(PilotKey(key)).map(Written::Pilot);
+    let call = || city.call(CallKey(key)).map(Written::Call);
+    let merchant = || city.merchant_by_key(MerchantKey(key)).map(Written::Merchant);
+    order().or_else(pilot).or_else(call).or_else(merchant)
 }
 
 /// Puts a row back.
@@ -58,6 +75,10 @@ pub(crate) fn decode(city: &mut City, key: EntityKey, row: &[u8]) -> Result<(), 
         (Read::Pilot(mut pilot), Some(key)) => {
             pilot.key = PilotKey(key);
             city.put_pilot(pilot);
+        }
+        (Read::Call(call), Some(key)) => city.put_call(Call { key: CallKey(key), ..call }),
+        (Read::Merchant(merchant), Some(key)) => {
+            city.put_merchant(Merchant { key: MerchantKey(key), ..merchant });
         }
         (Read::Counter(_), Some(_)) => return Err("the counter under an entity's key".into()),
         (_, None) => {

@@ -8,6 +8,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     Fix, Money,
+    calls::{Call, CallKey, MerchantKey, Outcome},
     id::{KeptName, LocalId},
     order::{Details, Fact, Oddities, OrderKey, Status},
     pilot::{Availability, PilotKey, Profile},
@@ -41,6 +42,12 @@ pub enum Event {
     PilotSeen(PilotSeen),
     /// Something about a pilot changed.
     PilotChanged(Box<PilotChanged>),
+    /// A pilot or a merchant is owed a call.
+    CallDue(Box<CallDue>),
+    /// What became of a call.
+    CallSettled(CallSettled),
+    /// A merchant's service was registered or changed.
+    MerchantSet(MerchantSet),
 }
 
 /// The version of an event's form, checked when it is read.
@@ -265,4 +272,46 @@ pub struct PilotChanged {
     /// What rarely changes.
     #[serde(default, skip_serializing_if = "Profile::is_empty")]
     pub profile: Profile,
+}
+
+/// A pilot or a merchant is owed a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallDue {
+    /// The form's version.
+    pub v: V<1>,
+    /// The key.
+    pub call: CallKey,
+    /// The call.
+    pub owed: Call,
+}
+
+/// What became of a call.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CallSettled {
+    /// The form's version.
+    pub v: V<1>,
+    /// Which.
+    pub call: CallKey,
+    /// When.
+    pub at: Time,
+    /// What.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// A merchant's service was registered or changed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct MerchantSet {
+    /// The form's version.
+    pub v: V<1>,
+    /// The key.
+    pub merchant: MerchantKey,
+    /// The id.
+    pub id: KeptName,
+    /// Where the service listens.
+    pub callback_url: Box<str>,
+    /// The file with the secrets that sign what it is told.
+    pub secret_file: Box<str>,
+    /// When.
+    pub at: Time,
 }

@@ -4,6 +4,7 @@ use megamind_domain::Time;
 
 use crate::{
     City,
+    calls::{Call, Merchant},
     event::{Event, OrderAnswered, OrderAssigned, OrderJoined, OrderProgressed, OrderSeen, PilotChanged},
     order::{Fact, Happening, Oddities, Order, Part, Status, Step},
     pilot::{PilotKey, is_newer},
@@ -37,6 +38,14 @@ pub(crate) fn evolve(city: &mut City, event: &Event) {
         Event::OrderJoined(event) => joined(city, event),
         Event::PilotSeen(event) => city.new_pilot(event.pilot, event.id.clone()),
         Event::PilotChanged(event) => changed(city, event),
+        Event::CallDue(event) => city.put_call(Call { key: event.call, ..event.owed.clone() }),
+        Event::CallSettled(event) => city.settle_call(event.call, &event.outcome),
+        Event::MerchantSet(event) => city.put_merchant(Merchant {
+            key: event.merchant,
+            id: event.id.clone(),
+            callback_url: event.callback_url.clone(),
+            secret_file: event.secret_file.clone(),
+        }),
     }
 }
 

@@ -4,6 +4,7 @@
 //! | --- | --- |
 //! | [`order`], [`pilot`], [`id`] | what there is |
 //! | [`city`] | everything that is known now, and the indexes that follow from it |
+//! | [`calls`] | what pilots and merchants are told |
 //! | [`command`], `decide` | what somebody wants, and what comes of it |
 //! | [`event`], `evolve` | what was decided, and what that changes |
 //! | [`dialect`], `endpoints` | how it is said over HTTP |
@@ -14,6 +15,7 @@
 //!
 //! Nothing here does IO, reads a clock or has randomness: see [`Domain`].
 
+pub mod calls;
 pub mod city;
 pub mod command;
 mod decide;

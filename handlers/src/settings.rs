@@ -1,6 +1,8 @@
 //! What the deliveries of one city are told at start.
 
-use crate::{Money, dialect::Dialect};
+use std::collections::BTreeSet;
+
+use crate::{Money, calls::allow::AllowList, dialect::Dialect};
 
 /// The settings of one city.
 #[derive(Clone, Debug)]
@@ -11,6 +13,8 @@ pub struct Settings {
     pub acting: Acting,
     /// Who carries what.
     pub dispatch: Dispatch,
+    /// Whom the gateway calls.
+    pub calls: Calls,
     /// How clients and the upstream speak.
     pub dialect: Dialect,
 }
@@ -22,8 +26,28 @@ impl Settings {
             city: city.into(),
             acting: Acting::default(),
             dispatch: Dispatch::default(),
+            calls: Calls::default(),
             dialect: Dialect::default(),
         }
+    }
+}
+
+/// Whom the gateway calls.
+#[derive(Clone, Debug)]
+pub struct Calls {
+    /// The only targets.
+    pub allow: AllowList,
+    /// Merchants whose services are configured, by their ids.
+    pub merchants: BTreeSet<Box<str>>,
+    /// Whether pilots without an app can be told by SMS.
+    pub sms: bool,
+    /// Calls that are owed at once, at most: beyond, merchants are told nothing new.
+    pub max_calls: usize,
+}
+
+impl Default for Calls {
+    fn default() -> Self {
+        Self { allow: AllowList::default(), merchants: BTreeSet::new(), sms: false, max_calls: 200_000 }
     }
 }
 

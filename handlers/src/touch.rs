@@ -5,7 +5,7 @@ use megamind_domain::{EntityKey, Role, Touch, Touches};
 use crate::{
     City,
     city::COUNTER,
-    command::{Command, DeliveryReport, Watched},
+    command::{Command, DeliveryReport, PilotQuery, Watched},
     event::Event,
     id::Name,
     order::OrderKey,
@@ -51,6 +51,9 @@ pub(crate) fn changed(event: &Event) -> Touches {
             touches.push(row(event.pilot.into()));
         }
         Event::PilotChanged(event) => touches.push(actor(event.pilot)),
+        Event::CallDue(event) => touches.extend([row(event.call.into()), row(COUNTER)]),
+        Event::CallSettled(event) => touches.push(row(event.call.into())),
+        Event::MerchantSet(event) => touches.extend([row(event.merchant.into()), row(COUNTER)]),
     }
     touches
 }
@@ -59,7 +62,11 @@ pub(crate) fn changed(event: &Event) -> Touches {
 pub(crate) fn named(city: &City, command: &Command) -> Touches {
     let mut names = Names { city, touches: Touches::new() };
     match command {
-        Command::PlaceOrder(_) | Command::DispatchDue | Command::AssignMany(None) => {}
+        Command::PlaceOrder(_)
+        | Command::DispatchDue
+        | Command::AssignMany(None)
+        | Command::SettleCalls(_)
+        | Command::SetMerchant { .. } => {}
         Command::AssignNearest(order) => names.add(subject(*order)),
         Command::TrackOrder(order)
         | Command::UpdateOrder { order, .. }
@@ -79,6 +86,9 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
         }
         Command::ShowPilots(query) | Command::ShowDeliveries(query) => {
             query.one.iter().for_each(|pilot| names.pilot(pilot));
+            if query.since.is_some() {
+                names.carried(query);
+            }
         }
         Command::Watched(watched) => names.watched(watched),
         Command::Alias { local, upstream } => {
@@ -113,6 +123,14 @@ impl Names<'_> {
     fn pilot(&mut self, name: &Name) {
         if let Some(pilot) = self.city.find_pilot(name) {
             self.add(actor(pilot.key()));
+        }
+    }
+
+    /// What the pilot carries: news about any of it is news for who waits.
+    fn carried(&mut self, query: &PilotQuery) {
+        let pilot = query.one.as_ref().and_then(|name| self.city.find_pilot(name));
+        for order in pilot.into_iter().flat_map(|pilot| self.city.carried_by(pilot.key())) {
+            self.add(subject(order));
         }
     }
 

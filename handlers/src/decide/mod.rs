@@ -13,7 +13,7 @@ mod watch;
 use megamind_domain::{Ctx, Decision, Rejection, Stance, Time};
 
 use crate::{
-    City, Deliveries,
+    City, Deliveries, calls,
     command::{Answer, Command},
     id::Name,
     order::Order,
@@ -30,8 +30,14 @@ pub(crate) struct Desk<'a> {
 
 type Decided = Result<Decision<Deliveries>, Rejection>;
 
-/// Decides a command.
+/// Decides a command, and which calls the decision owes.
 pub(crate) fn decide(domain: &Deliveries, city: &City, command: &Command, ctx: &mut Ctx<'_>) -> Decided {
+    let mut decision = decide_alone(domain, city, command, ctx)?;
+    calls::add_due(domain, city, command, &mut decision.events, ctx);
+    Ok(decision)
+}
+
+fn decide_alone(domain: &Deliveries, city: &City, command: &Command, ctx: &mut Ctx<'_>) -> Decided {
     let desk = Desk { domain, city, now: ctx.now, stance: ctx.stance };
     match command {
         Command::PlaceOrder(details) => desk.place(details, ctx),
@@ -46,10 +52,14 @@ pub(crate) fn decide(domain: &Deliveries, city: &City, command: &Command, ctx: &
         Command::Assign(assignment) => desk.assign(assignment),
         Command::AssignMany(many) => Ok(desk.assign_many(many.as_ref())),
         Command::ShowPilots(query) => desk.show(query).map(Answer::PilotInfos).map(Decision::answer),
-        Command::ShowDeliveries(query) => desk.show(query).map(Answer::PilotDeliveries).map(Decision::answer),
+        Command::ShowDeliveries(query) => desk.show_new(query).map(Answer::PilotDeliveries).map(Decision::answer),
         Command::AssignNearest(order) => Ok(desk.assign_nearest(*order)),
         Command::DispatchDue => Ok(desk.dispatch_due()),
         Command::Watched(watched) => Ok(desk.watch(watched)),
+        Command::SettleCalls(settled) => Ok(calls::settle(city, desk.now, settled)),
+        Command::SetMerchant { id, callback_url, secret_file } => {
+            calls::set_merchant(domain, city, desk.now, id, callback_url, secret_file)
+        }
         Command::Alias { local, upstream } => Ok(desk.alias(*local, upstream)),
     }
 }

@@ -4,9 +4,9 @@ use megamind_domain::{Decision, EntityKey, Rejection, Replay};
 
 use super::{Decided, Desk, draft::Draft};
 use crate::{
-    Fix,
+    Fix, calls,
     command::{Answer, Command, Items, Many, PilotAnswer, PilotReport},
-    dialect::own,
+    dialect::{Field, own},
     event::{Event, PilotChanged, V},
     pilot::{Availability, PilotKey, is_newer},
     settings::Decides,
@@ -36,6 +36,7 @@ impl Desk<'_> {
 
     pub(super) fn set_pilots(&self, many: &Many<PilotReport>) -> Decided {
         self.within_limits(Decides::SetPilot)?;
+        let many = &self.may_be_called(many)?;
         let mut decision = self.report_pilots(many);
         decision.replay = if decision.events.is_empty() {
             Replay::Nothing
@@ -44,6 +45,24 @@ impl Desk<'_> {
             Replay::Own(own::general_info(dialect, many, self.now))
         };
         Ok(decision)
+    }
+
+    /// Refuses URLs that may not be called: of a list the items by themselves.
+    fn may_be_called(&self, many: &Many<PilotReport>) -> Result<Many<PilotReport>, Rejection> {
+        let check = |item: &Result<PilotReport, Rejection>| {
+            let report = item.clone()?;
+            match &report.profile.callback_url {
+                Some(url) if self.domain.settings.calls.allow.url(url).is_none() => {
+                    Err(calls::not_allowed(self.domain.wire(Field::CallbackUrl)))
+                }
+                _ => Ok(report),
+            }
+        };
+        let items: Vec<_> = many.items.iter().map(check).collect();
+        match items.as_slice() {
+            [Err(refused)] if !many.bulk => Err(refused.clone()),
+            _ => Ok(Many { items, bulk: many.bulk }),
+        }
     }
 
     /// Takes one report into the draft.
@@ -57,13 +76,14 @@ impl Desk<'_> {
         let fix = report.position.map(|position| Fix { position, at: self.plausible(report.at) });
         let fix = fix.filter(|fix| is_newer(pilot.fix(), fix.at) && pilot.fix() != Some(*fix));
         let availability = report.availability.filter(|availability| *availability != pilot.availability());
+        let mut said = report.profile.clone();
+        // What a report says of itself is taken, but nobody is called whom the configuration does not allow.
+        said.callback_url = said
+            .callback_url
+            .filter(|url| self.domain.settings.calls.allow.url(url).is_some());
         let mut merged = pilot.profile().clone();
-        merged.take(&report.profile);
-        let profile = if merged == *pilot.profile() {
-            crate::pilot::Profile::default()
-        } else {
-            report.profile.clone()
-        };
+        merged.take(&said);
+        let profile = if merged == *pilot.profile() { crate::pilot::Profile::default() } else { said };
         if fix.is_some() || availability.is_some() || !profile.is_empty() {
             draft.push(Event::PilotChanged(Box::new(PilotChanged {
                 v: V,

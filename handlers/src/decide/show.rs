@@ -2,12 +2,12 @@
 
 use std::num::NonZeroU64;
 
-use megamind_domain::Rejection;
+use megamind_domain::{Rejection, UNCHANGED};
 
 use super::Desk;
 use crate::{
     command::{Page, PilotQuery},
-    dialect::Field,
+    dialect::{Field, render_call::plan_version},
     pilot::{Pilot, PilotKey},
 };
 
@@ -49,6 +49,17 @@ impl Desk<'_> {
         let more = pilots.len() > limit;
         pilots.truncate(limit);
         Ok(Page { next: pilots.last().copied().filter(|_| more), pilots, bulk: true })
+    }
+
+    /// The same, where what the pilot carries is of another version than the one that somebody has.
+    pub(super) fn show_new(&self, query: &PilotQuery) -> Result<Page, Rejection> {
+        let page = self.show(query)?;
+        if let (Some(since), [pilot]) = (query.since, page.pilots.as_slice())
+            && plan_version(self.city, &self.domain.settings, *pilot) == since
+        {
+            return Err(Rejection::new(304, UNCHANGED, "Nothing new yet."));
+        }
+        Ok(page)
     }
 
     /// While the upstream serves, what passes is watched: whom nobody has seen is not there.

@@ -23,6 +23,7 @@ names! {
     Field {
         Acceptance = "acceptance",
         AddedSeconds = "addedSeconds",
+        Action = "action",
         Address = "address",
         Assignments = "assignments",
         At = "at",
@@ -63,6 +64,7 @@ names! {
         Parts = "parts",
         Phone = "phone",
         Pickup = "pickup",
+        PlanVersion = "planVersion",
         Proof = "proof",
         Punctuality = "punctuality",
         ReadyAt = "readyAt",
@@ -71,8 +73,11 @@ names! {
         RequestId = "requestId",
         Results = "results",
         Score = "score",
+        Since = "since",
         Status = "status",
         Vehicle = "vehicle",
+        Version = "version",
+        Wait = "wait",
     }
 }
 

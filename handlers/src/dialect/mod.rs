@@ -13,6 +13,7 @@ pub(crate) mod parse;
 pub(crate) mod problem;
 pub(crate) mod read;
 pub(crate) mod render;
+pub(crate) mod render_call;
 mod render_order;
 mod render_pilot;
 pub(crate) mod request;

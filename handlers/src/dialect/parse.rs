@@ -1,6 +1,8 @@
 //! From a request to a command.
 
-use megamind_domain::{Parsed, Rejection, Request};
+use std::time::Duration;
+
+use megamind_domain::{Parsed, Patience, Rejection, Request};
 
 use super::{Dialect, Field, Word, node::Node, read::Reader, request};
 use crate::{
@@ -27,10 +29,10 @@ pub(crate) fn parse(
     let command = command(city, route, &reader)?;
     let subject = subject(&command);
     Ok(Parsed {
+        patience: patience(&command, &reader)?,
         natural: natural(&command, &reader, request)?,
         subject: subject.map(|name| name.text().into()),
         fact: is_fact(&command),
-        patience: None,
         command,
     })
 }
@@ -59,7 +61,14 @@ fn command(city: &str, route: Route, reader: &Reader<'_>) -> Result<Command, Rej
         Route::AssignMany => Command::AssignMany(assignments(city, reader)?),
         Route::GetPilot => Command::ShowPilots(one_pilot(reader)?),
         Route::GetPilots => Command::ShowPilots(pilot_query(reader)?),
-        Route::GetDelivery => Command::ShowDeliveries(one_pilot(reader)?),
+        Route::GetDelivery => {
+            let since = if wait(reader)?.is_some() {
+                reader.parsed(Field::Since, "a version of an earlier answer")?
+            } else {
+                None
+            };
+            Command::ShowDeliveries(PilotQuery { since, ..one_pilot(reader)? })
+        }
         Route::GetDeliveries => Command::ShowDeliveries(pilot_query(reader)?),
         Route::SetPilot => Command::SetPilots(Many::one(pilot_report(reader)?)),
         Route::SetPilots => Command::SetPilots(many(reader, Field::Minions, pilot_report)?),
@@ -236,6 +245,32 @@ fn one_pilot(reader: &Reader<'_>) -> Result<PilotQuery, Rejection> {
     Ok(PilotQuery { one: Some(reader.required_name(Field::MinionId)?), ..PilotQuery::default() })
 }
 
+/// How long the question for something newer waits.
+fn patience(command: &Command, reader: &Reader<'_>) -> Result<Option<Patience<Command>>, Rejection> {
+    let Command::ShowDeliveries(query @ PilotQuery { since: Some(_), .. }) = command else {
+        return Ok(None);
+    };
+    let at_last = Command::ShowDeliveries(PilotQuery { since: None, ..query.clone() });
+    Ok(wait(reader)?.map(|limit| Patience { limit, at_last }))
+}
+
+/// A duration as `25s`, `500ms`, or a number of seconds.
+fn wait(reader: &Reader<'_>) -> Result<Option<Duration>, Rejection> {
+    let Some(text) = reader.text(Field::Wait)? else {
+        return Ok(None);
+    };
+    let (digits, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
+    let number: Option<u64> = digits.parse().ok();
+    let duration = number.and_then(|number| match unit {
+        "" | "s" => Some(Duration::from_secs(number)),
+        "ms" => Some(Duration::from_millis(number)),
+        _ => None,
+    });
+    duration
+        .map(Some)
+        .ok_or_else(|| reader.wrong(Field::Wait, "a duration such as 25s"))
+}
+
 fn pilot_query(reader: &Reader<'_>) -> Result<PilotQuery, Rejection> {
     let after: Option<std::num::NonZeroU64> = reader.parsed(Field::Cursor, "the cursor of an earlier answer")?;
     Ok(PilotQuery {
@@ -245,6 +280,7 @@ fn pilot_query(reader: &Reader<'_>) -> Result<PilotQuery, Rejection> {
         near: near(reader)?,
         limit: reader.parsed(Field::Limit, "a whole number")?,
         after: after.map(PilotKey),
+        since: None,
     })
 }
 

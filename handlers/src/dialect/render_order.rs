@@ -110,6 +110,11 @@ pub(super) fn candidates(scene: Scene<'_>, object: &mut Object<'_>, order: &Orde
 pub(super) fn carried(scene: Scene<'_>, object: &mut Object<'_>, order: &Order) {
     id(scene, object, order, None);
     object.word(Field::Status, order.status());
+    goods(object, order);
+}
+
+/// What is to be fetched where, and to go where.
+pub(super) fn goods(object: &mut Object<'_>, order: &Order) {
     for (field, position, address, contact) in [
         (Field::Pickup, order.pickup(), Part::PickupAddress, Part::PickupContact),
         (Field::Dropoff, order.dropoff(), Part::DropoffAddress, Part::DropoffContact),
@@ -139,7 +144,7 @@ pub(super) fn carried(scene: Scene<'_>, object: &mut Object<'_>, order: &Order) 
 }
 
 /// The id under which an order was asked for; else ours, else the upstream's.
-fn id(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: Option<&Name>) {
+pub(super) fn id(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: Option<&Name>) {
     if let Some(name) = asked {
         object.name(Field::OrderId, name.text(), name.is_numeric());
     } else {

@@ -6,6 +6,7 @@ use super::{
     Field,
     json::{self, Object},
     render::{Scene, gone},
+    render_call::plan_version,
     render_order::{carried, pilot_id},
 };
 use crate::{
@@ -42,6 +43,7 @@ pub(super) fn deliveries(scene: Scene<'_>, out: &mut Vec<u8>, page: &Page) -> Re
         object.list(Field::Orders, orders, |object, order| {
             carried(scene, object, order);
         });
+        object.integer(Field::Version, plan_version(scene.city, scene.settings, pilot.key()));
     })
 }
 

@@ -2,10 +2,14 @@
 
 use std::{collections::BTreeSet, fmt::Write, path::PathBuf};
 
-use megamind_handlers::Event;
+use megamind_handlers::{
+    Command, Deliveries, Event,
+    calls::{Call, Outcome},
+    id::KeptName,
+};
 use serde_json::{Value, json};
 
-use crate::support::{World, order};
+use crate::support::{World, calling, order};
 
 /// Every kind of event; the compiler reminds whoever adds one.
 fn kind(event: &Event) -> &'static str {
@@ -22,10 +26,13 @@ fn kind(event: &Event) -> &'static str {
         Event::OrderJoined(_) => "order_joined",
         Event::PilotSeen(_) => "pilot_seen",
         Event::PilotChanged(_) => "pilot_changed",
+        Event::CallDue(_) => "call_due",
+        Event::CallSettled(_) => "call_settled",
+        Event::MerchantSet(_) => "merchant_set",
     }
 }
 
-const KINDS: usize = 12;
+const KINDS: usize = 15;
 
 fn golden(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -67,7 +74,36 @@ fn story() -> World {
         200,
         &json!({"status": "assigned", "minionId": "P1", "eta": "2026-01-31T04:30:00Z"}),
     );
+    calls(&mut world);
     world
+}
+
+/// A merchant is told of an order, and everything becomes of it that can.
+fn calls(world: &mut World) {
+    world.domain = Deliveries::new(calling());
+    let set = Command::SetMerchant {
+        id: KeptName::Text("M8".into()),
+        callback_url: "https://m8.example.com/hooks".into(),
+        secret_file: "/etc/megamind/m8.secret".into(),
+    };
+    world.decide(&set).expect("an allowed URL");
+    let mut placed = order();
+    placed["merchantId"] = json!("M8");
+    world.post("/placeOrder", &placed);
+    let owed: Vec<_> = world.city.calls_due().map(Call::key).collect();
+    let outcomes = [
+        Outcome::BySms { why: "no answer within 5s".into() },
+        Outcome::Parked { why: "410 Gone".into() },
+        Outcome::Retried,
+        Outcome::Done,
+    ];
+    for outcome in outcomes {
+        world.decide(&Command::SettleCalls(vec![(owed[0], outcome)])).expect("settled");
+    }
+    let discarded = Outcome::Discarded { who: "ops".into(), why: "closed for good".into() };
+    world
+        .decide(&Command::SettleCalls(vec![(owed[1], discarded)]))
+        .expect("settled");
 }
 
 #[test]

@@ -1,5 +1,6 @@
 //! The deliveries of a city, from outside: requests, decisions, events and rows.
 
+mod calls;
 mod golden;
 mod import;
 mod problems;

@@ -6,7 +6,9 @@ use megamind_domain::{
 };
 use megamind_handlers::{
     City, Command, Deliveries, Event, Settings,
+    calls::allow::{AllowList, Allowed},
     dialect::{Dialect, Envelope, ErrorEnvelope, Table, TimeFormat},
+    settings::Calls,
 };
 use serde_json::{Value, json};
 
@@ -76,7 +78,8 @@ impl World {
         for touch in self.domain.touches(&self.city, Touching::Event(event)) {
             let row = self.domain.encode(&self.city, touch.key);
             let joined = matches!(event, Event::OrderJoined(_)) && touch.role == Role::Subject;
-            assert!(row.is_some() || joined, "{event:?} touches {touch:?}");
+            let settled = matches!(event, Event::CallSettled(_));
+            assert!(row.is_some() || joined || settled, "{event:?} touches {touch:?}");
         }
     }
 
@@ -192,6 +195,12 @@ pub(crate) fn order() -> Value {
         "currency": "INR",
         "clientRef": "A-1",
     })
+}
+
+/// Settings under which pilots and merchants may be called.
+pub(crate) fn calling() -> Settings {
+    let allow = AllowList::new(vec![Allowed::Below("example.com".into())]);
+    Settings { calls: Calls { allow, sms: true, ..Calls::default() }, ..Settings::new("blr") }
 }
 
 /// A dialect in which nearly everything differs.

@@ -1,0 +1,221 @@
+//! Who is owed which call.
+
+use megamind_domain::{Domain, Stance, Touching};
+use megamind_handlers::{
+    City, Command,
+    calls::{Action, Call, Channel, Kind, Outcome, Target},
+    id::KeptName,
+};
+use serde_json::{Value, json};
+
+use crate::support::{World, calling, order};
+
+/// A city with a merchant M7 and three pilots: one with an app, one with a phone alone, one with neither.
+fn world() -> World {
+    let mut world = World::new(calling());
+    let set = Command::SetMerchant {
+        id: KeptName::Text("M7".into()),
+        callback_url: "https://m7.example.com/hooks".into(),
+        secret_file: "/etc/m7".into(),
+    };
+    world.decide(&set).expect("an allowed URL");
+    pilot(
+        &mut world,
+        &json!({"minionId": "APP", "callbackUrl": "https://p1.example.com", "phone": "+918022220001"}),
+    );
+    pilot(&mut world, &json!({"minionId": "PHONE", "phone": "+918022220002"}));
+    pilot(&mut world, &json!({"minionId": "POLLS"}));
+    world
+}
+
+fn pilot(world: &mut World, body: &Value) {
+    assert_eq!(world.post("/ind/setminiongeneralinfo", body).0, 200);
+}
+
+fn assign(world: &mut World, order: &str, pilot: &str) {
+    let (status, answer) = world.post("/ind/assigntominion", &json!({"orderId": order, "minionId": pilot}));
+    assert_eq!(status, 200, "{answer}");
+}
+
+/// What is owed, in order: target, kind, and a part of the body.
+fn owed(city: &City) -> Vec<(String, Kind, Value)> {
+    let told = |call: &Call| {
+        let target = match &call.target {
+            Target::Pilot(pilot) => city.pilot(*pilot).expect("a pilot").id().text().into_owned(),
+            Target::Merchant(id) => id.to_string(),
+        };
+        (target, call.kind, serde_json::from_str(&call.payload).expect("JSON"))
+    };
+    city.calls_due().map(told).collect()
+}
+
+fn done(world: &mut World) {
+    let settled: Vec<_> = world.city.calls_due().map(|call| (call.key(), Outcome::Done)).collect();
+    world.decide(&Command::SettleCalls(settled)).expect("settled");
+    assert_eq!(world.city.calls_count(), 0);
+}
+
+#[test]
+fn an_order_is_told_step_by_step() {
+    let mut world = world();
+    let id = world.place();
+    assign(&mut world, &id, "APP");
+    let told = owed(&world.city);
+    let [placed, assigned, to_pilot, who] = [0, 1, 2, 3].map(|index| {
+        let found = told.get(index).unwrap_or_else(|| panic!("{told:?}"));
+        (found.0.as_str(), found.1, found.2.clone())
+    });
+    assert_eq!((placed.0, placed.1), ("M7", Kind::DeliveryInfo));
+    assert_eq!((&placed.2["orderId"], &placed.2["status"]), (&json!(id), &json!("placed")));
+    // The pilot is told first.
+    assert_eq!((assigned.0, assigned.1), ("APP", Kind::Assign(Action::Assign)));
+    assert_eq!(assigned.2["dropoff"], json!({"lat": 12.9352, "lng": 77.6245}));
+    assert_eq!((&assigned.2["codAmount"], &assigned.2["currency"]), (&json!("349.50"), &json!("INR")));
+    assert_eq!(
+        (to_pilot.0, to_pilot.1, &to_pilot.2["status"]),
+        ("M7", Kind::DeliveryInfo, &json!("assigned"))
+    );
+    assert_eq!((who.0, who.1, &who.2["minionId"]), ("M7", Kind::GeneralInfo, &json!("APP")));
+    assert_eq!(told.len(), 4, "{told:?}");
+    let version = &assigned.2["planVersion"];
+    assert_eq!(*version, world.get("/ind/getminiondeliveryinfo", "minionId=APP").1["version"]);
+    done(&mut world);
+
+    world.report(&id, "APP", "accepted");
+    world.report(&id, "APP", "picked_up");
+    world.report(&id, "APP", "picked_up");
+    world.report(&id, "APP", "delivered");
+    let statuses: Vec<_> = owed(&world.city).iter().map(|(_, _, body)| body["status"].clone()).collect();
+    assert_eq!(statuses, ["accepted", "picked_up", "delivered"], "each once, and none to the pilot");
+}
+
+#[test]
+fn whoever_loses_an_order_is_told() {
+    let mut world = world();
+    let id = world.place();
+    assign(&mut world, &id, "APP");
+    done(&mut world);
+    assign(&mut world, &id, "PHONE");
+    let told: Vec<_> = owed(&world.city).into_iter().filter(|(who, ..)| who != "M7").collect();
+    assert_eq!((told[0].0.as_str(), told[0].1), ("APP", Kind::Assign(Action::Cancel)));
+    assert_eq!((told[1].0.as_str(), told[1].1), ("PHONE", Kind::Assign(Action::Assign)));
+    let sms: Vec<_> = world.city.calls_due_by_sms().map(|call| call.channel).collect();
+    assert_eq!(sms, [Channel::Sms]);
+    done(&mut world);
+    world.post("/updateOrder", &json!({"orderId": id, "dropoff": {"address": "the back door"}}));
+    assert_eq!(owed(&world.city)[0].1, Kind::Assign(Action::Change));
+    done(&mut world);
+    // Who says no knows it.
+    world.report(&id, "PHONE", "rejected");
+    assert!(owed(&world.city).iter().all(|(who, ..)| who == "M7"));
+    done(&mut world);
+    assign(&mut world, &id, "APP");
+    done(&mut world);
+    world.post("/cancelOrder", &json!({"orderId": id}));
+    let told = owed(&world.city);
+    assert_eq!((told[0].0.as_str(), told[0].1), ("APP", Kind::Assign(Action::Cancel)));
+    assert_eq!((told[1].0.as_str(), &told[1].2["status"]), ("M7", &json!("cancelled")));
+    done(&mut world);
+    // Who can be reached in no way is owed nothing: the app asks.
+    let id = world.place();
+    done(&mut world);
+    assign(&mut world, &id, "POLLS");
+    assert!(owed(&world.city).iter().all(|(who, ..)| who == "M7"));
+}
+
+#[test]
+fn while_the_upstream_serves_it_tells_its_own() {
+    let mut world = world();
+    world.stance = Stance::Standby;
+    let seen = json!({"status": "assigned", "minionId": "APP"});
+    let mut placed = order();
+    placed["merchantId"] = json!("M7");
+    world.watch("/placeOrder", &placed, 201, &json!({"orderId": "OB-1", "status": "placed"}));
+    world.watch("/trackOrder", &json!({"orderId": "OB-1"}), 200, &seen);
+    assert_eq!(owed(&world.city), []);
+    // An assignment through this gateway is passed on.
+    assign(&mut world, "OB-1", "PHONE");
+    let told = owed(&world.city);
+    assert_eq!(told.iter().map(|(who, ..)| who.as_str()).collect::<Vec<_>>(), ["APP", "PHONE"]);
+    done(&mut world);
+    // And taken back where the upstream overrules it: both are told.
+    world.watch(
+        "/trackOrder",
+        &json!({"orderId": "OB-1"}),
+        200,
+        &json!({"status": "assigned", "minionId": "POLLS"}),
+    );
+    let told = owed(&world.city);
+    assert_eq!((told[0].0.as_str(), told[0].1), ("PHONE", Kind::Assign(Action::Cancel)));
+    assert_eq!((told[1].0.as_str(), told[1].1), ("M7", Kind::DeliveryInfo));
+}
+
+#[test]
+fn calls_survive_in_their_rows() {
+    let mut world = world();
+    let id = world.place();
+    assign(&mut world, &id, "APP");
+    let parked = world.city.calls_due().next().expect("a call").key();
+    let outcome = Outcome::Parked { why: "410 Gone".into() };
+    world.decide(&Command::SettleCalls(vec![(parked, outcome)])).expect("settled");
+    let mut again = City::default();
+    let keys = world
+        .events
+        .iter()
+        .flat_map(|event| world.domain.touches(&world.city, Touching::Event(event)));
+    let keys: std::collections::BTreeSet<_> = keys.map(|touch| touch.key).collect();
+    for key in keys {
+        if let Some(row) = world.domain.encode(&world.city, key) {
+            world.domain.decode(&mut again, key, &row).expect("a row");
+        }
+    }
+    let all = |city: &City| city.calls().cloned().collect::<Vec<_>>();
+    assert_eq!(all(&again), all(&world.city));
+    assert_eq!((again.calls_count(), again.calls_parked()), (4, 1));
+    assert_eq!(again.merchants().count(), 1);
+}
+
+#[test]
+fn a_url_that_may_not_be_called_is_refused_at_registration_and_dropped_from_reports() {
+    let mut world = world();
+    for url in ["http://127.0.0.1:1/", "https://example.org", "http://169.254.169.254/latest"] {
+        let body = json!({"minionId": "APP", "callbackUrl": url});
+        let (status, problem) = world.post("/ind/setminiongeneralinfo", &body);
+        assert_eq!((status, &problem["code"]), (403, &json!("callback_not_allowed")), "{problem}");
+        let (status, answer) =
+            world.post("/bulk/setminionsgeneralinfo", &json!({"minions": [body, {"minionId": "OK"}]}));
+        assert_eq!(
+            (status, &answer["results"][0]["status"], &answer["results"][1]["status"]),
+            (200, &json!(403), &json!(200))
+        );
+        // A report is a fact: it is taken, and the URL is not.
+        assert_eq!(world.post("/updatemaster/ind/generalinfo", &body).0, 200);
+        let info = world.get("/ind/getminiongeneralinfo", "minionId=APP").1;
+        assert_eq!(info["callbackUrl"], "https://p1.example.com");
+    }
+}
+
+#[test]
+fn news_is_waited_for_by_version() {
+    let mut world = world();
+    let version = world.get("/ind/getminiondeliveryinfo", "minionId=POLLS").1["version"].clone();
+    let query = format!("minionId=POLLS&since={version}&wait=25s");
+    let parsed = world
+        .parse(&crate::support::get("/ind/getminiondeliveryinfo", &query))
+        .expect("a request");
+    assert_eq!(parsed.patience.as_ref().map(|patience| patience.limit.as_secs()), Some(25));
+    let refused = world.decide(&parsed.command).err().expect("nothing is new");
+    assert_eq!(refused.code, "unchanged");
+    assert!(world.decide(&parsed.patience.expect("patience").at_last).is_ok());
+    let id = world.place();
+    assign(&mut world, &id, "POLLS");
+    let answer = world.get("/ind/getminiondeliveryinfo", &query).1;
+    assert_eq!(answer["orders"][0]["orderId"], json!(id));
+    assert_ne!(answer["version"], version);
+    let newer = format!("minionId=POLLS&since={}&wait=1", answer["version"]);
+    assert_eq!(world.get("/ind/getminiondeliveryinfo", &newer).0, 304);
+    world.post("/cancelOrder", &json!({"orderId": id}));
+    assert_eq!(world.get("/ind/getminiondeliveryinfo", &newer).1["version"], version, "as it was before");
+    let (status, problem) = world.get("/ind/getminiondeliveryinfo", "minionId=POLLS&since=1&wait=soon");
+    assert_eq!((status, &problem["code"]), (400, &json!("wrong_type")), "{problem}");
+}
