@@ -27,6 +27,7 @@ pub(crate) async fn check_servers<D: Domain>(core: Arc<Core<D>>, exchanger: Arc<
     tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         tick.tick().await;
+        core.servers.sweep_idle();
         let well = check_all(&core, &exchanger).await;
         core.modes.observe(Observation::Checked { well });
         if core.modes.wants_proof() && well {
@@ -80,7 +81,7 @@ async fn ask<D: Domain>(core: &Core<D>, exchanger: &Exchanger, index: usize) -> 
         subject: Subject::Check,
     };
     exchanger
-        .exchange_with(index, &peers.fresh, &peers.fresh, call)
+        .exchange_alone(index, &peers, call)
         .await
         .map(drop)
         .map_err(|failure| failure.reason)

@@ -183,7 +183,7 @@ impl<D: Domain> Proxy<D> {
             }
         }
         session.as_downstream_mut().finish_body().await?;
-        self.exchanger.release(stream).await;
+        stream.release().await;
         Ok(())
     }
 }

@@ -119,7 +119,7 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
             return Error::e_explain(ErrorType::ConnectNoRoute, "no server has an address");
         };
         ctx.server = Some(server);
-        Ok(Box::new(peers.pooled.clone()))
+        Ok(Box::new(peers.peer.clone()))
     }
 
     async fn upstream_request_filter(

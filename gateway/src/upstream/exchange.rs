@@ -4,21 +4,30 @@
 //! [`Call::collect`] bytes are collected before anything reaches a client, so that an error body, a truncated or
 //! a missing answer can still be replaced by the handlers' own; longer ones are handed on as a [`Stream`].
 
-use std::time::{Duration, Instant};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::{Bytes, BytesMut};
+use http::Method;
 use pingora::{
     Error, ErrorType,
-    connectors::{ConnectorOptions, http::Connector},
+    connectors::{ConnectorOptions, TransportConnector},
     http::{RequestHeader, ResponseHeader},
-    protocols::http::client::HttpSession,
-    upstreams::peer::{HttpPeer, Peer},
+    protocols::{
+        self,
+        http::v1::client::{HttpSession, http_req_header_to_wire},
+    },
+    time::timeout,
 };
+use tokio::io::AsyncWriteExt;
 
 use super::{
     coding::decoded,
     failure::{Applied, Failure, FailureTest, Reason, Subject},
-    servers::Servers,
+    idle::Idle,
+    servers::{Peers, Servers},
 };
 
 /// What is to be exchanged.
@@ -57,7 +66,7 @@ pub(crate) struct Stream {
     pub head: Box<ResponseHeader>,
     first: Option<Bytes>,
     session: HttpSession,
-    peer: HttpPeer,
+    peers: Arc<Peers>,
 }
 
 impl Stream {
@@ -69,13 +78,18 @@ impl Stream {
         if let Some(first) = self.first.take() {
             return Ok(Some(first));
         }
-        self.session.read_response_body().await
+        self.session.read_body_bytes().await
+    }
+
+    /// Gives the connection back, if its answer has been read to the end.
+    pub(crate) async fn release(self) {
+        keep(self.session, &self.peers.idle).await;
     }
 }
 
-/// Connections to the upstream, for one runtime.
+/// Talks to the upstream.
 pub(crate) struct Exchanger {
-    connector: Connector,
+    connector: TransportConnector,
     test: FailureTest,
 }
 
@@ -88,9 +102,9 @@ struct Broken {
 }
 
 impl Exchanger {
-    /// A pool of its own. `options` names the trusted certificates.
+    /// `options` names the trusted certificates.
     pub(crate) fn new(options: ConnectorOptions, test: FailureTest) -> Self {
-        Self { connector: Connector::new(Some(options)), test }
+        Self { connector: TransportConnector::new(Some(options)), test }
     }
 
     /// Sends a request to the next server in turn.
@@ -98,76 +112,88 @@ impl Exchanger {
     /// # Errors
     /// A [`Failure`] where no answer came that counts.
     pub(crate) async fn exchange(&self, servers: &Servers, call: Call) -> Result<Answer, Failure> {
-        let Some((index, peers)) = servers.pick() else {
+        let Some((server, peers)) = servers.pick() else {
             return Err(Failure::unsent(Reason::NoAddress));
         };
-        self.exchange_with(index, &peers.pooled, &peers.fresh, call).await
+        let until = Instant::now() + call.deadline;
+        let Some(resting) = peers.idle.take() else {
+            return self.first(server, &peers, Some(&peers.idle), &call, until).await;
+        };
+        match self.converse(resting, &peers, Some(&peers.idle), &call, until).await {
+            Ok(answer) => self.judge(server, answer, &call),
+            // A resting connection that the server had closed already says nothing about the server.
+            Err(broken) if broken.silent && broken.reason == Reason::Reset && call.repeatable => {
+                let again = self.first(server, &peers, Some(&peers.idle), &call, until).await;
+                // The connection that broke may have brought the request all the same.
+                again.map_err(|failure| if broken.sent { failure.possibly() } else { failure })
+            }
+            Err(broken) => Err(broken.into_failure(server)),
+        }
     }
 
-    /// Sends a request to one server.
+    /// Sends a request to one server, by a connection of its own that is closed afterwards.
     ///
     /// # Errors
     /// A [`Failure`] where no answer came that counts.
-    pub(crate) async fn exchange_with(
+    pub(crate) async fn exchange_alone(
         &self,
         server: usize,
-        pooled: &HttpPeer,
-        fresh: &HttpPeer,
+        peers: &Arc<Peers>,
         call: Call,
     ) -> Result<Answer, Failure> {
-        let until = Instant::now() + call.deadline;
-        let first = self.attempt(pooled, pooled, &call, until).await;
-        let (broken, reused) = match first {
-            Ok(answer) => return self.judge(server, answer, &call),
-            Err(failed) => failed,
-        };
-        // A pooled connection that the server had closed already says nothing about the server.
-        if reused && broken.silent && broken.reason == Reason::Reset && call.repeatable {
-            return match self.attempt(fresh, pooled, &call, until).await {
-                Ok(answer) => self.judge(server, answer, &call),
-                Err((mut again, _)) => {
-                    again.sent |= broken.sent;
-                    Err(again.into_failure(server))
-                }
-            };
-        }
-        Err(broken.into_failure(server))
+        self.first(server, peers, None, &call, Instant::now() + call.deadline).await
     }
 
-    async fn attempt(
+    /// Sends a request by a new connection.
+    async fn first(
         &self,
-        peer: &HttpPeer,
-        pool: &HttpPeer,
+        server: usize,
+        peers: &Arc<Peers>,
+        idle: Option<&Idle>,
         call: &Call,
         until: Instant,
-    ) -> Result<Answer, (Broken, bool)> {
-        let left = || until.saturating_duration_since(Instant::now());
-        let connected = tokio::time::timeout(left(), self.connector.get_http_session(peer)).await;
-        let (mut session, reused) = match connected {
-            Ok(Ok(connected)) => connected,
-            Ok(Err(error)) => return Err((Broken::connecting(&error), false)),
-            Err(_) => return Err((Broken::late(false), false)),
+    ) -> Result<Answer, Failure> {
+        let answer = match self.connect(peers, until).await {
+            Ok(stream) => self.converse(stream, peers, idle, call, until).await,
+            Err(broken) => Err(broken),
         };
-        session.set_read_timeout(None);
-        let exchanged = tokio::time::timeout(left(), converse(&mut session, call)).await;
-        match exchanged {
-            Ok(Ok((head, body, true))) => {
-                self.connector.release_http_session(session, pool, pool.idle_timeout()).await;
-                Ok(Answer::Whole { head, body })
-            }
-            Ok(Ok((head, body, false))) => {
-                session.set_read_timeout(Some(call.deadline));
-                Ok(Answer::Long(Box::new(Stream { head, first: Some(body), session, peer: pool.clone() })))
-            }
-            Ok(Err(broken)) => {
-                session.shutdown().await;
-                Err((broken, reused))
-            }
-            Err(_) => {
-                session.shutdown().await;
-                Err((Broken::late(true), reused))
-            }
+        match answer {
+            Ok(answer) => self.judge(server, answer, call),
+            Err(broken) => Err(broken.into_failure(server)),
         }
+    }
+
+    async fn connect(&self, peers: &Peers, until: Instant) -> Result<protocols::Stream, Broken> {
+        let left = until.saturating_duration_since(Instant::now());
+        match timeout(left, self.connector.new_stream(&peers.peer)).await {
+            Ok(connected) => connected.map_err(|error| Broken::connecting(&error)),
+            Err(_) => Err(Broken::late(false)),
+        }
+    }
+
+    /// Sends the request by a connection and reads the answer. The connection is kept for the next one in `idle`; where
+    /// anything went wrong it is closed.
+    async fn converse(
+        &self,
+        stream: protocols::Stream,
+        peers: &Arc<Peers>,
+        idle: Option<&Idle>,
+        call: &Call,
+        until: Instant,
+    ) -> Result<Answer, Broken> {
+        let left = until.saturating_duration_since(Instant::now());
+        let (head, body, mut session) = match timeout(left, talk(stream, peers, call)).await {
+            Ok(talked) => talked?,
+            Err(_) => return Err(Broken::late(true)),
+        };
+        if !session.is_body_done() {
+            session.read_timeout = Some(call.deadline);
+            return Ok(Answer::Long(Box::new(Stream { head, first: Some(body), session, peers: peers.clone() })));
+        }
+        if let Some(idle) = idle {
+            keep(session, idle).await;
+        }
+        Ok(Answer::Whole { head, body })
     }
 
     fn judge(&self, server: usize, answer: Answer, call: &Call) -> Result<Answer, Failure> {
@@ -193,12 +219,6 @@ impl Exchanger {
             }),
         }
     }
-
-    /// Gives the connection of a long answer back to the pool, if its answer has been read to the end.
-    pub(crate) async fn release(&self, stream: Stream) {
-        let idle = stream.peer.idle_timeout();
-        self.connector.release_http_session(stream.session, &stream.peer, idle).await;
-    }
 }
 
 /// The seconds of a `Retry-After` header, where it has that form.
@@ -206,53 +226,77 @@ pub(crate) fn retry_after(head: &ResponseHeader) -> Option<u32> {
     head.headers.get(http::header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()
 }
 
-/// Writes the request and reads the answer: its head, its body up to the limit, and whether that is all.
-async fn converse(session: &mut HttpSession, call: &Call) -> Result<(Box<ResponseHeader>, Bytes, bool), Broken> {
-    write(session, call).await.map_err(|error| Broken::talking(&error, true))?;
+/// Keeps the connection of an exchange for the next one, if its answer has been read to the end and both sides want to.
+async fn keep(mut session: HttpSession, idle: &Idle) {
+    session.respect_keepalive();
+    if let Some(stream) = session.reuse().await {
+        idle.put(stream);
+    }
+}
+
+/// Writes the request and reads the answer: its head, and its body up to the limit.
+async fn talk(
+    stream: protocols::Stream,
+    peers: &Peers,
+    call: &Call,
+) -> Result<(Box<ResponseHeader>, Bytes, HttpSession), Broken> {
+    let mut session = send(stream, peers, call).await?;
     let head = loop {
-        session
-            .read_response_header()
-            .await
-            .map_err(|error| Broken::talking(&error, true))?;
+        session.read_response().await.map_err(|error| Broken::talking(&error, true))?;
         let head = session
-            .response_header()
+            .resp_header()
             .ok_or(Broken { reason: Reason::Malformed, sent: true, silent: false })?;
         if !head.status.is_informational() {
             break Box::new(head.clone());
         }
     };
-    let (body, whole) = collect(session, call.collect)
+    let body = collect(&mut session, call.collect)
         .await
         .map_err(|error| Broken::talking(&error, false))?;
-    Ok((head, body, whole))
+    Ok((head, body, session))
 }
 
-async fn write(session: &mut HttpSession, call: &Call) -> Result<(), Box<Error>> {
-    session.write_request_header(Box::new(call.head.clone())).await?;
-    if !call.body.is_empty() {
-        session.write_request_body(call.body.clone(), true).await?;
+/// Writes the request, head and body in one go: the server is woken once.
+async fn send(mut stream: protocols::Stream, peers: &Peers, call: &Call) -> Result<HttpSession, Broken> {
+    if call.head.method == Method::HEAD && call.body.is_empty() {
+        // The session has to know that no body comes with the answer, whatever its head says.
+        let mut session = HttpSession::new_with_options(stream, &peers.peer);
+        let head = Box::new(call.head.clone());
+        session
+            .write_request_header(head)
+            .await
+            .map_err(|error| Broken::talking(&error, true))?;
+        return Ok(session);
     }
-    session.finish_request_body().await
+    let mut wire =
+        http_req_header_to_wire(&call.head).ok_or(Broken { reason: Reason::Malformed, sent: false, silent: true })?;
+    wire.extend_from_slice(&call.body);
+    let written = async {
+        stream.write_all(&wire).await?;
+        stream.flush().await
+    };
+    match written.await {
+        Ok(()) => Ok(HttpSession::new_with_options(stream, &peers.peer)),
+        Err(_) => Err(Broken { reason: Reason::Reset, sent: true, silent: true }),
+    }
 }
 
-async fn collect(session: &mut HttpSession, limit: usize) -> Result<(Bytes, bool), Box<Error>> {
-    let Some(first) = session.read_response_body().await? else {
-        return Ok((Bytes::new(), true));
+/// The body up to the limit; the session knows whether that is all.
+async fn collect(session: &mut HttpSession, limit: usize) -> Result<Bytes, Box<Error>> {
+    let Some(first) = session.read_body_bytes().await? else {
+        return Ok(Bytes::new());
     };
-    if session.response_done() {
-        return Ok((first, true));
+    if session.is_body_done() {
+        return Ok(first);
     }
     let mut body = BytesMut::from(&first[..]);
-    while body.len() <= limit {
-        match session.read_response_body().await? {
+    while body.len() <= limit && !session.is_body_done() {
+        match session.read_body_bytes().await? {
             Some(piece) => body.extend_from_slice(&piece),
-            None => return Ok((body.freeze(), true)),
-        }
-        if session.response_done() {
-            return Ok((body.freeze(), true));
+            None => break,
         }
     }
-    Ok((body.freeze(), false))
+    Ok(body.freeze())
 }
 
 impl Broken {

@@ -81,6 +81,11 @@ impl Failure {
     pub(crate) fn unsent(reason: Reason) -> Self {
         Self { reason, applied: Applied::No, server: None, retry_after: None }
     }
+
+    /// The same, where an earlier attempt may have had an effect.
+    pub(super) fn possibly(self) -> Self {
+        Self { applied: Applied::Possibly, ..self }
+    }
 }
 
 /// What an answer must look like to count.

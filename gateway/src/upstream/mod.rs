@@ -3,6 +3,7 @@
 mod coding;
 mod exchange;
 mod failure;
+mod idle;
 mod servers;
 
 pub(crate) use coding::decoded;

@@ -15,6 +15,8 @@ use arc_swap::ArcSwapOption;
 use megamind_conf::Upstream as Settings;
 use pingora::upstreams::peer::HttpPeer;
 
+use super::idle::{Idle, Limit};
+
 /// One server.
 #[derive(Debug)]
 pub(crate) struct Server {
@@ -28,13 +30,13 @@ pub(crate) struct Server {
     peers: ArcSwapOption<Peers>,
 }
 
-/// How to connect to one address.
+/// One address.
 #[derive(Debug)]
 pub(crate) struct Peers {
-    /// Takes a pooled connection where there is one.
-    pub pooled: HttpPeer,
-    /// Always connects anew: no pool ever holds a connection of this group.
-    pub fresh: HttpPeer,
+    /// How to connect to it.
+    pub peer: HttpPeer,
+    /// The connections to it that wait for the next exchange.
+    pub(super) idle: Idle,
 }
 
 impl Server {
@@ -60,6 +62,8 @@ pub(crate) struct Servers {
     all: Vec<Server>,
     next: AtomicUsize,
     settings: Settings,
+    /// Of the idle connections to all of them.
+    limit: Arc<Limit>,
 }
 
 impl Servers {
@@ -77,7 +81,13 @@ impl Servers {
                 peers: ArcSwapOption::empty(),
             })
             .collect();
-        let all = Self { all: servers, next: AtomicUsize::new(0), settings: settings.clone() };
+        let limit = Limit::new(settings.pool_size.get(), settings.pool_idle_timeout);
+        let all = Self {
+            all: servers,
+            next: AtomicUsize::new(0),
+            settings: settings.clone(),
+            limit: Arc::new(limit),
+        };
         for (index, server) in all.all.iter().enumerate() {
             if let Ok(ip) = server.host.trim_matches(['[', ']']).parse::<IpAddr>() {
                 all.set_address(index, SocketAddr::new(ip, server.port));
@@ -112,6 +122,13 @@ impl Servers {
             .find_map(|index| Some((index, self.all[index].peers()?)))
     }
 
+    /// Closes idle connections that nobody will use: too old, or closed by the server.
+    pub(crate) fn sweep_idle(&self) {
+        for peers in self.all.iter().filter_map(Server::peers) {
+            peers.idle.sweep();
+        }
+    }
+
     /// Resolves the names that have no address yet.
     pub(crate) async fn resolve_unknown(&self) {
         self.resolve_those(|server| server.peers().is_none()).await;
@@ -143,13 +160,13 @@ impl Servers {
     fn set_address(&self, index: usize, address: SocketAddr) {
         let server = &self.all[index];
         let known = server.peers();
-        if known.is_some_and(|peers| peers.pooled._address == address.into()) {
+        if known.is_some_and(|peers| peers.peer._address == address.into()) {
             return;
         }
-        let pooled = self.peer(server, address);
-        let mut fresh = pooled.clone();
-        fresh.group_key = 1;
-        server.peers.store(Some(Arc::new(Peers { pooled, fresh })));
+        let peer = self.peer(server, address);
+        server
+            .peers
+            .store(Some(Arc::new(Peers { peer, idle: Idle::new(self.limit.clone()) })));
     }
 
     fn peer(&self, server: &Server, address: SocketAddr) -> HttpPeer {

@@ -28,11 +28,28 @@ pub(crate) struct Options {
     /// Seconds of one measurement.
     #[arg(long, default_value_t = 2.0)]
     seconds: f64,
+    /// Only these workloads.
+    #[arg(long, value_enum)]
+    workload: Vec<Workload>,
+    /// Only contenders with these names, such as `megamind`; ratios are to the first that is left.
+    #[arg(long, value_name = "NAME")]
+    only: Vec<String>,
+}
+
+impl Options {
+    fn workloads(&self) -> impl Iterator<Item = Workload> {
+        let wanted = |workload: &Workload| self.workload.is_empty() || self.workload.contains(workload);
+        Workload::ALL.into_iter().filter(wanted)
+    }
+
+    fn wants(&self, name: &str) -> bool {
+        self.only.is_empty() || self.only.iter().any(|only| only == name)
+    }
 }
 
 const DROPPED: &str = "megamind_shadow_dropped_total";
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, clap::ValueEnum)]
 enum Workload {
     Plain,
     Write,
@@ -77,11 +94,13 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
     let time = Duration::from_secs_f64(options.seconds);
     let upstream = Upstream::start(Duration::ZERO)?;
     let folder = tempfile::tempdir()?;
-    let (contenders, watched, skipped) = line_up(upstream.addr(), folder.path())?;
+    let (mut contenders, watched, skipped) = line_up(upstream.addr(), folder.path())?;
+    contenders.retain(|contender| options.wants(contender.name));
+    ensure!(!contenders.is_empty(), "no contender has one of these names: {:?}", options.only);
     let lane = |contender| Lane { contender, series: Default::default() };
     let mut lanes: Vec<Lane> = contenders.into_iter().map(lane).collect();
     for round in 0..options.rounds {
-        for workload in Workload::ALL {
+        for workload in options.workloads() {
             for lane in &mut lanes {
                 lane.measure(workload, time)?;
             }
@@ -92,8 +111,9 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
         let now = Metrics::scrape(watched.admin)?;
         Ok((watched.name, now.since(&watched.before, DROPPED)))
     };
-    let dropped: Vec<_> = watched.iter().map(dropped).collect::<anyhow::Result<_>>()?;
-    Ok(report(&lanes, &dropped, &skipped))
+    let measured = watched.iter().filter(|watched| options.wants(watched.name));
+    let dropped: Vec<_> = measured.map(dropped).collect::<anyhow::Result<_>>()?;
+    Ok(report(options, &lanes, &dropped, &skipped))
 }
 
 /// Starts all contenders, the bare proxy first; says which ones are not installed.
@@ -130,10 +150,10 @@ impl Lane {
     }
 }
 
-fn report(lanes: &[Lane], dropped: &[(&str, Option<f64>)], skipped: &[String]) -> Report {
+fn report(options: &Options, lanes: &[Lane], dropped: &[(&str, Option<f64>)], skipped: &[String]) -> Report {
     let mut workloads = Map::new();
     let mut tables = Vec::new();
-    for workload in Workload::ALL {
+    for workload in options.workloads() {
         let mut rows = Vec::new();
         let mut json = Map::new();
         let base = lanes
