@@ -5,11 +5,11 @@
 
 mod faulty;
 mod memory;
-mod owner;
+pub(crate) mod owner;
 pub(crate) mod schema;
-mod sqlite;
+pub(crate) mod sqlite;
 
-use std::sync::Arc;
+use std::{path::Path, sync::Arc};
 
 use bytes::Bytes;
 use megamind_domain::{EntityKey, Time};
@@ -37,9 +37,9 @@ pub trait Journal: Send {
     /// Records from `from` on, in order, until their size passes `max_bytes`; at least one if there is one.
     fn read(&mut self, from: u64, max_bytes: usize) -> Result<Vec<Record>, ReadError>;
 
-    /// Deletes about `limit` records older than `before`, the oldest first and in whole batches: none of a batch with
-    /// a queued entry, and never the newest batch. Returns how many went.
-    fn trim(&mut self, before: Time, limit: usize) -> Result<u64, JournalError>;
+    /// Deletes about `limit` records that nobody needs any more, the oldest first and in whole batches: none of a batch
+    /// with a queued entry, and never the newest batch.
+    fn trim(&mut self, older: Older, limit: usize) -> Result<Trimmed, JournalError>;
 
     /// Reads all state, in ascending order of its keys.
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError>;
@@ -67,6 +67,24 @@ pub trait Reader: Send + Sync {
 
     /// The last row of an entity that left the city.
     fn archived(&self, key: EntityKey) -> Result<Option<Vec<u8>>, ReadError>;
+
+    /// The entity that left the city last under this name.
+    fn left_as(&self, name: &str) -> Result<Option<EntityKey>, JournalError>;
+
+    /// What is kept under this name, sealed.
+    fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, JournalError>;
+
+    /// Copies everything that is durable now into a new file, as of one moment. Does not hold up the writer.
+    fn copy(&self, to: &Path) -> Result<(), JournalError>;
+}
+
+/// What is old enough to be deleted.
+#[derive(Clone, Copy, Debug)]
+pub struct Older {
+    /// Batches without idempotency keys that ended before this.
+    pub than: Time,
+    /// All others that ended before this.
+    pub with_keys_than: Time,
 }
 
 /// One record: who, what, and the answer.
@@ -115,6 +133,14 @@ pub struct Batch {
     pub keys: Vec<u8>,
     /// The mode, if it changed.
     pub mode: Option<String>,
+    /// Names of the entities that leave the city.
+    pub names: Vec<(Box<str>, EntityKey)>,
+    /// What is kept sealed from now on, by name; `None` where it is kept no longer.
+    pub secrets: Vec<(Box<str>, Option<Vec<u8>>)>,
+    /// The drain may go on after a restore.
+    pub released: bool,
+    /// Since when the clock is trusted, if that changed.
+    pub trusted_since: Option<Time>,
     /// The newest id given by the domain's generator so far.
     pub newest_id: u128,
 }
@@ -193,6 +219,28 @@ pub struct Opening {
     pub newest_id: u128,
     /// The mode at the end of the last run.
     pub mode: Option<String>,
+    /// Set while the drain waits, after a restore, to be released.
+    pub restored: Option<Restored>,
+    /// Since when the clock is trusted; `None` where it was never doubted.
+    pub trusted_since: Option<Time>,
+}
+
+/// What [`Journal::trim`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Trimmed {
+    /// Records that went.
+    pub gone: u64,
+    /// Whether there may be more of them.
+    pub more: bool,
+}
+
+/// The journal came from a backup, and nobody has said yet that it may be drained.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Restored {
+    /// When it was brought back.
+    pub at: Time,
+    /// When the copy was made.
+    pub copied_at: Time,
 }
 
 /// Takes the state at open.
@@ -228,6 +276,12 @@ pub enum JournalError {
     /// What was read is not what was written.
     #[error("corrupt: {0}")]
     Corrupt(String),
+    /// A journal of this kind has no file.
+    #[error("a journal in memory has no file to be copied")]
+    NoFile,
+    /// The file system refused.
+    #[error("{0}")]
+    Io(#[from] std::io::Error),
     /// A reader holds the write-ahead log; it is tried again.
     #[error("the write-ahead log is in use")]
     LogInUse,

@@ -10,7 +10,7 @@ use std::{
 
 use megamind_domain::{Domain, Request, Time};
 
-use crate::{checksum::Sum, write::Write};
+use crate::{checksum::Sum, timekeeping::Ages, write::Write};
 
 /// Endpoint, subject and key (or natural content), hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -130,25 +130,24 @@ impl Keys {
         }
     }
 
-    pub(crate) fn look(&self, key: &KeyRow, now: Time) -> Seen {
+    pub(crate) fn look(&self, key: &KeyRow, ages: Ages) -> Seen {
         let Some(known) = self.known.get(&key.scope) else {
             return Seen::Never;
         };
         let window = if known.from_client { self.keep_millis } else { self.natural_millis };
-        if now.millis_since(known.at) > window {
+        if ages.older(known.at, window) {
             Seen::Never
         } else {
             compare(key, known.fingerprint, known.seq)
         }
     }
 
-    pub(crate) fn insert(&mut self, key: &KeyRow, at: Time) {
+    pub(crate) fn insert(&mut self, key: &KeyRow, at: Time, ages: Ages) {
         let known = Known { seq: key.seq, fingerprint: key.fingerprint, at, from_client: key.from_client };
         self.known.insert(key.scope, known);
         self.by_age.push_back((at, key.scope));
         while let Some((age, scope)) = self.by_age.front().copied() {
-            let stale = at.millis_since(age) > self.keep_millis;
-            if !stale && self.by_age.len() <= self.max {
+            if !ages.older(age, self.keep_millis) && self.by_age.len() <= self.max {
                 break;
             }
             self.by_age.pop_front();
@@ -184,29 +183,29 @@ mod tests {
     #[test]
     fn a_key_is_recognized_until_it_is_too_old() {
         let mut keys = keys(10);
-        keys.insert(&key(1, 7, true), Time(0));
-        assert_eq!(keys.look(&key(1, 7, true), Time(100)), Seen::Before(1));
-        assert_eq!(keys.look(&key(1, 8, true), Time(100)), Seen::OtherContent);
-        assert_eq!(keys.look(&key(1, 7, true), Time(101)), Seen::Never);
-        assert_eq!(keys.look(&key(2, 7, true), Time(0)), Seen::Never);
+        keys.insert(&key(1, 7, true), Time(0), Ages::at(Time(0)));
+        assert_eq!(keys.look(&key(1, 7, true), Ages::at(Time(100))), Seen::Before(1));
+        assert_eq!(keys.look(&key(1, 8, true), Ages::at(Time(100))), Seen::OtherContent);
+        assert_eq!(keys.look(&key(1, 7, true), Ages::at(Time(101))), Seen::Never);
+        assert_eq!(keys.look(&key(2, 7, true), Ages::at(Time(0))), Seen::Never);
     }
 
     #[test]
     fn a_natural_key_counts_for_its_window_whatever_the_bytes_are() {
         let mut keys = keys(10);
-        keys.insert(&key(1, 7, false), Time(0));
-        assert_eq!(keys.look(&key(1, 8, false), Time(10)), Seen::Before(1));
-        assert_eq!(keys.look(&key(1, 7, false), Time(11)), Seen::Never);
+        keys.insert(&key(1, 7, false), Time(0), Ages::at(Time(0)));
+        assert_eq!(keys.look(&key(1, 8, false), Ages::at(Time(10))), Seen::Before(1));
+        assert_eq!(keys.look(&key(1, 7, false), Ages::at(Time(11))), Seen::Never);
     }
 
     #[test]
     fn the_oldest_go_first() {
         let mut keys = keys(2);
         for scope in 1..=3 {
-            keys.insert(&key(scope, 0, true), Time(scope as i64));
+            keys.insert(&key(scope, 0, true), Time(scope as i64), Ages::at(Time(scope as i64)));
         }
-        assert_eq!(keys.look(&key(1, 0, true), Time(3)), Seen::Never);
-        assert_eq!(keys.look(&key(2, 0, true), Time(3)), Seen::Before(2));
+        assert_eq!(keys.look(&key(1, 0, true), Ages::at(Time(3))), Seen::Never);
+        assert_eq!(keys.look(&key(2, 0, true), Ages::at(Time(3))), Seen::Before(2));
         assert_eq!((keys.known.len(), keys.by_age.len()), (2, 2));
     }
 

@@ -27,6 +27,7 @@
 
 mod aliases;
 mod changes;
+mod backup;
 mod checksum;
 mod entry;
 mod error;
@@ -41,16 +42,20 @@ mod queue;
 mod record;
 mod store;
 mod ticks;
+mod timekeeping;
 mod write;
 mod writer;
 
 pub use aliases::Aliases;
 pub use changes::Waiter;
+pub use backup::{Copied, CopyError, Replaced, RestoreError, restore};
 pub use entry::{Entry, EntryState, EntrySummary, Parked, SendState, Work};
 pub use error::{OpenError, ReadError, SubmitError};
+pub use journal::Restored;
 pub use metrics::{Histogram, Metrics};
 pub use options::{Clock, Options};
 pub use published::{Health, Published};
 pub use store::Store;
+pub use timekeeping::{Doubt, Elapsed, Timekeeper};
 pub use write::{Key, Outcome, Prior, Settle, Span, Write};
 pub use writer::WriterHandle;

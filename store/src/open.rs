@@ -18,11 +18,12 @@ use megamind_domain::{Domain, EntityKey, IdSource, Time};
 use crate::{
     Aliases, Health, Metrics, OpenError, Options, WriterHandle,
     changes::Changes,
-    journal::{Journal, JournalError, LoadError, Visit, schema},
+    journal::{Journal, JournalError, LoadError, Restored, Visit, schema},
     keys::{self, Keys},
     published::Published,
     queue::{self, Queue},
     store::{Inbox, Shared},
+    timekeeping::{Ages, Timekeeper},
     writer::{Base, Writer},
 };
 
@@ -49,10 +50,19 @@ pub(crate) fn open<D: Domain>(
         last_at: opening.last_at,
         ids: IdSource::new(opening.newest_id, seed),
     };
+    let time = Timekeeper::new(
+        options.clock.clone(),
+        options.elapsed.clone(),
+        options.earliest,
+        opening.last_at,
+        opening.trusted_since,
+    );
     let (sender, inbox) = mpsc::channel();
     let reader = journal.reader();
     let shared = Arc::new(Shared {
-        published: ArcSwap::from_pointee(published(&base, base.last_seq, &queue)),
+        published: ArcSwap::from_pointee(publish(&base, base.last_seq, &queue, opening.restored)),
+        restored: ArcSwapOption::new(opening.restored.map(Arc::new)),
+        time,
         health: ArcSwap::from_pointee(Health::Ok),
         mode: ArcSwapOption::new(opening.mode.map(Arc::new)),
         aliases: Aliases::new(Arc::clone(&reader)),
@@ -81,15 +91,22 @@ pub(crate) fn open<D: Domain>(
 }
 
 /// What readers see of a city and its queue.
-pub(crate) fn published<D: Domain>(base: &Base<D>, durable_seq: u64, queue: &Queue) -> Published<D> {
+pub(crate) fn published<D: Domain>(base: &Base<D>, durable_seq: u64, shared: &Shared<D>) -> Published<D> {
+    let queue = shared.queue();
+    let restored = shared.restored.load().as_deref().copied();
+    publish(base, durable_seq, &queue, restored)
+}
+
+fn publish<D: Domain>(base: &Base<D>, durable_seq: u64, queue: &Queue, restored: Option<Restored>) -> Published<D> {
     Published {
         city: base.city.clone(),
         fences: base.fences.clone(),
         last_seq: durable_seq,
-        sendable: queue.sendable(),
+        sendable: if restored.is_some() { 0 } else { queue.sendable() },
         parked: queue.parked(),
         entries: queue.len(),
         oldest_at: queue.oldest_at(),
+        restored,
     }
 }
 
@@ -121,7 +138,8 @@ impl<D: Domain> Visit for Loading<'_, D> {
     fn keys(&mut self, at: Time, packed: &[u8]) -> Result<(), LoadError> {
         let rows = keys::unpack(packed).ok_or_else(|| LoadError::Corrupt("the keys of a batch".into()))?;
         for key in rows {
-            self.keys.insert(&key, at);
+            // Those too old by a clock that is right go with the first that comes.
+            self.keys.insert(&key, at, Ages::suspended());
         }
         Ok(())
     }

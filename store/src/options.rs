@@ -9,6 +9,8 @@ use std::{
 
 use megamind_domain::Time;
 
+use crate::timekeeping::Elapsed;
+
 /// Where the writer takes the time from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
 
@@ -33,12 +35,19 @@ pub struct Options {
     pub keep_keys_for: Duration,
     /// Idempotency keys kept at most; the oldest go first.
     pub max_keys: usize,
+    /// How long a record is kept that nobody needs any more and that carries no idempotency key; the others are kept for
+    /// `keep_keys_for`.
+    pub retention: Duration,
     /// How long a request without a key is recognized by its content ([`megamind_domain::Parsed::natural`]).
     pub natural_window: Duration,
     /// The seed of the ids; `None` takes one from the operating system.
     pub seed: Option<u64>,
     /// The wall clock.
     pub clock: Clock,
+    /// A clock that nobody sets; `None` takes the system's.
+    pub elapsed: Option<Elapsed>,
+    /// A clock that stands before this is wrong.
+    pub earliest: Time,
 }
 
 impl Options {
@@ -55,8 +64,11 @@ impl Options {
             keep_keys_for: Duration::from_hours(7 * 24),
             max_keys: 2_000_000,
             natural_window: Duration::from_mins(10),
+            retention: Duration::from_hours(72),
             seed: None,
             clock: Arc::new(wall_clock),
+            elapsed: None,
+            earliest: Time(i64::MIN),
         }
     }
 }

@@ -3,6 +3,8 @@
 use imbl::OrdMap;
 use megamind_domain::{Domain, Role, Time, Touches};
 
+use crate::journal::Restored;
+
 /// The city after the last commit (and the observations since), with the state of the queue at that moment.
 pub struct Published<D: Domain> {
     /// What is known.
@@ -19,6 +21,8 @@ pub struct Published<D: Domain> {
     pub entries: u64,
     /// When the oldest entry was decided.
     pub oldest_at: Option<Time>,
+    /// Set while the queue, after a restore, waits to be released: nothing is sendable then.
+    pub restored: Option<Restored>,
 }
 
 impl<D: Domain> Published<D> {

@@ -73,6 +73,21 @@ pub(crate) enum Head<'a> {
     /// The gateway's mode changed.
     #[serde(rename = "mode/1")]
     Mode { mode: Cow<'a, str>, why: Cow<'a, str> },
+    /// What the house does by itself: the events.
+    #[serde(rename = "upkeep/1")]
+    Upkeep,
+    /// Something was put under so many names, sealed, or taken away.
+    #[serde(rename = "sealed/1")]
+    Sealed { names: u64 },
+    /// The journal was brought back from a copy; numbers before this one are those of the copy.
+    #[serde(rename = "restored/1")]
+    Restored { copied_at: i64 },
+    /// The queue may be drained after a restore.
+    #[serde(rename = "released/1")]
+    Released { who: Cow<'a, str> },
+    /// A doubtful clock was right again at this time.
+    #[serde(rename = "clock_trusted/1")]
+    ClockTrusted { since: i64 },
     /// The journal takes writes again.
     #[serde(rename = "recovered/1")]
     Recovered { since: i64, why: Cow<'a, str> },

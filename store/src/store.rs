@@ -1,6 +1,7 @@
 //! The store as its users hold it.
 
 use std::{
+    path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
@@ -11,18 +12,20 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use megamind_domain::{Domain, Exchange};
+use megamind_domain::{Domain, EntityKey, Exchange};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
     Aliases, Entry, EntryState, EntrySummary, Health, Metrics, OpenError, Options, Outcome, Published, ReadError,
     Settle, Span, SubmitError, Work, Write, WriterHandle,
     changes::{Changes, Waiter},
+    backup::{self, Copied, CopyError},
     entry::SendState,
-    journal::{Journal, Reader, Record, Sqlite},
+    journal::{Journal, Reader, Record, Restored, Sqlite},
     open,
     queue::{Queue, Queued},
     record::ReplayHead,
+    timekeeping::Timekeeper,
     writer::Message,
 };
 
@@ -49,6 +52,9 @@ pub(crate) struct Shared<D: Domain> {
     pub(crate) inbox: Inbox<D>,
     pub(crate) ticks: AtomicU64,
     pub(crate) changes: Arc<Changes>,
+    pub(crate) time: Timekeeper,
+    /// See [`Published::restored`].
+    pub(crate) restored: ArcSwapOption<Restored>,
 }
 
 impl<D: Domain> Shared<D> {
@@ -288,6 +294,66 @@ impl<D: Domain> Store<D> {
         done.await.map_err(|_| SubmitError::Closed)?
     }
 
+    /// Decides a command of the house's own, and makes it durable: nobody is answered, nothing is queued. Left undone,
+    /// false, where something that it names waits in the queue or is being written, or where it is refused.
+    ///
+    /// Entities that it takes out of the city are found afterwards by `names`: see [`Store::left_as`].
+    pub async fn upkeep(&self, command: D::Command, names: Vec<(Box<str>, EntityKey)>) -> Result<bool, SubmitError> {
+        let command = Box::new(command);
+        self.ask(256, |reply, cost| Message::Upkeep { command, names, reply, cost })
+            .await
+    }
+
+    /// Keeps something under names, or no longer; the journal never reads it. Durable when this returns.
+    pub async fn keep_sealed(&self, secrets: Vec<(Box<str>, Option<Vec<u8>>)>) -> Result<(), SubmitError> {
+        let size = secrets.iter().map(|(_, sealed)| sealed.as_ref().map_or(0, Vec::len)).sum();
+        self.ask(size, |reply, cost| Message::Keep { secrets, reply, cost }).await
+    }
+
+    /// What is kept under a name. Blocks.
+    pub fn sealed(&self, name: &str) -> Result<Option<Vec<u8>>, ReadError> {
+        Ok(self.0.reader.secret(name)?)
+    }
+
+    /// After a restore: the queue may be drained. Durable when this returns.
+    pub async fn release(&self, who: &str) -> Result<(), SubmitError> {
+        let who = who.to_owned();
+        self.ask(0, |reply, cost| Message::Release { who, reply, cost }).await
+    }
+
+    /// Sends the writer a message of so many bytes, and waits until it is done and durable.
+    async fn ask<T>(
+        &self,
+        bytes: usize,
+        message: impl FnOnce(oneshot::Sender<Result<T, SubmitError>>, Cost) -> Message<D>,
+    ) -> Result<T, SubmitError> {
+        let inbox = &self.0.inbox;
+        let cost = inbox.cost(bytes);
+        inbox.reserve_within(cost, self.0.options.queue_timeout).await?;
+        let (reply, done) = oneshot::channel();
+        inbox.send(message(reply, cost))?;
+        done.await.map_err(|_| SubmitError::Closed)?
+    }
+
+    /// Deletes now what nobody needs any more; otherwise that is looked for once a minute. Returns when it is done.
+    pub async fn tidy(&self) {
+        let (reply, done) = oneshot::channel();
+        if self.0.inbox.send(Message::Tidy { reply }).is_ok() {
+            // An error means that the writer has ended.
+            let _ = done.await;
+        }
+    }
+
+    /// Copies the journal into a new file, as of one moment, while it goes on being written. Blocks.
+    pub fn copy(&self, to: &Path) -> Result<Copied, CopyError> {
+        backup::copy(&*self.0.reader, to, self.0.time.wall())
+    }
+
+    /// The clock, and whether it is believed.
+    pub fn time(&self) -> &Timekeeper {
+        &self.0.time
+    }
+
     /// The mode last journaled, of an earlier run too.
     pub fn last_mode(&self) -> Option<String> {
         self.0.mode.load().as_deref().cloned()
@@ -296,6 +362,9 @@ impl<D: Domain> Store<D> {
     /// What may be sent now without breaking the order per subject and actor, oldest first, looking at the `window`
     /// oldest entries. `in_flight` tells which are being sent: they keep their place and are not offered.
     pub fn work(&self, window: usize, in_flight: impl Fn(u64) -> bool) -> Vec<Work> {
+        if self.0.restored.load().is_some() {
+            return Vec::new();
+        }
         self.0.queue().work(window, in_flight)
     }
 
@@ -358,8 +427,13 @@ impl<D: Domain> Store<D> {
             .collect()
     }
 
+    /// The entity that left the city under this name. Blocks.
+    pub fn left_as(&self, name: &str) -> Result<Option<EntityKey>, ReadError> {
+        Ok(self.0.reader.left_as(name)?)
+    }
+
     /// The last row of an entity that has left the city. Blocks.
-    pub fn archived(&self, key: megamind_domain::EntityKey) -> Result<Option<Vec<u8>>, ReadError> {
+    pub fn archived(&self, key: EntityKey) -> Result<Option<Vec<u8>>, ReadError> {
         self.0.reader.archived(key)
     }
 

@@ -8,6 +8,7 @@ mod decide;
 mod draft;
 mod observe;
 mod settle;
+mod upkeep;
 
 use std::{
     collections::BTreeMap,
@@ -28,9 +29,10 @@ use self::{
 };
 use crate::{
     Health, Outcome, Settle, Span, SubmitError, Write,
-    journal::{Journal, Record, Row},
+    journal::{Journal, Older, Record, Row},
     keys::Keys,
     queue::Changes,
+    record::Head,
     store::{Cost, Shared},
     ticks::Ticks,
 };
@@ -45,6 +47,8 @@ const RESOLVE_EVERY: Duration = Duration::from_millis(100);
 const PROBE_EVERY: Duration = Duration::from_secs(1);
 /// How often old records are looked for while nothing happens.
 const TIDY_EVERY: Duration = Duration::from_mins(1);
+/// How often the clock is looked at.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
 /// Records deleted in one go, so that nobody waits long for it.
 const TRIM_STEP: usize = 500;
 
@@ -57,6 +61,29 @@ pub(crate) enum Message<D: Domain> {
     Observe {
         exchange: Box<Exchange<D::Command>>,
         span: Span,
+        cost: Cost,
+    },
+    /// See [`crate::Store::upkeep`].
+    Upkeep {
+        command: Box<D::Command>,
+        names: Vec<(Box<str>, EntityKey)>,
+        reply: oneshot::Sender<Result<bool, SubmitError>>,
+        cost: Cost,
+    },
+    /// See [`crate::Store::keep_sealed`].
+    Keep {
+        secrets: Vec<(Box<str>, Option<Vec<u8>>)>,
+        reply: oneshot::Sender<Result<(), SubmitError>>,
+        cost: Cost,
+    },
+    /// See [`crate::Store::tidy`].
+    Tidy {
+        reply: oneshot::Sender<()>,
+    },
+    /// See [`crate::Store::release`].
+    Release {
+        who: String,
+        reply: oneshot::Sender<Result<(), SubmitError>>,
         cost: Cost,
     },
     Barrier {
@@ -82,8 +109,11 @@ impl<D: Domain> Message<D> {
             Self::Write { cost, .. }
             | Self::Observe { cost, .. }
             | Self::Settle { cost, .. }
+            | Self::Upkeep { cost, .. }
+            | Self::Keep { cost, .. }
+            | Self::Release { cost, .. }
             | Self::Mode { cost, .. } => *cost,
-            Self::Barrier { .. } | Self::Stop => Cost::default(),
+            Self::Tidy { .. } | Self::Barrier { .. } | Self::Stop => Cost::default(),
         }
     }
 
@@ -101,13 +131,26 @@ impl<D: Domain> Message<D> {
             (Self::Write { reply, .. }, Verdict::Failed(error)) => {
                 let _ = reply.send(Err(error));
             }
-            (Self::Settle { reply, .. } | Self::Mode { reply, .. }, Verdict::Failed(error)) => {
-                let _ = reply.send(Err(error));
+            (Self::Upkeep { reply, .. }, verdict) => {
+                let _ = reply.send(match verdict {
+                    Verdict::Failed(error) => Err(error),
+                    Verdict::Declined => Ok(false),
+                    _ => Ok(true),
+                });
             }
-            (Self::Settle { reply, .. } | Self::Mode { reply, .. }, _) => {
-                let _ = reply.send(Ok(()));
+            (
+                Self::Settle { reply, .. }
+                | Self::Mode { reply, .. }
+                | Self::Keep { reply, .. }
+                | Self::Release { reply, .. },
+                verdict,
+            ) => {
+                let _ = reply.send(match verdict {
+                    Verdict::Failed(error) => Err(error),
+                    _ => Ok(()),
+                });
             }
-            (Self::Barrier { reply }, _) => {
+            (Self::Tidy { reply } | Self::Barrier { reply }, _) => {
                 let _ = reply.send(());
             }
             (Self::Observe { .. } | Self::Stop | Self::Write { .. }, _) => {}
@@ -120,6 +163,7 @@ impl<D: Domain> Message<D> {
 enum Verdict {
     Outcome(Outcome),
     Done,
+    Declined,
     Failed(SubmitError),
 }
 
@@ -200,6 +244,7 @@ pub(crate) struct Writer<D: Domain> {
     unresolved: Option<Unresolved<D>>,
     last_attempt: Instant,
     last_tidy: Instant,
+    last_look: Instant,
     fenced: bool,
 }
 
@@ -227,6 +272,7 @@ impl<D: Domain> Writer<D> {
             unresolved: None,
             last_attempt: Instant::now(),
             last_tidy: Instant::now(),
+            last_look: Instant::now(),
             fenced: false,
         }
     }
@@ -287,7 +333,7 @@ impl<D: Domain> Writer<D> {
         if self.unresolved.is_some() {
             return RESOLVE_EVERY;
         }
-        let tidy = TIDY_EVERY.saturating_sub(self.last_tidy.elapsed());
+        let tidy = TIDY_EVERY.saturating_sub(self.last_tidy.elapsed()).min(LOOK_EVERY);
         if self.failing() {
             return tidy.min(PROBE_EVERY.saturating_sub(self.last_attempt.elapsed()));
         }
@@ -312,7 +358,11 @@ impl<D: Domain> Writer<D> {
         if self.pending.since.is_some_and(|since| stop || since.elapsed() >= flush) {
             self.flush();
         }
-        if self.last_tidy.elapsed() >= TIDY_EVERY {
+        if self.last_look.elapsed() >= LOOK_EVERY {
+            self.last_look = Instant::now();
+            self.note_the_time();
+        }
+        if self.unresolved.is_none() && self.last_tidy.elapsed() >= TIDY_EVERY {
             self.tidy();
         }
     }
@@ -325,6 +375,9 @@ impl<D: Domain> Writer<D> {
     fn run(&mut self, mut batch: Vec<Message<D>>) {
         if batch.is_empty() {
             return;
+        }
+        if batch.iter().any(|message| matches!(message, Message::Tidy { .. })) {
+            while self.tidy() {}
         }
         settle::name_created(&mut batch, &*self.shared.reader);
         let mut panicked: Vec<usize> = Vec::new();
@@ -373,20 +426,39 @@ impl<D: Domain> Writer<D> {
         (trial.into_draft(), Ok(verdicts))
     }
 
-    /// Deletes what nobody needs any more, a little at a time.
-    fn tidy(&mut self) {
+    /// Deletes what nobody needs any more, a little at a time. Whether there may be more.
+    fn tidy(&mut self) -> bool {
         let options = &self.shared.options;
-        let keep = i64::try_from(options.keep_keys_for.as_millis()).unwrap_or(i64::MAX);
-        let before = (options.clock)().plus_millis(keep.saturating_neg());
-        match self.journal.trim(before, TRIM_STEP) {
-            // More of them: again as soon as there is time.
-            Ok(gone) if gone >= TRIM_STEP as u64 => {}
-            Ok(_) => self.last_tidy = Instant::now(),
-            Err(error) => {
-                tracing::warn!(%error, "old records cannot be deleted");
-                self.last_tidy = Instant::now();
-            }
+        let ages = self.shared.time.ages();
+        let never = Time(i64::MIN);
+        let older = Older {
+            than: ages.before(options.retention.min(options.keep_keys_for)).unwrap_or(never),
+            with_keys_than: ages.before(options.keep_keys_for).unwrap_or(never),
+        };
+        match self.journal.trim(older, TRIM_STEP) {
+            // Again as soon as there is time.
+            Ok(trimmed) if trimmed.more => return true,
+            Ok(_) => {}
+            Err(error) => tracing::warn!(%error, "old records cannot be deleted"),
         }
+        self.last_tidy = Instant::now();
+        false
+    }
+
+    /// Writes down that the clock is right again: ages count from here on.
+    fn note_the_time(&mut self) {
+        if !self.shared.time.has_come_right() {
+            return;
+        }
+        let mut draft = Draft::new(self.base.clone(), &self.pending);
+        let since = self.shared.time.wall();
+        draft.note(
+            since.max(draft.base.last_at),
+            self.journal.epoch(),
+            &Head::ClockTrusted { since: since.0 },
+        );
+        draft.trusted_since = Some(since);
+        self.commit(draft, BTreeMap::new(), Vec::new(), Vec::new());
     }
 }
 

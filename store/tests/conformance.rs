@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use bytes::Bytes;
 use megamind_domain::{EntityKey, Time};
 use megamind_store::journal::{
-    Alias, AppendError, Batch, Fault, Faults, Faulty, Journal, LoadError, Memory, Opening, Record, Row, Sqlite, Visit,
+    Alias, AppendError, Batch, Fault, Faults, Faulty, Journal, LoadError, Memory, Older, Opening, Record, Row, Sqlite,
+    Visit,
 };
 use tempfile::TempDir;
 
@@ -90,6 +91,8 @@ conformance!(sqlite: File, memory: InMemory, faulty: Wrapped; {
     the_newest_rows_are_loaded,
     reads_are_bounded_and_make_progress,
     trimming_keeps_what_is_needed,
+    what_has_keys_may_be_kept_for_longer,
+    names_and_secrets_are_found_again,
     a_reader_finds_single_things,
     batches_differ_in_their_ids,
 });
@@ -161,7 +164,7 @@ fn an_empty_journal_is_empty<K: Kind>() {
     assert_eq!(state, State::default());
     assert_eq!((opening.tail.seq, opening.newest_id, opening.mode), (0, 0, None));
     assert_eq!(journal.read(1, usize::MAX).expect("reads"), []);
-    assert_eq!(journal.trim(Time(i64::MAX), 10).expect("trims"), 0);
+    assert_eq!(trim(&mut journal, i64::MAX, 10), (0, false));
 }
 
 fn what_was_appended_is_read_back<K: Kind>() {
@@ -241,6 +244,19 @@ fn reads_are_bounded_and_make_progress<K: Kind>() {
     assert_eq!(journal.read(6, size).expect("reads"), []);
 }
 
+/// Trims what is older, with keys or without: how many went, and whether there may be more.
+fn trim(journal: &mut impl Journal, than: i64, limit: usize) -> (u64, bool) {
+    let trimmed = journal
+        .trim(Older { than: Time(than), with_keys_than: Time(than) }, limit)
+        .expect("trims");
+    (trimmed.gone, trimmed.more)
+}
+
+fn left(journal: &mut impl Journal) -> Vec<u64> {
+    let records = journal.read(1, usize::MAX).expect("reads");
+    records.iter().map(|record| record.seq).collect()
+}
+
 fn trimming_keeps_what_is_needed<K: Kind>() {
     let (kind, mut journal) = K::start();
     for (last, queued) in [(0, None), (2, Some(3)), (4, None), (6, None)] {
@@ -248,19 +264,56 @@ fn trimming_keeps_what_is_needed<K: Kind>() {
         let two = Batch { queue, ..batch(&journal, last, 2) };
         append(&mut journal, &two);
     }
-    let left = |journal: &mut K::Journal| -> Vec<u64> {
-        let records = journal.read(1, usize::MAX).expect("reads");
-        records.iter().map(|record| record.seq).collect()
-    };
-    assert_eq!(journal.trim(Time(1002), 100).expect("trims"), 0, "not older than its last record");
-    assert_eq!(journal.trim(Time(i64::MAX), 1).expect("trims"), 2, "a batch goes as a whole");
+    assert_eq!(trim(&mut journal, 1002, 100), (0, false), "not older than its last record");
+    assert_eq!(trim(&mut journal, i64::MAX, 1).0, 2, "a batch goes as a whole");
     assert_eq!(left(&mut journal), [3, 4, 5, 6, 7, 8]);
-    assert_eq!(journal.trim(Time(i64::MAX), 100).expect("trims"), 2);
+    assert_eq!(trim(&mut journal, i64::MAX, 100).0, 2);
     assert_eq!(left(&mut journal), [3, 4, 7, 8], "neither what is queued nor the newest batch");
+    let acknowledged = Batch { queue: vec![(3, None)], ..batch(&journal, 8, 1) };
+    append(&mut journal, &acknowledged);
+    while trim(&mut journal, i64::MAX, 100).1 {}
+    trim(&mut journal, i64::MAX, 100);
+    assert_eq!(left(&mut journal), [9], "what is queued no longer goes too");
     let mut journal = kind.restart(journal);
-    assert_eq!(load(&mut journal).1.tail.seq, 8);
-    let next = batch(&journal, 8, 1);
+    assert_eq!(load(&mut journal).1.tail.seq, 9);
+    let next = batch(&journal, 9, 1);
     append(&mut journal, &next);
+}
+
+fn what_has_keys_may_be_kept_for_longer<K: Kind>() {
+    let (_kind, mut journal) = K::start();
+    for (last, keys) in [(0, vec![7; 33]), (1, Vec::new()), (2, vec![7; 33]), (3, Vec::new()), (4, Vec::new())] {
+        let one = Batch { keys, ..batch(&journal, last, 1) };
+        append(&mut journal, &one);
+    }
+    let older = Older { than: Time(1004), with_keys_than: Time(1002) };
+    while journal.trim(older, 1).expect("trims").more {}
+    assert_eq!(left(&mut journal), [3, 4, 5]);
+}
+
+fn names_and_secrets_are_found_again<K: Kind>() {
+    let (kind, mut journal) = K::start();
+    let sealed = |text: &str| Some(text.as_bytes().to_vec());
+    let first = Batch {
+        names: vec![("blr-1".into(), EntityKey(7)), ("OB-1".into(), EntityKey(7))],
+        secrets: vec![("a".into(), sealed("one")), ("b".into(), sealed("two"))],
+        trusted_since: Some(Time(5)),
+        ..batch(&journal, 0, 1)
+    };
+    append(&mut journal, &first);
+    let second = Batch {
+        names: vec![("OB-1".into(), EntityKey(9))],
+        secrets: vec![("a".into(), None), ("b".into(), sealed("TWO"))],
+        ..batch(&journal, 1, 1)
+    };
+    append(&mut journal, &second);
+    let mut journal = kind.restart(journal);
+    let reader = journal.reader();
+    let named = |name: &str| reader.left_as(name).expect("reads").map(|key| key.0);
+    assert_eq!((named("blr-1"), named("OB-1"), named("none")), (Some(7), Some(9), None));
+    let kept = |name: &str| reader.secret(name).expect("reads");
+    assert_eq!((kept("a"), kept("b")), (None, sealed("TWO")));
+    assert_eq!(load(&mut journal).1.trusted_since, Some(Time(5)));
 }
 
 fn a_reader_finds_single_things<K: Kind>() {

@@ -5,9 +5,9 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
-use megamind_domain::Time;
-
-use super::{AppendError, Batch, Journal, JournalError, LoadError, Opening, Reader, Record, Tail, Visit};
+use super::{
+    AppendError, Batch, Journal, JournalError, LoadError, Older, Opening, Reader, Record, Tail, Trimmed, Visit,
+};
 use crate::error::ReadError;
 
 /// How an append fails.
@@ -111,8 +111,8 @@ impl<J: Journal> Journal for Faulty<J> {
         self.inner.read(from, max_bytes)
     }
 
-    fn trim(&mut self, before: Time, limit: usize) -> Result<u64, JournalError> {
-        self.inner.trim(before, limit)
+    fn trim(&mut self, older: Older, limit: usize) -> Result<Trimmed, JournalError> {
+        self.inner.trim(older, limit)
     }
 
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError> {

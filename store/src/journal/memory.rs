@@ -2,13 +2,15 @@
 
 use std::{
     collections::BTreeMap,
+    path::Path,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use megamind_domain::{EntityKey, Time};
 
 use super::{
-    Alias, AppendError, Batch, BatchId, Journal, JournalError, LoadError, Opening, Reader, Record, Tail, Visit,
+    Alias, AppendError, Batch, BatchId, Journal, JournalError, LoadError, Older, Opening, Reader, Record, Tail,
+    Trimmed, Visit,
 };
 use crate::error::ReadError;
 
@@ -29,6 +31,9 @@ struct Disk {
     queue: BTreeMap<u64, Vec<u8>>,
     aliases: Vec<Alias>,
     mode: Option<String>,
+    names: BTreeMap<Box<str>, EntityKey>,
+    secrets: BTreeMap<Box<str>, Vec<u8>>,
+    trusted_since: Option<Time>,
 }
 
 struct Kept {
@@ -127,6 +132,14 @@ impl Journal for Memory {
         if batch.mode.is_some() {
             disk.mode.clone_from(&batch.mode);
         }
+        disk.names.extend(batch.names.iter().cloned());
+        for (name, sealed) in &batch.secrets {
+            match sealed {
+                Some(sealed) => disk.secrets.insert(name.clone(), sealed.clone()),
+                None => disk.secrets.remove(name),
+            };
+        }
+        disk.trusted_since = batch.trusted_since.or(disk.trusted_since);
         Ok(batch.last())
     }
 
@@ -145,20 +158,22 @@ impl Journal for Memory {
             .collect())
     }
 
-    fn trim(&mut self, before: Time, limit: usize) -> Result<u64, JournalError> {
+    fn trim(&mut self, older: Older, limit: usize) -> Result<Trimmed, JournalError> {
         let mut disk = lock(&self.disk);
         let newest = disk.tail().seq;
         let batches: Vec<(u64, u64)> = disk
             .batches
             .iter()
             .filter(|(last, kept)| {
-                kept.at < before && **last < newest && disk.queue.range(kept.first..=**last).next().is_none()
+                let than = if kept.keys.is_empty() { older.than } else { older.with_keys_than };
+                kept.at < than && **last < newest && disk.queue.range(kept.first..=**last).next().is_none()
             })
             .map(|(last, kept)| (kept.first, *last))
             .collect();
-        let mut gone = 0;
+        let (mut gone, mut more) = (0, false);
         for (first, last) in batches {
-            if gone >= limit as u64 {
+            more = gone >= limit as u64;
+            if more {
                 break;
             }
             let before = disk.records.len();
@@ -166,7 +181,7 @@ impl Journal for Memory {
             gone += (before - disk.records.len()) as u64;
             disk.batches.remove(&last);
         }
-        Ok(gone)
+        Ok(Trimmed { gone, more })
     }
 
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError> {
@@ -186,6 +201,8 @@ impl Journal for Memory {
             last_at: newest.map_or(Time(0), |kept| kept.at),
             newest_id: newest.map_or(0, |kept| kept.newest_id),
             mode: disk.mode.clone(),
+            restored: None,
+            trusted_since: disk.trusted_since,
         })
     }
 
@@ -233,5 +250,17 @@ impl Reader for MemoryReader {
 
     fn archived(&self, key: EntityKey) -> Result<Option<Vec<u8>>, ReadError> {
         Ok(lock(&self.0).archive.get(&key).cloned())
+    }
+
+    fn left_as(&self, name: &str) -> Result<Option<EntityKey>, JournalError> {
+        Ok(lock(&self.0).names.get(name).copied())
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        Ok(lock(&self.0).secrets.get(name).cloned())
+    }
+
+    fn copy(&self, _to: &Path) -> Result<(), JournalError> {
+        Err(JournalError::NoFile)
     }
 }

@@ -11,7 +11,7 @@ pub(crate) const APPLICATION_ID: i32 = 0x4d4d_4e44;
 
 /// Each step brings a file one version up; `PRAGMA user_version` counts them. A step that was released never
 /// changes.
-const MIGRATIONS: [&str; 1] = [include_str!("schema/1.sql")];
+const MIGRATIONS: [&str; 2] = [include_str!("schema/1.sql"), include_str!("schema/2.sql")];
 
 /// The newest schema.
 pub(crate) const VERSION: u32 = MIGRATIONS.len() as u32;
@@ -85,7 +85,7 @@ fn configure(connection: &Connection) -> rusqlite::Result<()> {
 const CHECKPOINT_PAGES: u32 = (32 << 20) / PAGE_SIZE;
 
 /// The version of the schema that the file has, 0 where it is new.
-fn recognize(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
+pub(crate) fn recognize(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
     let failed = |error| explain(path, error);
     let pragma = |name: &str| {
         connection
@@ -107,7 +107,7 @@ fn recognize(path: &Path, connection: &Connection) -> Result<u32, OpenError> {
     Ok(found)
 }
 
-fn bring_up_to_date(path: &Path, connection: &mut Connection, found: u32) -> Result<(), OpenError> {
+pub(crate) fn bring_up_to_date(path: &Path, connection: &mut Connection, found: u32) -> Result<(), OpenError> {
     let failed = |error| explain(path, error);
     for (version, step) in (1u32..).zip(MIGRATIONS).skip(found as usize) {
         let transaction = connection.transaction().map_err(failed)?;

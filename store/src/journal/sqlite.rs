@@ -4,19 +4,22 @@ mod load;
 mod reader;
 #[cfg(test)]
 mod tests;
+mod trim;
 
 use std::{
     path::{Path, PathBuf},
     sync::Arc,
 };
 
+pub(crate) use reader::copy;
+
 use bytes::Bytes;
 use megamind_domain::{EntityKey, Time};
 use rusqlite::{Connection, ErrorCode, OptionalExtension, Row as SqlRow, Transaction};
 
 use super::{
-    AppendError, Batch, BatchId, Journal, JournalError, LoadError, Opening, Reader, Record, Tail, Visit, owner::Owner,
-    schema,
+    AppendError, Batch, BatchId, Journal, JournalError, LoadError, Older, Opening, Reader, Record, Tail, Trimmed,
+    Visit, owner::Owner, schema,
 };
 use crate::{
     checksum,
@@ -39,6 +42,8 @@ pub struct Sqlite {
     suspect: bool,
     epoch: u64,
     reader: Arc<reader::Pool>,
+    /// Where the search for what may be deleted goes on.
+    places: trim::Places,
     _owner: Owner,
 }
 
@@ -54,6 +59,7 @@ impl Sqlite {
             suspect: false,
             epoch,
             reader: Arc::new(reader::Pool::new(path)),
+            places: trim::Places::default(),
             _owner: owner,
         })
     }
@@ -122,9 +128,11 @@ impl Journal for Sqlite {
         read(connection, from, max_bytes)
     }
 
-    fn trim(&mut self, before: Time, limit: usize) -> Result<u64, JournalError> {
-        let connection = self.connection()?;
-        Ok(trim(connection, before, limit)?)
+    fn trim(&mut self, older: Older, limit: usize) -> Result<Trimmed, JournalError> {
+        let mut places = self.places;
+        let trimmed = trim::trim(self.connection()?, &mut places, older, limit)?;
+        self.places = places;
+        Ok(trimmed)
     }
 
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError> {
@@ -178,13 +186,18 @@ fn append(connection: &mut Connection, batch: &Batch) -> Result<(), Failure> {
     if last != batch.expected_last {
         return Err(Failure::Fenced(format!("the last record is {last}, not {}", batch.expected_last)));
     }
-    let sums = batch.sums();
-    write_records(&transaction, batch, &sums)?;
-    write_rows(&transaction, batch)?;
-    write_queue(&transaction, batch)?;
-    write_rest(&transaction, batch, batch.id_of(&sums))?;
+    write(&transaction, batch)?;
     transaction.commit()?;
     Ok(())
+}
+
+/// Writes a batch wherever its place is.
+pub(crate) fn write(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    let sums = batch.sums();
+    write_records(transaction, batch, &sums)?;
+    write_rows(transaction, batch)?;
+    write_queue(transaction, batch)?;
+    write_rest(transaction, batch, batch.id_of(&sums))
 }
 
 fn write_records(transaction: &Transaction<'_>, batch: &Batch, sums: &[i64]) -> rusqlite::Result<()> {
@@ -251,6 +264,7 @@ fn write_rest(transaction: &Transaction<'_>, batch: &Batch, BatchId(id): BatchId
             .prepare_cached("INSERT OR REPLACE INTO meta VALUES ('mode', ?1)")?
             .execute([mode])?;
     }
+    write_kept(transaction, batch)?;
     let newest = batch.newest_id.to_le_bytes();
     let at = batch.records.last().map_or(0, |record| record.at.0);
     transaction
@@ -264,6 +278,32 @@ fn write_rest(transaction: &Transaction<'_>, batch: &Batch, BatchId(id): BatchId
             id.to_le_bytes(),
             batch_sum(batch.last(), at, newest, &batch.keys),
         ))?;
+    Ok(())
+}
+
+/// What stands beside records and rows, rarely written.
+fn write_kept(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<()> {
+    for (name, key) in &batch.names {
+        transaction
+            .prepare_cached("INSERT OR REPLACE INTO archive_name VALUES (?1, ?2)")?
+            .execute((name, key.0 as i64))?;
+    }
+    for (name, sealed) in &batch.secrets {
+        match sealed {
+            Some(sealed) => transaction
+                .prepare_cached("INSERT OR REPLACE INTO secret VALUES (?1, ?2)")?
+                .execute((name, sealed))?,
+            None => transaction
+                .prepare_cached("DELETE FROM secret WHERE name = ?1")?
+                .execute([name])?,
+        };
+    }
+    if batch.released {
+        transaction.execute("DELETE FROM meta WHERE name IN ('restored_at', 'copied_at')", [])?;
+    }
+    if let Some(since) = batch.trusted_since {
+        transaction.execute("INSERT OR REPLACE INTO meta VALUES ('trusted_since', ?1)", [since.0])?;
+    }
     Ok(())
 }
 
@@ -321,39 +361,6 @@ fn read(connection: &Connection, from: u64, max_bytes: usize) -> Result<Vec<Reco
         records.push(record);
     }
     Ok(records)
-}
-
-/// Whole batches only, so that what remains can still be verified; the mark first, in a commit of its own, so that a
-/// reader never takes a gap for a loss.
-fn trim(connection: &mut Connection, before: Time, limit: usize) -> rusqlite::Result<u64> {
-    let batches: Vec<(i64, i64)> = connection
-        .prepare_cached(
-            "SELECT first, last FROM batch WHERE at < ?1
-             AND last < (SELECT max(last) FROM batch)
-             AND NOT EXISTS (SELECT 1 FROM queue WHERE seq BETWEEN first AND last)
-             ORDER BY last LIMIT ?2",
-        )?
-        .query_map((before.0, limit as i64), |row| Ok((row.get(0)?, row.get(1)?)))?
-        .collect::<rusqlite::Result<_>>()?;
-    let Some((_, newest)) = batches.last() else {
-        return Ok(0);
-    };
-    connection.execute("UPDATE meta SET value = max(value, ?1) WHERE name = 'trimmed'", [newest])?;
-    let transaction = connection.transaction()?;
-    let mut gone = 0;
-    for (first, last) in batches {
-        if gone >= limit as u64 {
-            break;
-        }
-        gone += transaction
-            .prepare_cached("DELETE FROM record WHERE seq BETWEEN ?1 AND ?2")?
-            .execute((first, last))? as u64;
-        transaction
-            .prepare_cached("DELETE FROM batch WHERE last = ?1")?
-            .execute([last])?;
-    }
-    transaction.commit()?;
-    Ok(gone)
 }
 
 /// The entity keys of the schema are signed, as all integers of `SQLite`.

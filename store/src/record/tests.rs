@@ -28,6 +28,11 @@ fn every_kind_is_golden() {
         Head::Retry { .. } => "retry",
         Head::Discarded { .. } => "discarded",
         Head::Mode { .. } => "mode",
+        Head::Upkeep => "upkeep",
+        Head::Sealed { .. } => "sealed",
+        Head::Restored { .. } => "restored",
+        Head::Released { .. } => "released",
+        Head::ClockTrusted { .. } => "clock_trusted",
         Head::Recovered { .. } => "recovered",
     };
     let mut kinds: Vec<_> = GOLDEN
@@ -35,7 +40,7 @@ fn every_kind_is_golden() {
         .map(|line| name(&serde_json::from_str(line).expect("a head")))
         .collect();
     kinds.dedup();
-    assert_eq!(kinds.len(), 13, "{kinds:?}");
+    assert_eq!(kinds.len(), 18, "{kinds:?}");
 }
 
 #[test]

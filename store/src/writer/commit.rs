@@ -63,13 +63,13 @@ impl<D: Domain> Writer<D> {
             return;
         };
         let mut draft = Draft::new(self.base.clone(), &self.pending);
-        let now = (self.shared.options.clock)().max(draft.base.last_at);
+        let now = self.shared.time.wall().max(draft.base.last_at);
         let head = Head::Recovered { since: since.0, why: why.into() };
         draft.note(now, self.journal.epoch(), &head);
         self.commit(draft, BTreeMap::new(), Vec::new(), Vec::new());
     }
 
-    fn commit(
+    pub(super) fn commit(
         &mut self,
         mut draft: Draft<D>,
         rows: BTreeMap<EntityKey, Row>,
@@ -124,6 +124,10 @@ impl<D: Domain> Writer<D> {
             aliases: draft.aliases.clone(),
             keys: keys::pack(&draft.keys),
             mode: draft.mode.clone(),
+            names: draft.names.clone(),
+            secrets: draft.secrets.clone(),
+            released: draft.released,
+            trusted_since: draft.trusted_since,
             newest_id: draft.base.ids.newest(),
         }
     }
@@ -137,11 +141,21 @@ impl<D: Domain> Writer<D> {
 
     fn committed(&mut self, mut draft: Draft<D>, records: usize) {
         let touched = draft.take_touched();
-        let Draft { base, queue, keys, aliases, mode, .. } = draft;
+        let Draft { base, queue, keys, aliases, mode, released, trusted_since, .. } = draft;
         self.durable_seq = base.last_seq;
         self.pending = Pending::default();
+        let time = &self.shared.time;
+        let ages = time.ages();
         for key in &keys {
-            self.keys.insert(key, base.last_at);
+            self.keys.insert(key, base.last_at, ages);
+        }
+        time.wrote(base.last_at);
+        if let Some(since) = trusted_since {
+            tracing::info!("the clock is right again: ages count from now on");
+            time.trusted_from(since);
+        }
+        if released {
+            self.shared.restored.store(None);
         }
         self.shared.aliases.learn(&aliases);
         if let Some(mode) = mode {
@@ -164,7 +178,7 @@ impl<D: Domain> Writer<D> {
     }
 
     fn publish(&mut self) {
-        let published = open::published(&self.base, self.durable_seq, &self.shared.queue());
+        let published = open::published(&self.base, self.durable_seq, &self.shared);
         self.shared.published.store(Arc::new(published));
     }
 
@@ -225,7 +239,7 @@ impl<D: Domain> Writer<D> {
     }
 
     fn now(&self) -> Time {
-        (self.shared.options.clock)().max(self.base.last_at)
+        self.shared.time.wall().max(self.base.last_at)
     }
 }
 

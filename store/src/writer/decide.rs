@@ -25,7 +25,7 @@ impl<D: Domain> Trial<'_, D> {
         let key = KeyRow::of(write);
         let mut unsettled = None;
         if let Some(key) = &key {
-            match self.seen(key, now) {
+            match self.seen(key) {
                 Seen::Never => {}
                 Seen::OtherContent => return Ok(Outcome::KeyReused),
                 Seen::Before(seq) => match self.stored(seq)? {

@@ -14,6 +14,7 @@ use crate::{
     record::Head,
     store::Shared,
     ticks::Ticks,
+    timekeeping::Ages,
 };
 
 /// Everything that a batch changes.
@@ -25,6 +26,11 @@ pub(super) struct Draft<D: Domain> {
     pub(super) keys: Vec<KeyRow>,
     pub(super) aliases: Vec<Alias>,
     pub(super) mode: Option<String>,
+    /// Names of entities that leave the city.
+    pub(super) names: Vec<(Box<str>, EntityKey)>,
+    pub(super) secrets: Vec<(Box<str>, Option<Vec<u8>>)>,
+    pub(super) released: bool,
+    pub(super) trusted_since: Option<Time>,
     /// Whether it holds more than observations: then it is committed before anybody sees it.
     pub(super) durable: bool,
     /// Rows to write, and the record that touched each last.
@@ -42,6 +48,10 @@ impl<D: Domain> Draft<D> {
             keys: Vec::new(),
             aliases: Vec::new(),
             mode: None,
+            names: Vec::new(),
+            secrets: Vec::new(),
+            released: false,
+            trusted_since: None,
             durable: false,
             touched: BTreeMap::new(),
             slots: HashMap::new(),
@@ -88,6 +98,9 @@ pub(super) struct Trial<'w, D: Domain> {
     pub(super) epoch: u64,
     durable_seq: u64,
     keys: &'w Keys,
+    ages: Ages,
+    /// Rows of observations that are not durable yet.
+    pending: &'w BTreeMap<EntityKey, Row>,
 }
 
 impl<'w, D: Domain> Trial<'w, D> {
@@ -101,6 +114,8 @@ impl<'w, D: Domain> Trial<'w, D> {
             epoch: writer.journal.epoch(),
             durable_seq: writer.durable_seq,
             keys: &writer.keys,
+            ages: writer.shared.time.ages(),
+            pending: &writer.pending.rows,
         }
     }
 
@@ -128,13 +143,31 @@ impl<'w, D: Domain> Trial<'w, D> {
                 self.draft.mode = Some(mode.clone());
                 Verdict::Done
             }
-            Message::Barrier { .. } | Message::Stop => Verdict::Done,
+            Message::Upkeep { command, names, .. } => {
+                if self.upkeep(command, names) {
+                    Verdict::Done
+                } else {
+                    Verdict::Declined
+                }
+            }
+            Message::Keep { secrets, .. } => {
+                let head = Head::Sealed { names: secrets.len() as u64 };
+                self.draft.note(self.now(), self.epoch, &head);
+                self.draft.secrets.extend(secrets.iter().cloned());
+                Verdict::Done
+            }
+            Message::Release { who, .. } => {
+                self.draft.note(self.now(), self.epoch, &Head::Released { who: who.into() });
+                self.draft.released = true;
+                Verdict::Done
+            }
+            Message::Tidy { .. } | Message::Barrier { .. } | Message::Stop => Verdict::Done,
         }
     }
 
     /// Never earlier than the last record.
     pub(super) fn now(&self) -> Time {
-        (self.shared.options.clock)().max(self.draft.base.last_at)
+        self.shared.time.wall().max(self.draft.base.last_at)
     }
 
     pub(super) fn ask(&mut self, command: &D::Command, stance: Stance, now: Time) -> Result<Decision<D>, Rejection> {
@@ -229,11 +262,16 @@ impl<'w, D: Domain> Trial<'w, D> {
         }
     }
 
-    pub(super) fn seen(&self, key: &KeyRow, now: Time) -> Seen {
+    pub(super) fn seen(&self, key: &KeyRow) -> Seen {
         match self.draft.scopes.get(&key.scope) {
             Some((fingerprint, seq)) => compare(key, *fingerprint, *seq),
-            None => self.keys.look(key, now),
+            None => self.keys.look(key, self.ages),
         }
+    }
+
+    /// Whether the row of an entity on disk is not its newest.
+    pub(super) fn is_unwritten(&self, key: EntityKey) -> bool {
+        self.draft.touched.contains_key(&key) || self.pending.contains_key(&key)
     }
 
     pub(super) fn remember(&mut self, key: Option<KeyRow>, seq: u64) {

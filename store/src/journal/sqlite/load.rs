@@ -7,7 +7,7 @@ use super::{batch_sum, entity_key, read, table, tail};
 use crate::{
     checksum,
     error::ReadError,
-    journal::{Batch, LoadError, Opening, Tail, Visit},
+    journal::{Batch, LoadError, Opening, Restored, Tail, Visit},
 };
 
 /// Entities, queue and keys, each in one ascending pass.
@@ -20,7 +20,22 @@ pub(super) fn load(connection: &Connection, visit: &mut dyn Visit) -> Result<Ope
     let mode = connection
         .query_row("SELECT value FROM meta WHERE name = 'mode'", [], |row| row.get(0))
         .optional()?;
-    Ok(Opening { tail, last_at, newest_id, mode })
+    let time = |name: &str| {
+        connection
+            .query_row("SELECT value FROM meta WHERE name = ?1", [name], |row| row.get(0))
+            .optional()
+            .map(|time| time.map(Time))
+    };
+    let restored = time("restored_at")?.map(|at| Restored { at, copied_at: Time(0) });
+    let copied_at = time("copied_at")?;
+    Ok(Opening {
+        tail,
+        last_at,
+        newest_id,
+        mode,
+        restored: restored.map(|restored| Restored { copied_at: copied_at.unwrap_or(last_at), ..restored }),
+        trusted_since: time("trusted_since")?,
+    })
 }
 
 fn batches(connection: &Connection, visit: &mut dyn Visit) -> Result<(Time, u128), LoadError> {

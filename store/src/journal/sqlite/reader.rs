@@ -3,12 +3,16 @@
 use std::{
     path::{Path, PathBuf},
     sync::{Mutex, PoisonError},
+    time::Duration,
 };
 
 use megamind_domain::{EntityKey, Time};
-use rusqlite::{Connection, OptionalExtension};
+use rusqlite::{
+    Connection, OptionalExtension,
+    backup::{Backup, StepResult},
+};
 
-use super::{RECORD, record_of, table, verified};
+use super::{RECORD, entity_key, record_of, table, verified};
 use crate::{
     checksum,
     error::ReadError,
@@ -17,6 +21,34 @@ use crate::{
 
 /// Idle connections kept; more are opened when more threads read at once.
 const KEPT: usize = 4;
+
+/// Pages copied in one step of a backup (8 MiB).
+const COPIED_AT_ONCE: i32 = 1024;
+
+/// Copies a database as of one moment: the transaction keeps its view while the writer goes on, at the price that the
+/// write-ahead log is not emptied meanwhile.
+pub(crate) fn copy(from: &Connection, to: &Path) -> Result<(), JournalError> {
+    from.execute_batch("BEGIN")?;
+    // A transaction begins to see with its first read.
+    from.query_row("SELECT count(*) FROM meta", [], |row| row.get::<_, i64>(0))?;
+    let mut target = Connection::open(to)?;
+    let copied = Backup::new(from, &mut target).and_then(|backup| {
+        loop {
+            match backup.step(COPIED_AT_ONCE)? {
+                StepResult::Done => return Ok(()),
+                StepResult::More => {}
+                // Nobody else knows the new file, and a reader is never locked out of a write-ahead log.
+                _ => std::thread::sleep(Duration::from_millis(10)),
+            }
+        }
+    });
+    from.execute_batch("COMMIT")?;
+    copied?;
+    // One file, whoever opens it next.
+    target.pragma_update(None, "journal_mode", "DELETE")?;
+    target.close().map_err(|(_, error)| error)?;
+    Ok(())
+}
 
 /// A pool of read-only connections, opened when first needed.
 pub(super) struct Pool {
@@ -107,5 +139,27 @@ impl Reader for Pool {
         } else {
             Err(ReadError::Corrupt { seq, what: format!("the archived row of entity {}", key.0) })
         }
+    }
+
+    fn left_as(&self, name: &str) -> Result<Option<EntityKey>, JournalError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached("SELECT key FROM archive_name WHERE name = ?1")?
+                .query_row([name], entity_key)
+                .optional()
+        })
+    }
+
+    fn secret(&self, name: &str) -> Result<Option<Vec<u8>>, JournalError> {
+        self.with(|connection| {
+            connection
+                .prepare_cached("SELECT sealed FROM secret WHERE name = ?1")?
+                .query_row([name], |row| row.get(0))
+                .optional()
+        })
+    }
+
+    fn copy(&self, to: &Path) -> Result<(), JournalError> {
+        copy(&schema::connect_read_only(&self.path)?, to)
     }
 }
