@@ -132,6 +132,7 @@ async fn give<D: Domain>(core: Arc<Core<D>>, periodic: Periodic<D>) {
             key: None,
             prior: Prior::NeverSent,
             stance: Stance::Acting,
+            sealed: None,
         };
         if let Err(error) = core.store.submit(write).await {
             tracing::warn!(%error, "periodic command not decided");

@@ -42,6 +42,8 @@ pub struct Entry {
     /// A write that the upstream may have applied and that was refused here: its client was told that the outcome is
     /// unknown, and the city does not show it. It stands in the queue to be settled.
     pub unknown: bool,
+    /// What was given with the write to be kept for its replay: [`crate::Write::sealed`].
+    pub sealed: Option<Vec<u8>>,
     /// Where it is; `Done` with what it was sent as, kept while its record is.
     pub place: EntryState,
 }

@@ -27,6 +27,8 @@ pub(crate) struct Queued {
     /// New keys taken so far, each after a definite refusal.
     pub(crate) rekeyed: u8,
     pub(crate) unknown: bool,
+    /// Whether something is kept sealed for its replay.
+    pub(crate) sealed: bool,
 }
 
 /// How far the sending of an entry got.
@@ -318,6 +320,11 @@ impl Queue {
             self.add_pending(seq, entry);
         }
     }
+}
+
+/// The name under which something is kept for the replay of an entry.
+pub(crate) fn sealed_name(seq: u64) -> Box<str> {
+    format!("entry {seq}").into()
 }
 
 /// Counts one entry more about each of `keys`.

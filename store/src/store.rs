@@ -23,7 +23,7 @@ use crate::{
     entry::SendState,
     journal::{Journal, Reader, Record, Restored, Sqlite},
     open,
-    queue::{Queue, Queued},
+    queue::{Queue, Queued, sealed_name},
     record::ReplayHead,
     timekeeping::Timekeeper,
     writer::Message,
@@ -376,7 +376,11 @@ impl<D: Domain> Store<D> {
         let Some(replay) = record.replay() else {
             return Ok(None);
         };
-        Ok(Some(self.entry_of(&record, replay)))
+        let mut entry = self.entry_of(&record, replay);
+        if self.0.queue().get(seq).is_some_and(|queued| queued.sealed) {
+            entry.sealed = self.0.reader.secret(&sealed_name(seq))?;
+        }
+        Ok(Some(entry))
     }
 
     fn entry_of(&self, record: &Record, replay: ReplayHead<'_>) -> Entry {
@@ -409,6 +413,7 @@ impl<D: Domain> Store<D> {
             own: replay.own,
             unknown: queued.as_ref().is_some_and(|queued| queued.unknown),
             place: queued.as_ref().map_or(EntryState::Done, Queued::place),
+            sealed: None,
             parked: queued.and_then(|queued| queued.parked).map(|parked| *parked),
         }
     }

@@ -18,6 +18,8 @@ pub struct Write<D: Domain> {
     pub prior: Prior,
     /// Whether the gateway is acting.
     pub stance: Stance,
+    /// What its replay needs besides, sealed: kept for as long as the write is queued.
+    pub sealed: Option<Arc<[u8]>>,
 }
 
 impl<D: Domain> Clone for Write<D> {
@@ -29,6 +31,7 @@ impl<D: Domain> Clone for Write<D> {
             key: self.key.clone(),
             prior: self.prior,
             stance: self.stance,
+            sealed: self.sealed.clone(),
         }
     }
 }

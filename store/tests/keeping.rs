@@ -14,8 +14,8 @@ use std::{
 
 use megamind_domain::{EntityKey, Time};
 use megamind_store::{
-    CopyError, Doubt, EntryState, OpenError, Options, Outcome, RestoreError, SendState, Settle, Store, WriterHandle,
-    restore,
+    CopyError, Doubt, EntryState, OpenError, Options, Outcome, RestoreError, SendState, Settle, Store, Write,
+    WriterHandle, restore,
 };
 use tempfile::TempDir;
 use toy::{Command, Toy, account, add, decided, keyed, span};
@@ -167,6 +167,28 @@ async fn sealed_things_survive_a_restart() {
     let (store, writer) = open(&path, &hand);
     assert_eq!(store.sealed("a").expect("reads"), Some(vec![1, 2]));
     assert_eq!(store.sealed("b").expect("reads"), None);
+    writer.stop();
+}
+
+#[tokio::test]
+async fn what_a_replay_needs_is_kept_until_its_entry_leaves() {
+    let folder = folder();
+    let hand = Hand::at(NOW);
+    let path = folder.path().join("toy.db");
+    let (store, writer) = open(&path, &hand);
+    let (key, _) = account(&store).await;
+    let add = Command::Add { account: key, teller: None, amount: 1 };
+    let write = Write { sealed: Some(Arc::from([1, 2, 3])), ..toy::write(add) };
+    let Ok(Outcome::Decided { seq, .. }) = store.submit(write).await else {
+        panic!("not decided")
+    };
+    writer.stop();
+    let (store, writer) = open(&path, &hand);
+    let sealed = || store.entry(seq).expect("reads").expect("is there").sealed;
+    assert_eq!(sealed(), Some(vec![1, 2, 3]));
+    acknowledge(&store, seq).await;
+    assert_eq!(sealed(), None);
+    assert_eq!(store.sealed(&format!("entry {seq}")).expect("reads"), None);
     writer.stop();
 }
 

@@ -174,6 +174,7 @@ impl<D: Domain> Proxy<D> {
             key: handled.key.ok().flatten(),
             prior,
             stance: self.core.modes.stance(),
+            sealed: None,
         };
         let standby = write.stance == Stance::Standby;
         let outcome = self.core.store.submit(write).await.map_err(journal_said)?;

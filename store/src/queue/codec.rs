@@ -10,6 +10,7 @@ const VERSION: u8 = 1;
 const UNKNOWN: u8 = 1;
 const SLOT: u8 = 2;
 const SENT: u8 = 4;
+const SEALED: u8 = 8;
 
 /// The row of an entry.
 pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
@@ -20,7 +21,12 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
     };
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
     row.push(VERSION);
-    row.push(flag(entry.unknown, UNKNOWN) | flag(entry.slot.is_some(), SLOT) | flag(sent.is_some(), SENT));
+    row.push(
+        flag(entry.unknown, UNKNOWN)
+            | flag(entry.slot.is_some(), SLOT)
+            | flag(sent.is_some(), SENT)
+            | flag(entry.sealed, SEALED),
+    );
     row.push(entry.rekeyed);
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
     row.extend_from_slice(&entry.attempts.to_le_bytes());
@@ -91,6 +97,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         endpoint,
         rekeyed,
         unknown: flags & UNKNOWN != 0,
+        sealed: flags & SEALED != 0,
     })
 }
 

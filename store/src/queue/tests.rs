@@ -16,6 +16,7 @@ fn entry(touches: &[(u64, Role)]) -> Queued {
         endpoint: Endpoint(1),
         rekeyed: 0,
         unknown: false,
+        sealed: false,
     }
 }
 
@@ -131,6 +132,7 @@ fn any_entry() -> impl Strategy<Value = Queued> {
             attempts,
             rekeyed,
             unknown,
+            sealed: unknown,
             at: Time(at),
             parked: reason.map(|(status, reason)| Box::new(Parked { at: Time(1), status, reason })),
             ..entry(&touches)

@@ -9,7 +9,7 @@ use super::draft::Trial;
 use crate::{
     Outcome, Prior, SubmitError, Write,
     keys::{KeyRow, Seen},
-    queue::{self, Progress, Queued},
+    queue::{self, Progress, Queued, sealed_name},
     record::{AnswerHead, Decided, Followed, Head, KeyHead, RequestHead},
 };
 
@@ -81,6 +81,7 @@ impl<D: Domain> Trial<'_, D> {
             _ => Progress::NeverSent,
         };
         self.enqueue(seq, endpoint, now, &replay, &touches, progress);
+        self.seal(seq, write);
         self.follow(seq, endpoint, then, write.stance);
 
         let response = self.domain.render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
@@ -135,6 +136,7 @@ impl<D: Domain> Trial<'_, D> {
                 let progress = Progress::PossiblyApplied { since: at };
                 let entry = queued(write.endpoint, now, named, progress);
                 self.change(seq, Some(Queued { unknown: true, ..entry }));
+                self.seal(seq, write);
                 self.remember(key, seq);
                 self.draft.durable = true;
             }
@@ -145,6 +147,15 @@ impl<D: Domain> Trial<'_, D> {
             self.draft.durable = true;
         }
         Outcome::Rejected { rejection, response }
+    }
+
+    /// Keeps what the replay of an entry needs besides.
+    fn seal(&mut self, seq: u64, write: &Write<D>) {
+        let (Some(sealed), Some(entry)) = (&write.sealed, self.queued(seq)) else {
+            return;
+        };
+        self.draft.secrets.push((sealed_name(seq), Some(sealed.to_vec())));
+        self.change(seq, Some(Queued { sealed: true, ..entry }));
     }
 
     /// Puts a decision into the queue, as its replay asks.
@@ -233,5 +244,6 @@ fn queued(endpoint: Endpoint, at: Time, touches: &Touches, progress: Progress) -
         endpoint,
         rekeyed: 0,
         unknown: false,
+        sealed: false,
     }
 }

@@ -244,6 +244,9 @@ impl<'w, D: Domain> Trial<'w, D> {
         }
         if let Some(before) = before {
             queue::lower(&mut draft.base.fences, before.keys());
+            if before.sealed && entry.is_none() {
+                draft.secrets.push((queue::sealed_name(seq), None));
+            }
         }
         draft.queue.insert(seq, entry);
     }

@@ -357,6 +357,7 @@ pub(crate) fn write(command: Command) -> Write<Toy> {
         key: None,
         prior: Prior::NeverSent,
         stance: Stance::Acting,
+        sealed: None,
     }
 }
 

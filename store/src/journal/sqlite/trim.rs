@@ -31,8 +31,8 @@ pub(super) fn trim(
     let keyless = look(connection, places.keyless.max(places.old), older.than, limit, false)?;
     places.keyless = keyless.place;
     let more = old.more || keyless.more;
-    let mut batches = old.found;
-    batches.extend(keyless.found);
+    let mut batches = old.batches;
+    batches.extend(keyless.batches);
     let Some(newest) = batches.iter().map(|(_, last)| *last).max() else {
         return Ok(Trimmed { gone: 0, more });
     };
@@ -54,7 +54,7 @@ pub(super) fn trim(
 /// What a search found.
 struct Found {
     /// First and last record of each batch that may go.
-    found: Vec<(i64, i64)>,
+    batches: Vec<(i64, i64)>,
     /// The last batch that was looked at.
     place: i64,
     /// Whether it ended before it came to something young.
@@ -69,7 +69,7 @@ fn look(connection: &Connection, place: i64, than: Time, limit: usize, with_keys
          FROM batch WHERE last > ?1 AND last < (SELECT max(last) FROM batch) ORDER BY last LIMIT ?2",
     )?;
     let mut rows = statement.query((place, LOOK as i64))?;
-    let mut search = Found { found: Vec::new(), place, more: false };
+    let mut search = Found { batches: Vec::new(), place, more: false };
     let (mut looked, mut records) = (0, 0);
     while let Some(row) = rows.next()? {
         let (first, last, at): (i64, i64, i64) = (row.get(0)?, row.get(1)?, row.get(2)?);
@@ -79,7 +79,7 @@ fn look(connection: &Connection, place: i64, than: Time, limit: usize, with_keys
         search.place = last;
         let (keys, queued): (i64, bool) = (row.get(3)?, row.get(4)?);
         if !queued && (with_keys || keys == 0) {
-            search.found.push((first, last));
+            search.batches.push((first, last));
             records += last - first + 1;
         }
         looked += 1;
