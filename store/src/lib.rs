@@ -26,8 +26,8 @@
 //! with [`SubmitError::JournalUnavailable`] before anything of theirs is written.
 
 mod aliases;
-mod changes;
 mod backup;
+mod changes;
 mod checksum;
 mod entry;
 mod error;
@@ -47,8 +47,8 @@ mod write;
 mod writer;
 
 pub use aliases::Aliases;
-pub use changes::Waiter;
 pub use backup::{Copied, CopyError, Replaced, RestoreError, restore};
+pub use changes::Waiter;
 pub use entry::{Entry, EntryState, EntrySummary, Parked, SendState, Work};
 pub use error::{OpenError, ReadError, SubmitError};
 pub use journal::Restored;

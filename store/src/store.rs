@@ -18,8 +18,8 @@ use tokio::sync::{Semaphore, oneshot};
 use crate::{
     Aliases, Entry, EntryState, EntrySummary, Health, Metrics, OpenError, Options, Outcome, Published, ReadError,
     Settle, Span, SubmitError, Work, Write, WriterHandle,
-    changes::{Changes, Waiter},
     backup::{self, Copied, CopyError},
+    changes::{Changes, Waiter},
     entry::SendState,
     journal::{Journal, Reader, Record, Restored, Sqlite},
     open,
