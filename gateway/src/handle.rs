@@ -93,7 +93,7 @@ impl<D: Domain> Handle<D> {
         request: Arc<Request>,
     ) -> Result<Outcome, SubmitError> {
         let stance = self.stance();
-        let write = Write { endpoint, parsed, request, key: None, prior: Prior::NeverSent, stance };
+        let write = Write { endpoint, parsed, request, key: None, prior: Prior::NeverSent, stance, sealed: None };
         let outcome = self.0.store.submit(write).await?;
         if stance == Stance::Standby {
             self.0.drain_wake.notify_one();
