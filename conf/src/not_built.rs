@@ -29,7 +29,6 @@ const LEAVE_OUT: &str = "leaving it out";
 
 const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "auth.mode", when: When::OneOf(&["learned", "jwt", "keys"]), instead: "\"open\"" },
-    NotBuilt { key: "backup", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "dispatch.adopt_after", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "dispatch.offer_timeout", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "dispatch.planner", when: When::OneOf(&["plan", "external"]), instead: "\"nearest\"" },

@@ -15,6 +15,7 @@ use pingora::http::ResponseHeader;
 use tokio::sync::Notify;
 
 use crate::{
+    backup::Backups,
     ids::LocalIds,
     in_flight::InFlight,
     keys::Keys,
@@ -41,6 +42,8 @@ pub(crate) struct Core<D: Domain> {
     pub(crate) in_flight: Arc<InFlight>,
     /// The last read of a handled route that failed.
     pub(crate) probe: ArcSwapOption<Request>,
+    /// Copies of the journal.
+    pub(crate) backups: Backups,
     /// Work for the drain, or a mode that lets it go on.
     pub(crate) drain_wake: Notify,
 }

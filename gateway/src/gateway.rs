@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use megamind_conf::Config;
-use megamind_domain::{Domain, Endpoint, Request};
+use megamind_domain::{Domain, Endpoint, Request, Time};
 use megamind_store::{OpenError, Options, Store, WriterHandle};
 use pingora::{
     connectors::ConnectorOptions,
@@ -23,6 +23,7 @@ use tokio::sync::Notify;
 
 use crate::{
     admin::Admin,
+    backup::Backups,
     core::{Core, wall_clock},
     handle::{Asked, Handle, PageAnswer, Pages, Task},
     health,
@@ -179,6 +180,7 @@ impl<D: Domain> Builder<D> {
             unanswered: Arc::new(AtomicUsize::new(0)),
             in_flight: Arc::new(InFlight::default()),
             probe: ArcSwapOption::empty(),
+            backups: Backups::default(),
             drain_wake: Notify::new(),
             domain: self.domain,
             store,
@@ -307,6 +309,9 @@ fn limits(config: &Config) -> Limits {
     }
 }
 
+/// A clock that stands before this release was made, at the beginning of 2026, is wrong.
+const MADE: Time = Time(1_767_225_600_000);
+
 fn store_options(config: &Config) -> Options {
     let store = &config.store;
     Options {
@@ -318,7 +323,9 @@ fn store_options(config: &Config) -> Options {
         keep_keys_for: config.idempotency.keep_for,
         max_keys: config.idempotency.max_keys.get(),
         natural_window: config.idempotency.natural_window,
+        retention: store.retention,
         clock: Arc::new(wall_clock),
+        earliest: MADE,
         ..Options::new(&store.path, config.city.as_str())
     }
 }

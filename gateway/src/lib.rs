@@ -18,6 +18,7 @@
 //! [`Domain`]: megamind_domain::Domain
 
 mod admin;
+mod backup;
 mod core;
 mod drain;
 mod gateway;

@@ -63,6 +63,12 @@ pub(crate) struct Metrics {
     pub journal_panics: IntCounter,
     /// 1 while the journal cannot be written.
     pub journal_failing: IntGauge,
+    /// 1 while the clock is believed.
+    pub clock_trusted: IntGauge,
+    /// Copies of the journal by outcome.
+    pub backups: IntCounterVec,
+    /// When the last copy was made.
+    pub backup_last: IntGauge,
     /// Watched reads that were dropped under pressure.
     pub shadow_dropped: IntCounter,
     /// Rejections of bad input by code.
@@ -114,6 +120,9 @@ impl Metrics {
             journal_records: make.counter("journal_records_total", "Records committed.")?,
             journal_panics: make.counter("journal_panics_total", "Decisions that panicked in the journal's writer.")?,
             journal_failing: make.gauge("journal_failing", "1 while the journal cannot be written.")?,
+            clock_trusted: make.gauge("clock_trusted", "1 while the clock is believed: rules of age hold.")?,
+            backups: make.counters("backups_total", "Copies of the journal, by outcome.", &["outcome"])?,
+            backup_last: make.gauge("backup_last_seconds", "When the last copy was made, in seconds of 1970.")?,
             shadow_dropped: make.counter("shadow_dropped_total", "Watched reads dropped under pressure.")?,
             bad_input: make.counters("bad_input_total", "Requests refused for what they contain.", &["code"])?,
             truncated: make
@@ -134,6 +143,9 @@ impl Metrics {
         }
         for cause in ["checks", "passive", "operator", "start"] {
             metrics.failovers.with_label_values(&[cause]);
+        }
+        for outcome in ["done", "failed"] {
+            metrics.backups.with_label_values(&[outcome]);
         }
         for outcome in ["acknowledged", "parked", "retried"] {
             metrics.drained.with_label_values(&[outcome]);

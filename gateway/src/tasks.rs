@@ -12,6 +12,7 @@ use tokio::{
 };
 
 use crate::{
+    backup,
     core::Core,
     drain,
     handle::{Handle, Task},
@@ -61,6 +62,10 @@ impl<D: Domain> BackgroundService for Tasks<D> {
         supervise("checks", core, move || health::check_servers(own.clone(), exchanger.clone()));
         let (own, exchanger) = with_both();
         supervise("drain", core, move || drain::drain(own.clone(), exchanger.clone()));
+        if let Some(settings) = core.config.backup.clone() {
+            let own = with_core();
+            supervise("backups", core, move || backup::rotate(own.clone(), settings.clone()));
+        }
         supervise("signals", core, ignore_hangups);
         if let Some(gaps) = self.gaps.clone() {
             let (own, exchanger) = with_both();

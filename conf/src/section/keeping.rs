@@ -23,6 +23,9 @@ section! {
         pub max_queue: NonZeroUsize = or(count(nz::<1>()..=nz::<1_000_000>()), nz::<16_384>()),
         /// Bytes of their bodies.
         pub max_queue_bytes: u64 = or(bytes(64 * KIB..=64 * GIB), 64 * MIB),
+        /// How long a record is kept that nobody needs any more: of an acknowledged write, of what was watched.
+        /// Those with an idempotency key stay for `idempotency.keep_for`.
+        pub retention: Duration = or(duration(MINUTE..=DAY * 365), DAY * 3),
         /// Commands that are committed together at most.
         pub batch: NonZeroUsize = or(count(nz::<1>()..=nz::<65_536>()), nz::<512>()),
     }

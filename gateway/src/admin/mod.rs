@@ -3,6 +3,7 @@
 mod exposition;
 mod guard;
 mod import;
+mod keeping;
 mod pages;
 
 use std::{fs, sync::Arc};
@@ -80,16 +81,20 @@ impl<D: Domain> Admin<D> {
             (&Method::GET, ["admin", "status"]) => Ok(Body::Json(self.status())),
             (&Method::POST, ["admin", "mode"]) => self.set_mode(body).await,
             (&Method::GET, ["admin", "queue"]) => self.queue(query),
+            (&Method::GET, ["admin", "queue", "export"]) => self.export(query).await,
+            (&Method::POST, ["admin", "queue", "release"]) => self.release(body).await,
+            (&Method::POST, ["admin", "backup"]) => self.backup(body).await,
             (&Method::GET, ["admin", "queue", id]) => self.entry(id).await,
             (&Method::POST, ["admin", "queue", id, action]) => self.settle(id, action, body).await,
             (&Method::POST, ["admin", "import", name]) => self.import(name, body).await,
-            (_, ["healthz" | "readyz" | "metrics"] | ["admin", "status" | "mode" | "queue" | "import", ..]) => {
-                Err(Refusal::new(
-                    StatusCode::METHOD_NOT_ALLOWED,
-                    "method_not_allowed",
-                    format!("{method} does not work on this path."),
-                ))
-            }
+            (
+                _,
+                ["healthz" | "readyz" | "metrics"] | ["admin", "status" | "mode" | "queue" | "import" | "backup", ..],
+            ) => Err(Refusal::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                format!("{method} does not work on this path."),
+            )),
             _ => self.own(method, path, query, body).await,
         }
     }

@@ -52,6 +52,7 @@ impl<D: Domain> Admin<D> {
                 json!({"healthy": false, "since": rfc3339(since), "why": why})
             }
         };
+        let (clock, backup, restored) = self.kept();
         json!({
             "mode": mode.mode.name(),
             "since": rfc3339(mode.since),
@@ -66,6 +67,9 @@ impl<D: Domain> Admin<D> {
                 "oldestAt": published.oldest_at.map(rfc3339),
             },
             "journal": journal,
+            "clock": clock,
+            "backup": backup,
+            "restored": restored,
             "modems": [],
         })
     }
@@ -202,7 +206,7 @@ fn summary(entry: &EntrySummary) -> Value {
     })
 }
 
-fn detail(entry: &Entry) -> Value {
+pub(super) fn detail(entry: &Entry) -> Value {
     json!({
         "id": entry.seq,
         "at": rfc3339(entry.at),

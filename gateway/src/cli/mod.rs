@@ -3,6 +3,7 @@
 mod check;
 mod deliveries;
 mod import;
+mod keeping;
 mod logging;
 mod manual;
 mod remote;
@@ -66,6 +67,23 @@ enum Command {
     Queue {
         #[command(subcommand)]
         action: QueueAction,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Copy the journal of a running gateway into a new file, complete as of one moment.
+    #[command(after_help = "Example: megamind backup /var/backups/blr.db")]
+    Backup {
+        /// The file to make; there must be none of that name.
+        file: PathBuf,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Bring a copy back as the journal, while no gateway runs. What is queued in it waits for `megamind queue release`.
+    #[command(after_help = "Example: megamind restore /var/backups/blr.db --config /etc/megamind/megamind.toml")]
+    Restore {
+        /// A file that `megamind backup` or `[backup]` made.
+        #[arg(value_parser = keeping::existing)]
+        file: PathBuf,
         #[command(flatten)]
         config: ConfigFile,
     },
@@ -158,6 +176,14 @@ enum QueueAction {
         #[arg(long)]
         why: String,
     },
+    /// After a restore: send what waits.
+    Release {
+        /// Who says so; journaled.
+        #[arg(long, default_value = "operator")]
+        who: String,
+    },
+    /// Print what waits and what is parked, whole, one JSON object a line; without credentials.
+    Export,
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -176,6 +202,8 @@ impl Cli {
             Command::Status { config, json } => remote::status(&config.path(), json),
             Command::Mode { order, config } => remote::mode(&config.path(), order),
             Command::Queue { action, config } => remote::queue(&config.path(), &action),
+            Command::Backup { file, config } => keeping::backup(&config.path(), &file),
+            Command::Restore { file, config } => keeping::restore(&config.path(), &file),
             Command::Import { kind, file, config } => import::import(&config.path(), kind, &file),
             Command::Oblivion(options) => {
                 logging::start(&logging::plain());

@@ -9,6 +9,9 @@ use ureq::Agent;
 
 use super::{ModeOrder, QueueAction, QueueState};
 
+/// How long the answer to a backup is waited for.
+const PATIENCE: Duration = Duration::from_hours(1);
+
 /// How long an answer is waited for.
 const TIMEOUT: Duration = Duration::from_secs(10);
 
@@ -23,6 +26,15 @@ pub(super) struct Remote {
 impl Remote {
     /// The gateway of a configuration.
     pub(super) fn of(path: &Path, config: &Config) -> anyhow::Result<Self> {
+        Self::waiting(path, config, TIMEOUT)
+    }
+
+    /// The same, for what takes long.
+    pub(super) fn patient(path: &Path, config: &Config) -> anyhow::Result<Self> {
+        Self::waiting(path, config, PATIENCE)
+    }
+
+    fn waiting(path: &Path, config: &Config, longest: Duration) -> anyhow::Result<Self> {
         let token = match &config.admin.token_file {
             None => None,
             Some(file) => Some(
@@ -33,7 +45,7 @@ impl Remote {
             ),
         };
         let agent = Agent::config_builder()
-            .timeout_global(Some(TIMEOUT))
+            .timeout_global(Some(longest))
             .http_status_as_error(false)
             .proxy(None)
             .build()
@@ -53,6 +65,15 @@ impl Remote {
             request = request.header("Authorization", format!("Bearer {token}"));
         }
         self.answer(request.call())
+    }
+
+    /// Asks for a page of text.
+    pub(super) fn get_text(&self, path: &str) -> anyhow::Result<String> {
+        match self.get(path)? {
+            Value::String(text) => Ok(text),
+            // One line of JSON is a text too.
+            other => Ok(format!("{other}\n")),
+        }
     }
 
     /// Asks for something to be done.
@@ -113,6 +134,16 @@ pub(super) fn status(path: &Path, as_json: bool) -> anyhow::Result<()> {
         let server = upstream.get("server").and_then(Value::as_str).unwrap_or("-");
         println!("upstream  {server} {}", if well { "healthy" } else { "down" });
     }
+    if let Some(why) = status.pointer("/clock/why").and_then(Value::as_str) {
+        println!("clock     not trusted: {why}");
+    }
+    if status.pointer("/restored/at").is_some() {
+        println!(
+            "restored  {} (a copy of {}); held until: megamind queue release",
+            text("/restored/at"),
+            text("/restored/copiedAt")
+        );
+    }
     println!(
         "queue     {} entries, {} parked, oldest {}",
         text("/queue/entries"),
@@ -156,6 +187,8 @@ pub(super) fn queue(path: &Path, action: &QueueAction) -> anyhow::Result<()> {
                 println!("{entry}");
             }
         }
+        QueueAction::Release { who } => super::keeping::release(&remote, who)?,
+        QueueAction::Export => super::keeping::export(&remote)?,
         QueueAction::Show { id } => println!("{}", remote.get(&format!("/admin/queue/{id}"))?),
         QueueAction::Retry { id } => {
             remote.post(&format!("/admin/queue/{id}/retry"), &json!({}))?;

@@ -83,7 +83,11 @@ fn must_not_be_sent<D: Domain>(core: &Core<D>, entry: &Entry) -> Option<&'static
     match settings.idempotency {
         Settlement::Key => {
             let retention = u64::try_from(settings.key_retention.as_millis()).unwrap_or(u64::MAX);
-            (wall_clock().millis_since(since) > retention)
+            // While the clock is doubtful nothing is known to be old.
+            core.store
+                .time()
+                .age(since)
+                .is_some_and(|age| age > retention)
                 .then_some("it may have been applied, and the upstream no longer remembers its key")
         }
         Settlement::Hold | Settlement::Lookup => {

@@ -1,5 +1,6 @@
 //! The gateway from outside: real processes, real sockets, one strict checker.
 
+mod backup;
 mod bad_input;
 mod cold_start;
 mod failed_commits;
