@@ -4,7 +4,7 @@ use megamind_domain::{Decision, Rejection, Replay};
 
 use super::{Decided, Desk, delivery::is_full, draft::Draft};
 use crate::{
-    Deliveries,
+    City, Deliveries,
     command::{Answer, Assignment, AssignmentAnswer, Command, Items, Many},
     dialect::own,
     event::{Event, OrderAssigned, V},
@@ -53,7 +53,8 @@ impl Desk<'_> {
         }
         let (key, _) = draft.order(&assignment.order);
         let pilot = assignment.pilot.as_ref().map(|pilot| draft.pilot(pilot).0);
-        let Some(order) = draft.city().order(key) else {
+        let city = draft.city();
+        let Some(order) = city.order(key) else {
             return Err(self.order_not_found(&assignment.order));
         };
         self.may_assign(order)?;
@@ -65,16 +66,16 @@ impl Desk<'_> {
             // Said twice is said once.
             return Ok(Decision::answer(answer));
         }
-        let offer = self.offer(&draft, order, pilot)?;
-        let full = is_full(draft.city(), offer.pilot);
+        let offer = self.offer(city, order, pilot)?;
+        let full = is_full(city, offer.pilot);
         if full && self.acting() {
             let detail = "The pilot has no room for one more order.";
             return Err(Rejection::new(409, "pilot_full", detail).at(self.domain.wire(crate::dialect::Field::MinionId)));
         }
         let event = self.assigned(order, offer, Oddities::OVER_CAPACITY.when(full));
-        let replay = self.tell(&draft, order, offer.pilot);
+        let replay = self.tell(city, order, offer.pilot);
         draft.push(event);
-        Ok(Decision { events: draft.finish().0, replay, ..Decision::answer(answer) })
+        Ok(Decision { events: draft.into_events(), replay, ..Decision::answer(answer) })
     }
 
     fn may_assign(&self, order: &Order) -> Result<(), Rejection> {
@@ -88,13 +89,14 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn offer(&self, draft: &Draft<'_>, order: &Order, pilot: Option<PilotKey>) -> Result<Offer, Rejection> {
+    fn offer(&self, city: &City, order: &Order, pilot: Option<PilotKey>) -> Result<Offer, Rejection> {
         if let Some(pilot) = pilot {
-            let metres =
-                (draft.city().pilot(pilot)).and_then(|pilot| Some(pilot.fix()?.position.metres_to(order.pickup()?)));
+            let metres = city
+                .pilot(pilot)
+                .and_then(|pilot| Some(pilot.fix()?.position.metres_to(order.pickup()?)));
             return Ok(Offer { pilot, eta: metres.and_then(|metres| eta(order, metres, self.now)) });
         }
-        let offer = self.domain.assigner.choose(draft.city(), order, self.now);
+        let offer = self.domain.assigner.choose(city, order, self.now);
         offer.ok_or_else(|| {
             let detail = "No pilot can take this order now.";
             Rejection::new(409, "no_pilot", detail)
@@ -113,9 +115,9 @@ impl Desk<'_> {
         })
     }
 
-    fn tell(&self, draft: &Draft<'_>, order: &Order, pilot: PilotKey) -> Replay {
+    fn tell(&self, city: &City, order: &Order, pilot: PilotKey) -> Replay {
         let settings = &self.domain.settings;
-        match (settings.dispatch.assigned, draft.city().pilot(pilot)) {
+        match (settings.dispatch.assigned, city.pilot(pilot)) {
             (Assigned::Send, Some(pilot)) => Replay::Own(own::assigned(settings, order, pilot, self.now)),
             _ => Replay::Nothing,
         }
@@ -133,10 +135,9 @@ impl Desk<'_> {
         if is_full(self.city, offer.pilot) {
             return nothing;
         }
-        let draft = Draft::new(self.city, self.now);
         Decision {
             events: vec![self.assigned(order, offer, Oddities::NONE)],
-            replay: self.tell(&draft, order, offer.pilot),
+            replay: self.tell(self.city, order, offer.pilot),
             ..nothing
         }
     }

@@ -1,15 +1,21 @@
 //! What the upstream was seen to decide. It happened: nothing of it is refused.
 
+use std::borrow::Cow;
+
 use megamind_domain::{Decision, Replay};
 
-use super::{Desk, delivery::Voice, delivery::is_full, draft::Draft};
+use super::{
+    Desk,
+    delivery::{Voice, is_full},
+    draft::{Draft, appears, saying_nothing},
+};
 use crate::{
-    Deliveries, Fix,
+    City, Deliveries, Fix, Position,
     command::{Answer, Watched, WatchedOrder},
     event::{Event, OrderAliased, OrderCancelled, OrderJoined, OrderSeen, PilotChanged, V},
     id::{KeptName, LocalId, Name},
-    order::{Details, Oddities, Status},
-    pilot::{Profile, is_newer},
+    order::{Oddities, Order, Status},
+    pilot::{PilotKey, Profile, is_newer},
 };
 
 impl Desk<'_> {
@@ -30,7 +36,7 @@ impl Desk<'_> {
             }
             Watched::Cancelled(name) => self.watch_cancelled(&mut draft, name),
         }
-        Decision { events: draft.finish().0, replay: Replay::Nothing, ..Decision::answer(Answer::Done) }
+        Decision { events: draft.into_events(), replay: Replay::Nothing, ..Decision::answer(Answer::Done) }
     }
 
     fn watch_cancelled(&self, draft: &mut Draft<'_>, name: &Name) {
@@ -42,10 +48,15 @@ impl Desk<'_> {
     }
 
     fn watch_order(&self, draft: &mut Draft<'_>, seen: &WatchedOrder) {
-        let (key, known) = draft.order(&seen.order);
         let pilot = seen.pilot.as_ref().map(|pilot| draft.pilot(pilot).0);
-        let Some(order) = draft.city().order(key) else {
-            return;
+        let city = draft.city();
+        let known = city.find_order(&seen.order);
+        let (order, said) = match known {
+            Some(order) => (Cow::Borrowed(order), saying_nothing(order.key(), self.now)),
+            None => {
+                let appears = appears(city, &seen.order, self.now);
+                (Cow::Owned(Order::unknown(appears.order, self.now)), appears)
+            }
         };
         let status = seen.status.filter(|&status| {
             let ends = order.status().is_final()
@@ -60,36 +71,39 @@ impl Desk<'_> {
         let begins = pilot_news.is_some() && order.status() <= Status::Placed;
         let status = status.or_else(|| begins.then_some(Status::Assigned));
         let eta = seen.eta.filter(|_| !ended && order.eta != seen.eta);
-        let details = if known && seen.read { Details::default() } else { seen.details.clone() };
-        if status.is_some() || pilot_news.is_some() || eta.is_some() || !details.is_empty() {
-            let odd = Oddities::OVER_CAPACITY.when(pilot_news.is_some_and(|pilot| is_full(draft.city(), pilot)));
-            draft.push(Event::OrderSeen(Box::new(OrderSeen {
-                v: V,
-                order: key,
-                at: self.now,
-                local: None,
-                id: None,
-                details,
+        let details = if known.is_some() && seen.read { None } else { Some(&seen.details) };
+        let details = details.filter(|details| !details.is_empty());
+        let news = status.is_some() || pilot_news.is_some() || eta.is_some() || details.is_some();
+        let event = (known.is_none() || news).then(|| {
+            Event::OrderSeen(Box::new(OrderSeen {
+                details: details.cloned().unwrap_or_default(),
                 status,
                 pilot: pilot_news,
                 eta,
-                odd,
-            })));
-        }
-        if let (Some(pilot), Some(position)) = (pilot, seen.position) {
-            let fix = Fix { position, at: self.now };
-            let old = draft.city().pilot(pilot).and_then(crate::pilot::Pilot::fix);
-            if is_newer(old, fix.at) && old.is_none_or(|old| old.position != position) {
-                draft.push(Event::PilotChanged(Box::new(PilotChanged {
-                    v: V,
-                    pilot,
-                    at: self.now,
-                    fix: Some(fix),
-                    availability: None,
-                    profile: Profile::default(),
-                })));
-            }
-        }
+                odd: Oddities::OVER_CAPACITY.when(pilot_news.is_some_and(|pilot| is_full(city, pilot))),
+                ..said
+            }))
+        });
+        let moved = pilot
+            .zip(seen.position)
+            .and_then(|(pilot, position)| self.moved_to(city, pilot, position));
+        event.into_iter().chain(moved).for_each(|event| draft.push(event));
+    }
+
+    /// Where a pilot is now, if that is news.
+    fn moved_to(&self, city: &City, pilot: PilotKey, position: Position) -> Option<Event> {
+        let fix = Fix { position, at: self.now };
+        let old = city.pilot(pilot)?.fix();
+        (is_newer(old, fix.at) && old.is_none_or(|old| old.position != position)).then(|| {
+            Event::PilotChanged(Box::new(PilotChanged {
+                v: V,
+                pilot,
+                at: self.now,
+                fix: Some(fix),
+                availability: None,
+                profile: Profile::default(),
+            }))
+        })
     }
 
     /// The upstream's id for an order placed here. Where the upstream's order is known already, the two are one.
