@@ -34,7 +34,7 @@ pub(crate) enum Head<'a> {
     /// A write that was refused here and that the upstream may have applied.
     #[serde(rename = "unknown/1", borrow)]
     Unknown(Decided<'a>),
-    /// What an exchange with the upstream told.
+    /// What one exchange with the upstream told: a form of earlier releases, read for ever.
     #[serde(rename = "observed/1")]
     Observed {
         /// The endpoint of the exchange.
@@ -42,6 +42,9 @@ pub(crate) enum Head<'a> {
         /// The upstream's status.
         status: u16,
     },
+    /// What exchanges with the upstream told, one after the other.
+    #[serde(rename = "observed/2")]
+    Watched,
     /// An attempt to replay an entry begins.
     #[serde(rename = "sent/1")]
     Sent { of: u64 },

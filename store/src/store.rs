@@ -154,14 +154,21 @@ impl<D: Domain> Inbox<D> {
         self.bytes.add_permits(cost.units);
     }
 
-    /// Somebody waits for every message but observations, so the writer is woken from its rest for them.
+    /// Somebody waits for every message but observations, so the writer is woken from its rest for them, and when many
+    /// observations have gathered.
     fn send(&self, message: Message<D>) -> Result<(), SubmitError> {
-        let awaited = !message.is_observation();
+        let awaited = !message.is_observation() || self.is_filling();
         self.sender.send(message).map_err(|_| SubmitError::Closed)?;
         if awaited && let Some(writer) = self.writer.get() {
             writer.unpark();
         }
         Ok(())
+    }
+
+    /// Whether more than an eighth of the queue is full: well before reads are dropped.
+    fn is_filling(&self) -> bool {
+        self.room.available_permits() < self.capacity - self.capacity / 8
+            || self.bytes.available_permits() < self.byte_capacity - self.byte_capacity / 8
     }
 
     /// Called once, by the writer's own thread.

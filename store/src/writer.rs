@@ -37,9 +37,9 @@ use crate::{
     ticks::Ticks,
 };
 
-/// How long the writer rests after a batch that nobody waits for. Being woken for every single observation costs more
-/// than the observation; whoever waits for an answer ends the rest at once.
-const REST: Duration = Duration::from_millis(2);
+/// How long the writer rests after a batch that nobody waits for, at most. Being woken for every single observation
+/// costs more than the observation; whoever waits for an answer ends the rest at once.
+const REST: Duration = Duration::from_millis(5);
 
 /// How often a batch of unknown fate is looked for.
 const RESOLVE_EVERY: Duration = Duration::from_millis(100);
@@ -292,7 +292,7 @@ impl<D: Domain> Writer<D> {
             }
             self.do_what_is_due(stop);
             if unawaited && !stop {
-                thread::park_timeout(REST);
+                thread::park_timeout(REST.min(self.shared.options.shadow_flush / 4));
             }
         }
         // The last chance for a batch of unknown fate; who waits for it is told `Closed` otherwise.

@@ -21,6 +21,7 @@ fn every_kind_is_golden() {
         Head::Refused(_) => "refused",
         Head::Unknown(_) => "unknown",
         Head::Observed { .. } => "observed",
+        Head::Watched => "watched",
         Head::Sent { .. } => "sent",
         Head::NotSent { .. } => "not_sent",
         Head::Acknowledged { .. } => "acknowledged",
@@ -40,7 +41,7 @@ fn every_kind_is_golden() {
         .map(|line| name(&serde_json::from_str(line).expect("a head")))
         .collect();
     kinds.dedup();
-    assert_eq!(kinds.len(), 18, "{kinds:?}");
+    assert_eq!(kinds.len(), 19, "{kinds:?}");
 }
 
 #[test]

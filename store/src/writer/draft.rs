@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
 use megamind_domain::{Ctx, Decision, Domain, EntityKey, Rejection, Stance, Time, Touches, Touching};
+use serde::Serialize;
 
 use super::{Base, Message, Pending, Routes, Verdict, Writer};
 use crate::{
@@ -33,6 +34,8 @@ pub(super) struct Draft<D: Domain> {
     pub(super) trusted_since: Option<Time>,
     /// Whether it holds more than observations: then it is committed before anybody sees it.
     pub(super) durable: bool,
+    /// The record that takes what further exchanges tell.
+    pub(super) watching: Option<u64>,
     /// Rows to write, and the record that touched each last.
     touched: BTreeMap<EntityKey, u64>,
     slots: HashMap<EntityKey, u64>,
@@ -53,6 +56,7 @@ impl<D: Domain> Draft<D> {
             released: false,
             trusted_since: None,
             durable: false,
+            watching: None,
             touched: BTreeMap::new(),
             slots: HashMap::new(),
             scopes: HashMap::new(),
@@ -197,12 +201,8 @@ impl<'w, D: Domain> Trial<'w, D> {
     /// Adds a record; its head and answer may be filled in later.
     pub(super) fn record(&mut self, at: Time, events: &[D::Event], body: Bytes) -> u64 {
         let seq = self.draft.next_seq(at);
-        let mut json = Vec::with_capacity(256);
-        // An event that cannot be serialized is a fault of the domain's, and treated as a panic of it: nothing of the
-        // batch is committed.
-        if let Err(error) = serde_json::to_writer(&mut json, events) {
-            panic!("an event cannot be serialized: {error}");
-        }
+        let mut json = Vec::with_capacity(512);
+        append_events(&mut json, events);
         self.draft.records.push(Record {
             seq,
             at,
@@ -296,6 +296,41 @@ impl<'w, D: Domain> Trial<'w, D> {
                 tracing::error!(seq, %error, "a stored answer cannot be read");
                 Err(SubmitError::JournalUnavailable)
             }
+        }
+    }
+}
+
+/// Adds events to a JSON list of them; to nothing, the list.
+pub(super) fn append_events<E: Serialize>(json: &mut Vec<u8>, events: &[E]) {
+    let before = json.len();
+    // An event that cannot be serialized is a fault of the domain's, and treated as a panic of it: nothing of the batch
+    // is committed.
+    if let Err(error) = serde_json::to_writer(&mut *json, events) {
+        panic!("an event cannot be serialized: {error}");
+    }
+    match before {
+        0 => {}
+        // An empty list was there.
+        2 => drop(json.drain(..before)),
+        _ if events.is_empty() => json.truncate(before),
+        // `[a][b]` becomes `[a,b]`.
+        _ => {
+            json[before] = b',';
+            json.remove(before - 1);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::append_events;
+
+    #[test]
+    fn events_are_added_to_the_list() {
+        let mut json = Vec::new();
+        for (events, expect) in [(&[][..], "[]"), (&[1], "[1]"), (&[], "[1]"), (&[2, 3], "[1,2,3]")] {
+            append_events(&mut json, events);
+            assert_eq!(String::from_utf8_lossy(&json), expect);
         }
     }
 }

@@ -1,10 +1,13 @@
 //! What exchanges with the upstream tell.
 
 use bytes::Bytes;
-use megamind_domain::{Domain, Exchange, Replay, Stance};
+use megamind_domain::{Domain, Exchange, Replay, Stance, Time};
 
-use super::draft::Trial;
+use super::draft::{Trial, append_events};
 use crate::{Span, published::fenced, record::Head};
+
+/// Events in one record of observations, in bytes; the next exchange begins another one.
+const MAX_EVENTS: usize = 64 * 1024;
 
 impl<D: Domain> Trial<'_, D> {
     /// A watched exchange. Fenced entities ignore it; a read is ignored too where a write overlapped or followed it.
@@ -35,11 +38,7 @@ impl<D: Domain> Trial<'_, D> {
         if decision.events.is_empty() && decision.then.is_empty() {
             return;
         }
-        let seq = self.record(now, &decision.events, Bytes::new());
-        if let Some(record) = self.recorded(seq) {
-            let head = Head::Observed { endpoint: exchange.endpoint.0, status: exchange.status };
-            record.head = head.encode();
-        }
+        let seq = self.record_observed(now, &decision.events);
         let touches = self.apply(&decision.events, seq);
         if !read {
             self.ticks.written(&touches, span.finished);
@@ -49,5 +48,26 @@ impl<D: Domain> Trial<'_, D> {
             }
         }
         self.follow(seq, exchange.endpoint, decision.then, Stance::Standby);
+    }
+
+    /// Adds what an exchange told to the record of those before it in this batch, as long as nothing else was recorded
+    /// since: thousands of exchanges a second are not worth a record each.
+    fn record_observed(&mut self, at: Time, events: &[D::Event]) -> u64 {
+        let open = self.draft.watching;
+        if let Some(record) = self.draft.records.last_mut()
+            && open == Some(record.seq)
+            && record.events.len() < MAX_EVENTS
+        {
+            append_events(&mut record.events, events);
+            record.at = at;
+            self.draft.base.last_at = at;
+            return record.seq;
+        }
+        let seq = self.record(at, events, Bytes::new());
+        if let Some(record) = self.recorded(seq) {
+            record.head = Head::Watched.encode();
+        }
+        self.draft.watching = Some(seq);
+        seq
     }
 }
