@@ -110,6 +110,8 @@ pub struct Work {
     pub touches: Touches,
     /// Set for a value of which only the newest counts; such entries may be sent together.
     pub slot: Option<EntityKey>,
+    /// The number of the bulk request that it went in; until it is settled it goes in no other.
+    pub bundle: Option<u64>,
     /// Whether the upstream may have applied it.
     pub state: SendState,
     /// How often it was sent.

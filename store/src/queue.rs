@@ -4,7 +4,10 @@ mod codec;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeMap, HashMap, HashSet, hash_map};
+use std::{
+    collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map},
+    num::NonZeroU64,
+};
 
 use imbl::OrdMap;
 use megamind_domain::{Endpoint, EntityKey, Role, Time, Touch, Touches};
@@ -13,6 +16,9 @@ pub(crate) use codec::{pack, unpack};
 
 use crate::entry::{EntryState, EntrySummary, Parked, SendState, Work};
 
+/// Marks the line of a slot, apart from that of the entity which it belongs to. Keys are dense: none is so large.
+const SLOT_LINE: u64 = 1 << 63;
+
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Queued {
@@ -20,6 +26,8 @@ pub(crate) struct Queued {
     /// Subjects and actors; empty for an entry with a slot.
     pub(crate) touches: Touches,
     pub(crate) slot: Option<EntityKey>,
+    /// The bulk request that it goes in until it is settled.
+    pub(crate) bundle: Option<NonZeroU64>,
     pub(crate) parked: Option<Box<Parked>>,
     pub(crate) progress: Progress,
     pub(crate) attempts: u32,
@@ -48,11 +56,16 @@ impl Queued {
         self.touches.iter().map(|touch| touch.key)
     }
 
-    fn subjects(&self) -> impl Iterator<Item = EntityKey> + '_ {
+    pub(crate) fn subjects(&self) -> impl Iterator<Item = EntityKey> + '_ {
         self.touches
             .iter()
             .filter(|touch| touch.role == Role::Subject)
             .map(|touch| touch.key)
+    }
+
+    /// The lines that it stands in: those of its entities, or that of its slot.
+    fn lines(&self) -> impl Iterator<Item = EntityKey> + '_ {
+        self.keys().chain(self.slot.map(|EntityKey(slot)| EntityKey(slot | SLOT_LINE)))
     }
 
     pub(crate) fn send_state(&self) -> SendState {
@@ -85,6 +98,7 @@ impl Queued {
             at: self.at,
             touches: self.touches.clone(),
             slot: self.slot,
+            bundle: self.bundle.map(NonZeroU64::get),
             state: self.send_state(),
             attempts: self.attempts,
             unknown: self.unknown,
@@ -105,8 +119,10 @@ pub(crate) struct Queue {
     /// How many entries of `aside` have this subject.
     holding: HashMap<EntityKey, u32>,
     parked: u64,
-    /// The waiting entry of each slot.
+    /// The newest waiting entry of each slot.
     slots: HashMap<EntityKey, u64>,
+    /// The pending entries about each entity, in order: only the first of a line may be sent.
+    lines: HashMap<EntityKey, VecDeque<u64>>,
 }
 
 impl Queue {
@@ -179,7 +195,7 @@ impl Queue {
     }
 
     fn remove(&mut self, seq: u64) -> Option<Queued> {
-        if let Some(entry) = self.pending.remove(&seq) {
+        if let Some(entry) = self.take_pending(seq) {
             self.leave_slot(seq, &entry);
             return Some(entry);
         }
@@ -206,10 +222,44 @@ impl Queue {
     }
 
     fn add_pending(&mut self, seq: u64, entry: Queued) {
-        if let Some(slot) = entry.slot {
-            self.slots.insert(slot, seq);
+        self.enter_slot(seq, &entry);
+        for key in entry.lines() {
+            let line = self.lines.entry(key).or_default();
+            if let Err(place) = line.binary_search(&seq) {
+                line.insert(place, seq);
+            }
         }
         self.pending.insert(seq, entry);
+    }
+
+    fn take_pending(&mut self, seq: u64) -> Option<Queued> {
+        let entry = self.pending.remove(&seq)?;
+        for key in entry.lines() {
+            if let hash_map::Entry::Occupied(mut line) = self.lines.entry(key) {
+                if let Ok(place) = line.get().binary_search(&seq) {
+                    line.get_mut().remove(place);
+                }
+                if line.get().is_empty() {
+                    line.remove();
+                }
+            }
+        }
+        Some(entry)
+    }
+
+    /// Whether nothing that has to go first is pending.
+    fn is_first(&self, seq: u64, entry: &Queued) -> bool {
+        let front = |key| self.lines.get(&key).and_then(VecDeque::front);
+        let mut lines = entry.lines();
+        // A slot's value does not overtake what is told about its owner, nor hold it up.
+        lines.all(|key| front(key) == Some(&seq)) && entry.slot.and_then(front).is_none_or(|first| *first > seq)
+    }
+
+    fn enter_slot(&mut self, seq: u64, entry: &Queued) {
+        if let Some(slot) = entry.slot {
+            let newest = self.slots.entry(slot).or_insert(seq);
+            *newest = (*newest).max(seq);
+        }
     }
 
     fn set_aside(&mut self, seq: u64, entry: Queued) {
@@ -217,6 +267,7 @@ impl Queue {
         for key in entry.subjects() {
             *self.holding.entry(key).or_default() += 1;
         }
+        self.enter_slot(seq, &entry);
         self.aside.insert(seq, entry);
     }
 
@@ -239,7 +290,7 @@ impl Queue {
             }
         }
         for seq in held {
-            if let Some(entry) = self.pending.remove(&seq) {
+            if let Some(entry) = self.take_pending(seq) {
                 self.set_aside(seq, entry);
             }
         }
@@ -263,19 +314,41 @@ impl Queue {
         }
     }
 
-    /// What may be sent now, oldest first, looking at the oldest `window` entries. An entry has to wait for an
-    /// earlier one that shares a subject or an actor with it, be that one in flight or not.
-    pub(crate) fn work(&self, window: usize, in_flight: impl Fn(u64) -> bool) -> Vec<Work> {
-        let mut taken: HashSet<EntityKey> = HashSet::new();
-        let mut work = Vec::new();
-        for (seq, entry) in self.pending.iter().take(window) {
-            let first = entry.keys().all(|key| !taken.contains(&key));
-            taken.extend(entry.keys());
-            if first && !in_flight(*seq) {
-                work.push(entry.work(*seq));
+    /// What may be sent now: first what comes next about each of `next`, then the oldest, looking at the oldest
+    /// `window` entries, `limit` at most. An entry has to wait for an earlier one that shares a subject or an actor
+    /// with it, be that one in flight or not.
+    pub(crate) fn work(
+        &self,
+        window: usize,
+        limit: usize,
+        next: &[EntityKey],
+        in_flight: impl Fn(u64) -> bool,
+    ) -> Vec<Work> {
+        let fronts = next.iter().filter_map(|key| self.lines.get(key)?.front());
+        let preferred = fronts.filter_map(|seq| self.pending.get_key_value(seq));
+        let mut work: Vec<Work> = Vec::new();
+        for (seq, entry) in preferred.chain(self.pending.iter().take(window)) {
+            if work.len() >= limit {
+                break;
             }
+            if in_flight(*seq) || !self.is_first(*seq, entry) {
+                continue;
+            }
+            if !next.is_empty() && work.iter().any(|known| known.seq == *seq) {
+                continue;
+            }
+            work.push(entry.work(*seq));
         }
         work
+    }
+
+    /// The entries with this subject, in order.
+    pub(crate) fn about(&self, subject: EntityKey) -> Vec<u64> {
+        let entries = self.pending.iter().chain(&self.aside);
+        let of = entries.filter(|(_, entry)| entry.subjects().any(|key| key == subject));
+        let mut seqs: Vec<u64> = of.map(|(seq, _)| *seq).collect();
+        seqs.sort_unstable();
+        seqs
     }
 
     /// Up to `limit` entries after `after`, pending or parked.

@@ -48,6 +48,9 @@ pub(crate) enum Head<'a> {
     /// An attempt to replay an entry begins.
     #[serde(rename = "sent/1")]
     Sent { of: u64 },
+    /// An attempt with several entries in one request begins; its number is the bundle's.
+    #[serde(rename = "bundled/1")]
+    Bundled { of: Vec<u64> },
     /// The attempt had no effect.
     #[serde(rename = "not_sent/1")]
     NotSent { of: u64 },
@@ -70,6 +73,9 @@ pub(crate) enum Head<'a> {
     #[serde(rename = "discarded/1")]
     Discarded {
         of: u64,
+        /// Others that went with it.
+        #[serde(default, skip_serializing_if = "Vec::is_empty")]
+        also: Vec<u64>,
         who: Cow<'a, str>,
         why: Cow<'a, str>,
     },

@@ -101,6 +101,12 @@ pub enum Settle<D: Domain> {
         /// The entry.
         seq: u64,
     },
+    /// An attempt is about to be made with several entries of a slot in one request. They stay together until each is
+    /// settled: a retry has the same members and the same key.
+    Bundled {
+        /// The entries, ascending.
+        seqs: Vec<u64>,
+    },
     /// The attempt had no effect, for certain.
     NotSent {
         /// The entry.
@@ -129,7 +135,7 @@ pub enum Settle<D: Domain> {
         /// The entry.
         seq: u64,
     },
-    /// Never to be sent.
+    /// Never to be sent. With an entry that created something goes everything else about it.
     Discarded {
         /// The entry.
         seq: u64,
@@ -137,6 +143,8 @@ pub enum Settle<D: Domain> {
         who: String,
         /// Why.
         why: String,
+        /// What follows of it in the city, in the same commit.
+        then: Option<D::Command>,
     },
 }
 
@@ -150,6 +158,7 @@ impl<D: Domain> Settle<D> {
             | Self::Parked { seq, .. }
             | Self::Retry { seq }
             | Self::Discarded { seq, .. } => *seq,
+            Self::Bundled { seqs } => seqs.first().copied().unwrap_or(0),
         }
     }
 }

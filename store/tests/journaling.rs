@@ -194,15 +194,17 @@ async fn only_the_newest_of_a_slot_waits_unless_one_is_under_way() {
     assert!(store.published().fences.is_empty());
     store.settle(Settle::Sent { seq: second }).await.expect("sent");
     let third = decided(&store, Command::At { teller: 1, place: 12 }).await;
-    assert_eq!(waiting(&store), [second, third], "one under way is never superseded");
+    assert_eq!(store.published().entries, 2, "one under way is never superseded");
+    assert_eq!(waiting(&store), [second], "nor overtaken");
     assert_eq!(store.settle(Settle::Sent { seq: first }).await, Err(SubmitError::NotQueued));
     writer.stop();
     let (store, _writer) = open(&folder);
-    assert_eq!(waiting(&store), [second, third]);
+    assert_eq!((waiting(&store), store.published().entries), (vec![second], 2));
+    assert!(third > second);
     let newer = exchange(BOOK, Some(Command::At { teller: 1, place: 13 }), "");
     store.observe_write(newer, span(&store)).await;
     assert!(store.set_mode("acting", "a commit").await.is_ok());
-    assert_eq!(waiting(&store), [second], "a newer one was forwarded");
+    assert_eq!(store.published().entries, 1, "a newer one was forwarded");
     assert_eq!(store.published().city.tellers[&1], 13);
 }
 
@@ -259,10 +261,66 @@ async fn parked_entries_come_back_with_a_new_key_and_can_be_discarded() {
     store.settle(Settle::Retry { seq }).await.expect("taken back");
     let entry = store.entry(seq).expect("readable").expect("there");
     assert_eq!(entry.key.as_deref(), Some("toy-1-1-r1"), "possibly applied: the old key");
-    let discard = Settle::Discarded { seq, who: "op".into(), why: "twice".into() };
+    let discard = Settle::Discarded { seq, who: "op".into(), why: "twice".into(), then: None };
     store.settle(discard).await.expect("discarded");
-    assert_eq!(store.published().sendable, 1);
-    assert_eq!(store.published().fences.get(&key), Some(&1));
+    assert_eq!(store.published().entries, 0, "all of the account goes with what opened it");
+    assert!(store.published().fences.is_empty());
+}
+
+#[tokio::test]
+async fn discarding_one_booking_leaves_the_others() {
+    let folder = folder();
+    let (store, _writer) = open(&folder);
+    let (key, opened) = account(&store).await;
+    let booking = decided(&store, Command::Add { account: key, teller: None, amount: 5 }).await;
+    let other = decided(&store, Command::Add { account: key, teller: None, amount: 6 }).await;
+    let then = Some(Command::Close { account: key });
+    let discard = Settle::Discarded { seq: booking, who: "op".into(), why: "twice".into(), then };
+    store.settle(discard).await.expect("discarded");
+    assert_eq!(
+        store
+            .entries(EntryState::Pending, 0, 10)
+            .iter()
+            .map(|entry| entry.seq)
+            .collect::<Vec<_>>(),
+        [opened, other]
+    );
+    assert!(!store.published().city.accounts.contains_key(&key), "what follows is in the same commit");
+}
+
+#[tokio::test]
+async fn a_bundle_keeps_its_members_over_a_restart() {
+    let folder = folder();
+    let (store, writer) = open(&folder);
+    let first = decided(&store, Command::At { teller: 1, place: 10 }).await;
+    let second = decided(&store, Command::At { teller: 2, place: 20 }).await;
+    store
+        .settle(Settle::Bundled { seqs: vec![first, second] })
+        .await
+        .expect("bundled");
+    let third = decided(&store, Command::At { teller: 1, place: 11 }).await;
+    writer.stop();
+    let (store, _writer) = open(&folder);
+    let bundles = |store: &Store<Toy>| -> Vec<_> {
+        store.work(10, |_| false).iter().map(|work| (work.seq, work.bundle)).collect()
+    };
+    let bundle = bundles(&store)[0].1;
+    assert!(bundle.is_some());
+    assert_eq!(bundles(&store), [(first, bundle), (second, bundle)], "the newer one waits");
+    assert_eq!(
+        store.settle(Settle::Bundled { seqs: vec![first, 999] }).await,
+        Err(SubmitError::NotQueued)
+    );
+    store
+        .settle(Settle::Bundled { seqs: vec![first, second] })
+        .await
+        .expect("sent again");
+    assert_eq!(bundles(&store), [(first, bundle), (second, bundle)], "under the same number");
+    for seq in [first, second] {
+        let taken = Settle::Acknowledged { seq, exchange: None, span: span(&store) };
+        store.settle(taken).await.expect("acknowledged");
+    }
+    assert_eq!(bundles(&store), [(third, None)]);
 }
 
 #[tokio::test]

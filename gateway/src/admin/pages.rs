@@ -137,6 +137,7 @@ impl<D: Domain> Admin<D> {
                     seq,
                     who: Some(word("who")).filter(|who| !who.is_empty()).unwrap_or("operator".into()),
                     why: word("why"),
+                    then: None,
                 }
             }
             _ => return Err(Refusal::not_found()),

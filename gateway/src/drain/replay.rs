@@ -172,7 +172,8 @@ async fn answered<D: Domain>(
             settled(core, acknowledged, "acknowledged").await
         }
         Verdict::Yielded(why) => {
-            let discarded = Settle::Discarded { seq, who: "drain".into(), why: format!("{why} ({status})") };
+            let discarded =
+                Settle::Discarded { seq, who: "drain".into(), why: format!("{why} ({status})"), then: None };
             settled(core, discarded, "yielded").await
         }
         Verdict::Parked(reason) => {

@@ -1,5 +1,7 @@
 //! The row of an entry: fixed fields first, little-endian, then its touches, then the JSON of why it is parked.
 
+use std::num::NonZeroU64;
+
 use megamind_domain::{Endpoint, EntityKey, Role, Time, Touch, Touches};
 
 use super::{Progress, Queued};
@@ -10,6 +12,7 @@ const VERSION: u8 = 1;
 const UNKNOWN: u8 = 1;
 const SLOT: u8 = 2;
 const SENT: u8 = 4;
+const BUNDLE: u8 = 16;
 const SEALED: u8 = 8;
 
 /// The row of an entry.
@@ -25,7 +28,8 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
         flag(entry.unknown, UNKNOWN)
             | flag(entry.slot.is_some(), SLOT)
             | flag(sent.is_some(), SENT)
-            | flag(entry.sealed, SEALED),
+            | flag(entry.sealed, SEALED)
+            | flag(entry.bundle.is_some(), BUNDLE),
     );
     row.push(entry.rekeyed);
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
@@ -36,6 +40,9 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
     }
     if let Some(Time(since)) = sent {
         row.extend_from_slice(&since.to_le_bytes());
+    }
+    if let Some(bundle) = entry.bundle {
+        row.extend_from_slice(&bundle.get().to_le_bytes());
     }
     row.extend_from_slice(&(entry.touches.len() as u16).to_le_bytes());
     for touch in entry.touches.iter().take(usize::from(u16::MAX)) {
@@ -72,6 +79,10 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         0 => Progress::NeverSent,
         _ => Progress::PossiblyApplied { since: Time(i64::from_le_bytes(take(&mut rest)?)) },
     };
+    let bundle = match flags & BUNDLE {
+        0 => None,
+        _ => NonZeroU64::new(u64::from_le_bytes(take(&mut rest)?)),
+    };
     let mut touches = Touches::new();
     for _ in 0..u16::from_le_bytes(take(&mut rest)?) {
         let role = match take(&mut rest)? {
@@ -91,6 +102,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         at,
         touches,
         slot,
+        bundle,
         parked,
         progress,
         attempts,

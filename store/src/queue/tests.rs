@@ -10,6 +10,7 @@ fn entry(touches: &[(u64, Role)]) -> Queued {
             .map(|(key, role)| Touch { key: EntityKey(*key), role: *role })
             .collect(),
         slot: None,
+        bundle: None,
         parked: None,
         progress: Progress::NeverSent,
         attempts: 0,
@@ -44,7 +45,7 @@ impl Bench {
     }
 
     fn offered(&self) -> Vec<u64> {
-        self.queue.work(100, |_| false).iter().map(|work| work.seq).collect()
+        self.queue.work(100, 100, &[], |_| false).iter().map(|work| work.seq).collect()
     }
 }
 
@@ -59,7 +60,12 @@ fn one_entity_goes_in_order_and_unrelated_ones_side_by_side() {
     bench.change(3, Some(entry(&[(10, ORDER)])));
     bench.change(4, Some(entry(&[(12, ORDER), (90, PILOT)])));
     assert_eq!(bench.offered(), [1, 2]);
-    let rest: Vec<_> = bench.queue.work(100, |seq| seq == 1).iter().map(|work| work.seq).collect();
+    let rest: Vec<_> = bench
+        .queue
+        .work(100, 100, &[], |seq| seq == 1)
+        .iter()
+        .map(|work| work.seq)
+        .collect();
     assert_eq!(rest, [2], "what is in flight still holds its place");
     bench.change(1, None);
     bench.change(2, None);
@@ -96,21 +102,43 @@ fn discarding_a_parked_entry_lets_the_others_go() {
 }
 
 #[test]
-fn a_slot_neither_fences_nor_waits() {
+fn a_slot_does_not_fence_and_does_not_overtake_its_owner() {
     let mut bench = Bench::default();
     let mut position = entry(&[]);
     position.slot = Some(EntityKey(90));
     bench.change(1, Some(entry(&[(10, ORDER), (90, PILOT)])));
     bench.change(2, Some(position));
-    assert_eq!(bench.offered(), [1, 2]);
+    assert_eq!(bench.offered(), [1], "only behind what is told in order about the same pilot");
     assert_eq!(bench.queue.slot(EntityKey(90)), Some(2));
+    bench.change(3, Some(entry(&[(10, ORDER), (90, PILOT)])));
+    bench.change(1, None);
+    assert_eq!(bench.offered(), [2, 3], "and nothing waits for it");
     bench.change(2, None);
     assert_eq!(bench.queue.slot(EntityKey(90)), None);
 }
 
 #[test]
+fn what_comes_next_about_an_order_is_offered_first() {
+    let mut bench = Bench::default();
+    bench.change(1, Some(entry(&[(10, ORDER)])));
+    bench.change(2, Some(entry(&[(11, ORDER)])));
+    bench.change(3, Some(entry(&[(12, ORDER)])));
+    bench.change(4, Some(entry(&[(12, ORDER)])));
+    bench.change(5, Some(entry(&[(13, ORDER), (90, PILOT)])));
+    bench.change(3, None);
+    let first = |next: &[u64], limit| -> Vec<u64> {
+        let next: Vec<_> = next.iter().copied().map(EntityKey).collect();
+        let work = bench.queue.work(100, limit, &next, |seq| seq == 2);
+        work.iter().map(|work| work.seq).collect()
+    };
+    assert_eq!(first(&[12], 2), [4, 1]);
+    assert_eq!(first(&[12], 10), [4, 1, 5], "each once, and none that is in flight");
+    assert_eq!(first(&[77], 1), [1], "nothing waits about it");
+}
+
+#[test]
 fn an_entry_stays_small() {
-    assert!(size_of::<Queued>() <= 104, "{}", size_of::<Queued>());
+    assert!(size_of::<Queued>() <= 112, "{}", size_of::<Queued>());
 }
 
 fn any_entry() -> impl Strategy<Value = Queued> {
@@ -121,13 +149,14 @@ fn any_entry() -> impl Strategy<Value = Queued> {
     ];
     (
         proptest::collection::vec((any::<u64>(), role), 0..5),
-        proptest::option::of(any::<u64>()),
+        (proptest::option::of(any::<u64>()), any::<u64>()),
         progress,
         (any::<u32>(), any::<u8>(), any::<bool>(), any::<i64>()),
         proptest::option::of((any::<Option<u16>>(), ".*")),
     )
-        .prop_map(|(touches, slot, progress, (attempts, rekeyed, unknown, at), reason)| Queued {
+        .prop_map(|(touches, (slot, bundle), progress, (attempts, rekeyed, unknown, at), reason)| Queued {
             slot: slot.map(EntityKey),
+            bundle: NonZeroU64::new(bundle),
             progress,
             attempts,
             rekeyed,

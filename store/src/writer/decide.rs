@@ -187,24 +187,35 @@ impl<D: Domain> Trial<'_, D> {
             let Some((of, command)) = left.pop_front() else {
                 return;
             };
-            let now = self.now();
-            let named = self.named_by(&command);
-            let decision = match self.ask(&command, stance, now) {
-                Ok(decision) => decision,
-                Err(rejection) => {
-                    tracing::debug!(of, code = rejection.code, "a follow-up was refused");
-                    self.shared.metrics.follow_up_rejected();
-                    continue;
-                }
-            };
-            if decision.events.is_empty() && decision.replay == Replay::Nothing {
-                left.extend(decision.then.into_iter().map(|command| (of, command)));
-                continue;
-            }
-            let seq = self.follow_up(of, endpoint, &decision, &named, now);
-            left.extend(decision.then.into_iter().map(|command| (seq, command)));
+            left.extend(self.follow_one(of, endpoint, &command, stance));
         }
         tracing::error!(of, left = left.len(), "too many follow-ups: the rest is dropped");
+    }
+
+    /// Decides one such command; what follows from it in turn, with the number of the record it follows.
+    pub(super) fn follow_one(
+        &mut self,
+        of: u64,
+        endpoint: Endpoint,
+        command: &D::Command,
+        stance: Stance,
+    ) -> Vec<(u64, D::Command)> {
+        let now = self.now();
+        let named = self.named_by(command);
+        let decision = match self.ask(command, stance, now) {
+            Ok(decision) => decision,
+            Err(rejection) => {
+                tracing::debug!(of, code = rejection.code, "a follow-up was refused");
+                self.shared.metrics.follow_up_rejected();
+                return Vec::new();
+            }
+        };
+        let seq = if decision.events.is_empty() && decision.replay == Replay::Nothing {
+            of
+        } else {
+            self.follow_up(of, endpoint, &decision, &named, now)
+        };
+        decision.then.into_iter().map(|command| (seq, command)).collect()
     }
 
     fn follow_up(&mut self, of: u64, endpoint: Endpoint, decision: &Decision<D>, named: &Touches, now: Time) -> u64 {
@@ -238,6 +249,7 @@ fn queued(endpoint: Endpoint, at: Time, touches: &Touches, progress: Progress) -
         at,
         touches: queue::ordering(touches),
         slot: None,
+        bundle: None,
         parked: None,
         progress,
         attempts: u32::from(progress != Progress::NeverSent),

@@ -251,7 +251,7 @@ impl<'w, D: Domain> Trial<'w, D> {
         draft.queue.insert(seq, entry);
     }
 
-    /// Drops the waiting entry of a slot, unless the upstream may have it already.
+    /// Drops the waiting or refused entry of a slot, unless the upstream may have it already.
     pub(super) fn supersede(&mut self, slot: EntityKey) {
         let known = self.draft.slots.get(&slot).copied();
         let Some(seq) = known.or_else(|| self.shared.queue().slot(slot)) else {
@@ -259,7 +259,7 @@ impl<'w, D: Domain> Trial<'w, D> {
         };
         let waits = self
             .queued(seq)
-            .is_some_and(|entry| entry.parked.is_none() && entry.progress == queue::Progress::NeverSent);
+            .is_some_and(|entry| entry.bundle.is_none() && entry.progress == queue::Progress::NeverSent);
         if waits {
             self.change(seq, None);
         }

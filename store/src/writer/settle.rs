@@ -1,7 +1,9 @@
 //! What became of queued entries.
 
+use std::num::NonZeroU64;
+
 use bytes::Bytes;
-use megamind_domain::{Domain, Exchange, Stance, Time};
+use megamind_domain::{Domain, EntityKey, Exchange, Stance, Time};
 
 use super::{Message, draft::Trial};
 use crate::{
@@ -37,6 +39,11 @@ pub(super) fn name_created<D: Domain>(batch: &mut [Message<D>], reader: &dyn Rea
 
 impl<D: Domain> Trial<'_, D> {
     pub(super) fn settle(&mut self, settle: &Settle<D>) -> Result<(), SubmitError> {
+        match settle {
+            Settle::Bundled { seqs } => return self.bundle(seqs),
+            Settle::Discarded { seq, who, why, then } => return self.discard(*seq, who, why, then.as_ref()),
+            _ => {}
+        }
         let of = settle.seq();
         let entry = self.queued(of).ok_or(SubmitError::NotQueued)?;
         let now = self.now();
@@ -53,14 +60,84 @@ impl<D: Domain> Trial<'_, D> {
                 (Some(park(entry, parked)), head)
             }
             Settle::Retry { .. } => (Some(retry(entry)), Head::Retry { of }),
-            Settle::Discarded { who, why, .. } => {
-                let head = Head::Discarded { of, who: who.into(), why: why.into() };
-                (None, head)
-            }
+            // Done above.
+            Settle::Bundled { .. } | Settle::Discarded { .. } => return Ok(()),
         };
         self.change(of, entry);
         self.draft.note(now, self.epoch, &head);
         Ok(())
+    }
+
+    /// All or none of the entries: one that left the queue meanwhile makes it another bundle.
+    fn bundle(&mut self, seqs: &[u64]) -> Result<(), SubmitError> {
+        let entries: Option<Vec<Queued>> = seqs.iter().map(|seq| self.queued(*seq)).collect();
+        let entries = entries.ok_or(SubmitError::NotQueued)?;
+        let now = self.now();
+        let number = NonZeroU64::new(self.draft.base.last_seq + 1);
+        for (seq, entry) in seqs.iter().zip(entries) {
+            let bundle = entry.bundle.or(number);
+            self.change(*seq, Some(Queued { bundle, ..sent(entry, now) }));
+        }
+        self.draft.note(now, self.epoch, &Head::Bundled { of: seqs.into() });
+        Ok(())
+    }
+
+    /// The entry leaves; where it created something, all that is queued about that leaves with it.
+    fn discard(&mut self, of: u64, who: &str, why: &str, then: Option<&D::Command>) -> Result<(), SubmitError> {
+        let entry = self.queued(of).ok_or(SubmitError::NotQueued)?;
+        let now = self.now();
+        let endpoint = entry.endpoint;
+        let mut also = Vec::new();
+        if self.creates(of) {
+            let gone: Vec<EntityKey> = entry.subjects().collect();
+            for seq in self.queued_about(&gone) {
+                // What names others too is still for them.
+                let all = |entry: &Queued| entry.subjects().all(|key| gone.contains(&key));
+                if seq != of && self.queued(seq).as_ref().is_some_and(all) {
+                    also.push(seq);
+                }
+            }
+        }
+        for seq in also.iter().chain([&of]) {
+            self.change(*seq, None);
+        }
+        self.draft
+            .note(now, self.epoch, &Head::Discarded { of, also, who: who.into(), why: why.into() });
+        let seq = self.draft.base.last_seq;
+        if let Some(command) = then {
+            for (of, command) in self.follow_one(seq, endpoint, command, Stance::Standby) {
+                self.follow(of, endpoint, vec![command], Stance::Standby);
+            }
+        }
+        Ok(())
+    }
+
+    /// Whether the entry created something that the upstream was to know.
+    fn creates(&mut self, seq: u64) -> bool {
+        let created = |record: &crate::journal::Record| record.replay().is_some_and(|replay| replay.created.is_some());
+        if let Some(record) = self.recorded(seq) {
+            return created(record);
+        }
+        match self.shared.reader.record(seq) {
+            Ok(record) => record.is_some_and(|record| created(&record)),
+            Err(error) => {
+                tracing::error!(seq, %error, "a discarded record cannot be read");
+                false
+            }
+        }
+    }
+
+    /// The entries about any of these subjects, with the changes of this batch.
+    fn queued_about(&self, subjects: &[EntityKey]) -> Vec<u64> {
+        let mut seqs: Vec<u64> = subjects.iter().flat_map(|key| self.shared.queue().about(*key)).collect();
+        seqs.extend(self.draft.queue.keys());
+        seqs.sort_unstable();
+        seqs.dedup();
+        seqs.retain(|seq| {
+            self.queued(*seq)
+                .is_some_and(|entry| entry.subjects().any(|key| subjects.contains(&key)))
+        });
+        seqs
     }
 
     /// The entry leaves, its fences fall, the upstream's id is kept and its answer observed: one record.
@@ -119,7 +196,9 @@ fn without_effect(entry: Queued) -> Queued {
         Progress::Attempting { .. } => Progress::NeverSent,
         other => other,
     };
-    Queued { progress, ..entry }
+    // What the upstream may have of a bundle stays in it.
+    let bundle = entry.bundle.filter(|_| progress != Progress::NeverSent);
+    Queued { bundle, progress, ..entry }
 }
 
 fn park(entry: Queued, parked: Parked) -> Queued {
