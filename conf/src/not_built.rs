@@ -39,7 +39,6 @@ const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
     NotBuilt { key: "merchant[]", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "modem[]", when: When::Present, instead: LEAVE_OUT },
-    NotBuilt { key: "orders.keep_terminal", when: When::Present, instead: LEAVE_OUT },
     NotBuilt {
         key: "route[].policy",
         when: When::OneOf(&["cache", "queue"]),

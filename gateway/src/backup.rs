@@ -107,7 +107,7 @@ fn copies(folder: &Path, city: &str) -> io::Result<Vec<PathBuf>> {
         let number = rest
             .get(..17)
             .is_some_and(|number| number.bytes().all(|byte| byte.is_ascii_digit()));
-        if number && rest.as_bytes().get(17) == Some(&b'-') && rest.ends_with(".db") {
+        if number && rest.as_bytes().get(17) == Some(&b'-') && rest.strip_suffix(".db").is_some() {
             found.push(folder.join(&name));
         }
     }

@@ -22,6 +22,7 @@ use crate::{
     metrics::Metrics,
     modes::Modes,
     proxy::Routes,
+    recall::Recall,
     upstream::{Failure, Servers, decoded},
 };
 
@@ -42,6 +43,8 @@ pub(crate) struct Core<D: Domain> {
     pub(crate) in_flight: Arc<InFlight>,
     /// The last read of a handled route that failed.
     pub(crate) probe: ArcSwapOption<Request>,
+    /// How what has left the city comes back.
+    pub(crate) recall: Option<Recall<D>>,
     /// Copies of the journal.
     pub(crate) backups: Backups,
     /// Work for the drain, or a mode that lets it go on.

@@ -10,7 +10,7 @@ use std::{
 
 use arc_swap::ArcSwapOption;
 use megamind_conf::Config;
-use megamind_domain::{Domain, Endpoint, Request, Time};
+use megamind_domain::{Domain, Endpoint, EntityKey, Request, Time};
 use megamind_store::{OpenError, Options, Store, WriterHandle};
 use pingora::{
     connectors::ConnectorOptions,
@@ -34,6 +34,7 @@ use crate::{
     metrics::Metrics,
     modes::{Limits, Mode, Modes},
     proxy::{Proxy, Routes},
+    recall::Recall,
     tasks::{Gaps, Periodic, Tasks},
     upstream::{Exchanger, FailureTest, Servers},
 };
@@ -77,6 +78,7 @@ pub struct Builder<D: Domain> {
     periodic: Vec<Periodic<D>>,
     gaps: Option<Gaps<D>>,
     tasks: Vec<Task<D>>,
+    recall: Option<Recall<D>>,
     desk: Desk<D>,
 }
 
@@ -102,6 +104,7 @@ impl<D: Domain> Builder<D> {
             periodic: Vec::new(),
             gaps: None,
             tasks: Vec::new(),
+            recall: None,
             desk: Desk { census: None, imports: Vec::new(), pages: Vec::new() },
         }
     }
@@ -144,6 +147,17 @@ impl<D: Domain> Builder<D> {
         self
     }
 
+    /// Finds what has left the city ([`Store::upkeep`]) when it is asked about again: `missing` tells the names in a
+    /// command that the city does not know, `back` makes the command that takes a row back into it.
+    pub fn recall(
+        mut self,
+        missing: impl Fn(&D, &D::City, &D::Command) -> Vec<Box<str>> + Send + Sync + 'static,
+        back: impl Fn(EntityKey, &[u8]) -> Option<D::Command> + Send + Sync + 'static,
+    ) -> Self {
+        self.recall = Some(Recall { missing: Arc::new(missing), back: Arc::new(back) });
+        self
+    }
+
     /// Counts the city for the metrics.
     pub fn census(mut self, count: impl Fn(&D::City) -> Census + Send + Sync + 'static) -> Self {
         self.desk.census = Some(Arc::new(count));
@@ -180,6 +194,7 @@ impl<D: Domain> Builder<D> {
             unanswered: Arc::new(AtomicUsize::new(0)),
             in_flight: Arc::new(InFlight::default()),
             probe: ArcSwapOption::empty(),
+            recall: self.recall,
             backups: Backups::default(),
             drain_wake: Notify::new(),
             domain: self.domain,

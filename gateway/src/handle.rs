@@ -92,6 +92,7 @@ impl<D: Domain> Handle<D> {
         parsed: Arc<Parsed<D::Command>>,
         request: Arc<Request>,
     ) -> Result<Outcome, SubmitError> {
+        self.0.recall_for(&parsed.command).await;
         let stance = self.stance();
         let write = Write { endpoint, parsed, request, key: None, prior: Prior::NeverSent, stance, sealed: None };
         let outcome = self.0.store.submit(write).await?;

@@ -32,6 +32,7 @@ mod log;
 mod metrics;
 pub mod modes;
 mod proxy;
+mod recall;
 mod refresh;
 mod tasks;
 mod upstream;

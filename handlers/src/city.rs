@@ -155,6 +155,9 @@ impl City {
         let names_before: smallvec::SmallVec<[IdKey; 2]> = order.names().collect();
         edit(order);
         let after = Derived::of(order);
+        if after.status.is_final() && after.status != before.status {
+            order.ended_at = at;
+        }
         for name in order.names().filter(|name| !names_before.contains(name)) {
             self.order_names.insert(name, key);
         }
@@ -185,6 +188,22 @@ impl City {
         let before = Derived::of(&order);
         self.derive(key, &before, &Derived::nothing(before.status));
         self.orders_by_status[before.status as usize] -= 1;
+    }
+
+    /// Takes an order out, and its ids with it.
+    pub(crate) fn retire_order(&mut self, key: OrderKey) {
+        let Some(order) = self.orders.get(&key).cloned() else {
+            return;
+        };
+        self.remove_order(key, key);
+        for name in order.names() {
+            self.order_names.remove(&name);
+        }
+    }
+
+    /// Whether any id of an order leads to another one.
+    pub(crate) fn has_names_of(&self, order: &Order) -> bool {
+        order.names().any(|name| self.order_names.contains_key(&name))
     }
 
     fn derive(&mut self, key: OrderKey, before: &Derived, after: &Derived) {

@@ -53,6 +53,15 @@ pub enum Command {
     AssignNearest(OrderKey),
     /// Give a waiting order to whom it should go, as time passes.
     DispatchDue,
+    /// Let go of orders that ended long ago.
+    Retire(Vec<OrderKey>),
+    /// Take an order back that somebody asks about again.
+    Recall {
+        /// Its key.
+        order: OrderKey,
+        /// Its row, as it was written when it left.
+        row: Box<str>,
+    },
     /// What the upstream was seen to say.
     Watched(Box<Watched>),
     /// What became of calls to pilots and merchants.

@@ -63,6 +63,14 @@ fn written(city: &City, key: NonZeroU64) -> Option<Written<'_>> {
     order().or_else(pilot).or_else(call).or_else(merchant)
 }
 
+/// The order of a row.
+pub(crate) fn read_order(key: OrderKey, row: &[u8]) -> Result<Order, String> {
+    match serde_json::from_slice(row).map_err(|error| error.to_string())? {
+        Read::Order(row) => Ok(row.into_order(key)),
+        _ => Err("not an order's row".into()),
+    }
+}
+
 /// Puts a row back.
 pub(crate) fn decode(city: &mut City, key: EntityKey, row: &[u8]) -> Result<(), String> {
     let read: Read<'_> = serde_json::from_slice(row).map_err(|error| error.to_string())?;

@@ -38,6 +38,10 @@ pub enum Event {
     OrderAliased(OrderAliased),
     /// Two orders turned out to be one.
     OrderJoined(OrderJoined),
+    /// An order that had ended leaves the memory; its row stays on disk.
+    OrderRetired(OrderRetired),
+    /// It comes back.
+    OrderRecalled(OrderRecalled),
     /// A pilot appeared.
     PilotSeen(PilotSeen),
     /// Something about a pilot changed.
@@ -239,6 +243,30 @@ pub struct OrderJoined {
     pub id: KeptName,
     /// When.
     pub at: Time,
+}
+
+/// An order that had ended leaves the memory; its row stays on disk.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRetired {
+    /// The form's version.
+    pub v: V<1>,
+    /// Which order.
+    pub order: OrderKey,
+    /// When.
+    pub at: Time,
+}
+
+/// An order that had left comes back.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderRecalled {
+    /// The form's version.
+    pub v: V<1>,
+    /// Which order.
+    pub order: OrderKey,
+    /// When.
+    pub at: Time,
+    /// Its row, as it was written when it left (JSON).
+    pub row: Box<str>,
 }
 
 /// A pilot appeared.

@@ -5,7 +5,10 @@ use megamind_domain::Time;
 use crate::{
     City,
     calls::{Call, Merchant},
-    event::{Event, OrderAnswered, OrderAssigned, OrderJoined, OrderProgressed, OrderSeen, PilotChanged},
+    entity,
+    event::{
+        Event, OrderAnswered, OrderAssigned, OrderJoined, OrderProgressed, OrderRecalled, OrderSeen, PilotChanged,
+    },
     order::{Fact, Happening, Oddities, Order, Part, Status, Step},
     pilot::{PilotKey, is_newer},
 };
@@ -36,6 +39,8 @@ pub(crate) fn evolve(city: &mut City, event: &Event) {
             city.edit_order(event.order, event.at, |order| order.set_upstream(&event.id));
         }
         Event::OrderJoined(event) => joined(city, event),
+        Event::OrderRetired(event) => city.retire_order(event.order),
+        Event::OrderRecalled(event) => recalled(city, event),
         Event::PilotSeen(event) => city.new_pilot(event.pilot, event.id.clone()),
         Event::PilotChanged(event) => changed(city, event),
         Event::CallDue(event) => city.put_call(Call { key: event.call, ..event.owed.clone() }),
@@ -200,6 +205,15 @@ fn joined(city: &mut City, event: &OrderJoined) {
         order.history.extend(&other.history);
         order.history.sort_by_key(|step| step.at);
     });
+}
+
+/// A row that cannot be read changes nothing; the decision saw to it that it can.
+fn recalled(city: &mut City, event: &OrderRecalled) {
+    if city.order(event.order).is_none()
+        && let Ok(order) = entity::read_order(event.order, event.row.as_bytes())
+    {
+        city.put_order(order);
+    }
 }
 
 fn changed(city: &mut City, event: &PilotChanged) {

@@ -9,6 +9,7 @@
 //! | [`event`], `evolve` | what was decided, and what that changes |
 //! | [`dialect`], `endpoints` | how it is said over HTTP |
 //! | [`import`] | what the city should know beforehand |
+//! | [`retire`] | which orders leave the memory |
 //! | `observe` | what an exchange with the upstream tells |
 //! | [`nearest`] | who carries what |
 //! | `entity`, `touch` | rows of the journal, and which of them something concerns |
@@ -35,6 +36,7 @@ pub mod nearest;
 mod observe;
 pub mod order;
 pub mod pilot;
+pub mod retire;
 pub mod settings;
 mod text;
 mod touch;

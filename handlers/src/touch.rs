@@ -45,6 +45,8 @@ pub(crate) fn changed(event: &Event) -> Touches {
         Event::OrderCancelled(event) => touches.push(subject(event.order)),
         Event::OrderAliased(event) => touches.push(subject(event.order)),
         Event::OrderJoined(event) => touches.extend([subject(event.order), subject(event.other)]),
+        Event::OrderRetired(event) => touches.push(row(event.order.into())),
+        Event::OrderRecalled(event) => touches.push(row(event.order.into())),
         Event::PilotSeen(event) => touches.extend([row(event.pilot.into()), row(COUNTER)]),
         // A position alone is overwritten by the next one: nothing has to wait for it.
         Event::PilotChanged(event) if event.availability.is_none() && event.profile.is_empty() => {
@@ -66,7 +68,9 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
         | Command::DispatchDue
         | Command::AssignMany(None)
         | Command::SettleCalls(_)
-        | Command::SetMerchant { .. } => {}
+        | Command::SetMerchant { .. }
+        | Command::Recall { .. } => {}
+        Command::Retire(orders) => orders.iter().for_each(|&order| names.add(subject(order))),
         Command::AssignNearest(order) => names.add(subject(*order)),
         Command::TrackOrder(order)
         | Command::UpdateOrder { order, .. }

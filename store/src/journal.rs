@@ -123,7 +123,7 @@ pub struct Batch {
     /// The records, numbered from `expected_last + 1`.
     pub records: Vec<Record>,
     /// The rows of the entities touched, each once, with the record that touched it last; without a value for an
-    /// entity that left the city.
+    /// entity that left the city: its last row is kept where [`Batch::names`] has a name for it.
     pub rows: Vec<Row>,
     /// Entries of the queue that came or changed (their row), or left.
     pub queue: Vec<(u64, Option<Vec<u8>>)>,

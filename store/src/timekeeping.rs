@@ -135,6 +135,11 @@ impl Timekeeper {
         self.ages().of(at)
     }
 
+    /// Whatever is from before this is older than `keep`; `None` where that cannot be said.
+    pub fn before(&self, keep: Duration) -> Option<Time> {
+        self.ages().before(keep)
+    }
+
     /// Ages as of now.
     pub(crate) fn ages(&self) -> Ages {
         let suspended = self.doubt().is_some() || self.doubted.load(Relaxed);

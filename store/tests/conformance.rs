@@ -215,12 +215,18 @@ fn row(key: u64, seq: u64, value: Option<&str>) -> Row {
 fn the_newest_rows_are_loaded<K: Kind>() {
     let (kind, mut journal) = K::start();
     let first = Batch {
-        rows: vec![row(5, 1, Some("five")), row(2, 1, Some("two")), row(9, 1, Some("nine"))],
+        rows: vec![
+            row(5, 1, Some("five")),
+            row(2, 1, Some("two")),
+            row(8, 1, Some("eight")),
+            row(9, 1, Some("nine")),
+        ],
         queue: vec![(1, Some(b"one".to_vec())), (2, Some(b"two".to_vec()))],
         ..batch(&journal, 0, 2)
     };
     let second = Batch {
-        rows: vec![row(5, 3, Some("FIVE")), row(9, 3, None), row(77, 3, None)],
+        rows: vec![row(5, 3, Some("FIVE")), row(8, 3, None), row(9, 3, None), row(77, 3, None)],
+        names: vec![("nine".into(), EntityKey(9))],
         queue: vec![(1, None), (2, Some(b"TWO".to_vec())), (8, None)],
         ..batch(&journal, 2, 1)
     };
@@ -232,6 +238,7 @@ fn the_newest_rows_are_loaded<K: Kind>() {
     assert_eq!(state.queue, [(2, b"TWO".to_vec())]);
     let archived = |key| journal.reader().archived(EntityKey(key)).expect("reads");
     assert_eq!((archived(9), archived(5)), (Some(b"nine".to_vec()), None));
+    assert_eq!(archived(8), None, "nobody could ask for it");
 }
 
 fn reads_are_bounded_and_make_progress<K: Kind>() {

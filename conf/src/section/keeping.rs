@@ -34,8 +34,8 @@ section! {
 section! {
     /// Finished orders.
     pub struct Orders {
-        /// How long a finished order stays in memory; on disk it stays.
-        pub keep_terminal: Duration = or(duration(MINUTE..=DAY * 365), HOUR * 24),
+        /// How long a finished order stays in memory. On disk it stays, and is found by both its ids.
+        pub keep_terminal: Duration = or(duration(SECOND..=DAY * 365), HOUR * 24),
     }
 }
 

@@ -1,17 +1,20 @@
 //! Deliveries as the configuration wants them.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use megamind_conf::{self as conf, Config, Scalar};
-use megamind_gateway::Census;
+use megamind_domain::EntityKey;
+use megamind_gateway::{Census, Handle};
 use megamind_handlers::{
-    City, Command, Settings,
+    City, Command, Deliveries, Settings,
     dialect::{Dialect, Envelope, ErrorEnvelope, Table, TimeFormat},
-    order::Status,
+    order::{OrderKey, Status},
     pilot::Availability,
+    retire::Leaving,
     settings::{Acting, Allow, Assigned, Decides, Dispatch},
 };
 use serde_json::{Map, Value};
+use tokio::time::{MissedTickBehavior, interval};
 
 /// The settings of a configuration.
 pub(super) fn settings(config: &Config) -> Settings {
@@ -36,6 +39,55 @@ pub(super) fn settings(config: &Config) -> Settings {
 /// What the city is told whenever it is time to look for pilots again.
 pub(super) fn dispatch_due() -> Command {
     Command::DispatchDue
+}
+
+/// Orders that leave the memory in one commit at most.
+const RETIRED_AT_ONCE: usize = 500;
+
+/// Lets go of orders that ended `orders.keep_terminal` ago. Their rows stay on disk, and are found by their ids.
+pub(super) async fn retire(handle: Handle<Deliveries>) {
+    let keep = handle.config().orders.keep_terminal;
+    let mut tick = interval((keep / 4).clamp(Duration::from_millis(250), Duration::from_mins(1)));
+    tick.set_missed_tick_behavior(MissedTickBehavior::Delay);
+    loop {
+        tick.tick().await;
+        while retire_some(&handle, keep).await {}
+    }
+}
+
+/// Whether there may be more of them.
+async fn retire_some(handle: &Handle<Deliveries>, keep: Duration) -> bool {
+    // Not while the clock is doubtful.
+    let Some(before) = handle.store().time().before(keep) else {
+        return false;
+    };
+    let leaving = {
+        let published = handle.published();
+        let queued = |key: EntityKey| published.fences.contains_key(&key.0);
+        handle.domain().leaving(&published.city, before, RETIRED_AT_ONCE, queued)
+    };
+    let full = leaving.len() == RETIRED_AT_ONCE;
+    if leaving.is_empty() {
+        return false;
+    }
+    let orders = leaving.iter().map(|leaving| leaving.order).collect();
+    let names = leaving
+        .into_iter()
+        .flat_map(|Leaving { order, names }| names.into_iter().map(move |name| (name, order.into())));
+    match handle.store().upkeep(Command::Retire(orders), names.collect()).await {
+        // Declined where one of them has just been written about: next time.
+        Ok(done) => done && full,
+        Err(error) => {
+            tracing::warn!(%error, "ended orders stay in memory");
+            false
+        }
+    }
+}
+
+/// The command that takes an order back.
+pub(super) fn back(key: EntityKey, row: &[u8]) -> Option<Command> {
+    let order = OrderKey(NonZeroU64::new(key.0)?);
+    Some(Command::Recall { order, row: std::str::from_utf8(row).ok()?.into() })
 }
 
 /// Orders and pilots by status, for the metrics.

@@ -100,6 +100,11 @@ impl<D: Domain> Proxy<D> {
             None => self.ask(route, &parsed.command)?,
             Some(patience) => self.wait(route, parsed, patience).await?,
         };
+        if first.rejection.is_some()
+            && let Some(city) = self.core.city_with_left(&parsed.command).await
+        {
+            return self.ask_in(&city, route, &parsed.command);
+        }
         let unknown = first
             .rejection
             .as_ref()
@@ -144,7 +149,10 @@ impl<D: Domain> Proxy<D> {
 
     fn ask(&self, route: &Route, command: &D::Command) -> Result<Said, Rejection> {
         let published = self.core.store.published();
-        let city = &published.city;
+        self.ask_in(&published.city, route, command)
+    }
+
+    fn ask_in(&self, city: &D::City, route: &Route, command: &D::Command) -> Result<Said, Rejection> {
         self.core.guarded(|| {
             // A query makes no ids.
             let mut ids = IdSource::new(0, 0);
@@ -167,6 +175,7 @@ impl<D: Domain> Proxy<D> {
         parsed: Arc<Parsed<D::Command>>,
         prior: Prior,
     ) -> Result<Said, Rejection> {
+        self.core.recall_for(&parsed.command).await;
         let write = Write {
             endpoint: handled.route.endpoint,
             parsed,

@@ -6,6 +6,7 @@ mod delivery;
 mod draft;
 mod pilot;
 mod place;
+mod retire;
 mod score;
 mod show;
 mod watch;
@@ -55,6 +56,8 @@ fn decide_alone(domain: &Deliveries, city: &City, command: &Command, ctx: &mut C
         Command::ShowDeliveries(query) => desk.show_new(query).map(Answer::PilotDeliveries).map(Decision::answer),
         Command::AssignNearest(order) => Ok(desk.assign_nearest(*order)),
         Command::DispatchDue => Ok(desk.dispatch_due()),
+        Command::Retire(orders) => Ok(desk.retire(orders)),
+        Command::Recall { order, row } => Ok(desk.recall(*order, row)),
         Command::Watched(watched) => Ok(desk.watch(watched)),
         Command::SettleCalls(settled) => Ok(calls::settle(city, desk.now, settled)),
         Command::SetMerchant { id, callback_url, secret_file } => {

@@ -39,6 +39,8 @@ pub struct Order {
     pub(crate) key: OrderKey,
     pub(crate) local: Option<LocalId>,
     pub(crate) placed_at: Time,
+    /// When it was heard that it has ended; meaningless before.
+    pub(crate) ended_at: Time,
     pub(crate) status: Status,
     pub(crate) pilot: Option<PilotKey>,
     /// Whether the pilot was chosen here.
@@ -65,6 +67,7 @@ impl Order {
             key,
             local: None,
             placed_at: at,
+            ended_at: at,
             status: Status::Unknown,
             pilot: None,
             assigned_here: false,
@@ -86,6 +89,16 @@ impl Order {
     /// The key.
     pub fn key(&self) -> OrderKey {
         self.key
+    }
+
+    /// When it was first heard of.
+    pub fn placed_at(&self) -> Time {
+        self.placed_at
+    }
+
+    /// When it was heard that it has ended, if it has.
+    pub fn ended_at(&self) -> Option<Time> {
+        self.status.is_final().then_some(self.ended_at)
     }
 
     /// The id given here.

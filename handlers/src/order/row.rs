@@ -18,6 +18,9 @@ pub(crate) struct Row<'a> {
     placed_at: Time,
     #[serde(rename = "s")]
     status: Status,
+    /// Rows of older releases do not have it.
+    #[serde(rename = "end", default, skip_serializing_if = "Option::is_none")]
+    ended_at: Option<Time>,
     #[serde(rename = "p", default, skip_serializing_if = "Option::is_none")]
     pilot: Option<PilotKey>,
     #[serde(rename = "ah", default, skip_serializing_if = "is_false")]
@@ -72,6 +75,7 @@ impl<'a> From<&'a Order> for Row<'a> {
             local: order.local,
             placed_at: order.placed_at,
             status: order.status,
+            ended_at: order.ended_at(),
             pilot: order.pilot,
             assigned_here: order.assigned_here,
             upstream_is_number: order.upstream_is_number,
@@ -97,11 +101,14 @@ impl Row<'_> {
         let mut parts: SmallVec<[(Part, &str); 8]> = SmallVec::new();
         parts.extend(PARTS.into_iter().zip(self.words.iter().map(|word| &**word)));
         text.set(&parts);
+        let last = self.history.last().map_or(self.placed_at, |step| step.at.max(self.placed_at));
+        let ended_at = self.ended_at.unwrap_or(last);
         Order {
             key,
             local: self.local,
             placed_at: self.placed_at,
             status: self.status,
+            ended_at,
             pilot: self.pilot,
             assigned_here: self.assigned_here,
             upstream_is_number: self.upstream_is_number,

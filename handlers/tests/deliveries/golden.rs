@@ -2,6 +2,7 @@
 
 use std::{collections::BTreeSet, fmt::Write, path::PathBuf};
 
+use megamind_domain::Domain;
 use megamind_handlers::{
     Command, Deliveries, Event,
     calls::{Call, Outcome},
@@ -24,6 +25,8 @@ fn kind(event: &Event) -> &'static str {
         Event::OrderCancelled(_) => "order_cancelled",
         Event::OrderAliased(_) => "order_aliased",
         Event::OrderJoined(_) => "order_joined",
+        Event::OrderRetired(_) => "order_retired",
+        Event::OrderRecalled(_) => "order_recalled",
         Event::PilotSeen(_) => "pilot_seen",
         Event::PilotChanged(_) => "pilot_changed",
         Event::CallDue(_) => "call_due",
@@ -32,7 +35,7 @@ fn kind(event: &Event) -> &'static str {
     }
 }
 
-const KINDS: usize = 15;
+const KINDS: usize = 17;
 
 fn golden(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -75,7 +78,21 @@ fn story() -> World {
         &json!({"status": "assigned", "minionId": "P1", "eta": "2026-01-31T04:30:00Z"}),
     );
     calls(&mut world);
+    leaves_and_comes_back(&mut world);
     world
+}
+
+fn leaves_and_comes_back(world: &mut World) {
+    let ended = world
+        .city
+        .orders()
+        .find(|order| order.ended_at().is_some())
+        .expect("one was delivered")
+        .key();
+    let row = world.domain.encode(&world.city, ended.into()).expect("a row");
+    let row = String::from_utf8(row).expect("JSON").into();
+    world.decide(&Command::Retire(vec![ended])).expect("retired");
+    world.decide(&Command::Recall { order: ended, row }).expect("recalled");
 }
 
 /// A merchant is told of an order, and everything becomes of it that can.

@@ -5,5 +5,6 @@ mod golden;
 mod import;
 mod problems;
 mod properties;
+mod retiring;
 mod scenarios;
 mod support;

@@ -78,7 +78,7 @@ impl World {
         for touch in self.domain.touches(&self.city, Touching::Event(event)) {
             let row = self.domain.encode(&self.city, touch.key);
             let joined = matches!(event, Event::OrderJoined(_)) && touch.role == Role::Subject;
-            let settled = matches!(event, Event::CallSettled(_));
+            let settled = matches!(event, Event::CallSettled(_) | Event::OrderRetired(_));
             assert!(row.is_some() || joined || settled, "{event:?} touches {touch:?}");
         }
     }

@@ -118,7 +118,9 @@ impl Journal for Memory {
         for row in &batch.rows {
             if let Some(value) = &row.value {
                 disk.entities.insert(row.key, (row.seq, value.clone()));
-            } else if let Some((_, value)) = disk.entities.remove(&row.key) {
+            } else if let Some((_, value)) = disk.entities.remove(&row.key)
+                && batch.names.iter().any(|(_, named)| *named == row.key)
+            {
                 disk.archive.insert(row.key, value);
             }
         }

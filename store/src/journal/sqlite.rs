@@ -225,9 +225,12 @@ fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<
             let sum = checksum::of_row(table::ENTITY, row.key.0, row.seq, value);
             upsert.execute((key, row.seq as i64, value, sum))?;
         } else {
-            transaction
-                .prepare_cached("INSERT OR REPLACE INTO archive SELECT * FROM entity WHERE key = ?1")?
-                .execute([key])?;
+            // What nobody can ask for by a name is not kept.
+            if batch.names.iter().any(|(_, named)| *named == row.key) {
+                transaction
+                    .prepare_cached("INSERT OR REPLACE INTO archive SELECT * FROM entity WHERE key = ?1")?
+                    .execute([key])?;
+            }
             transaction
                 .prepare_cached("DELETE FROM entity WHERE key = ?1")?
                 .execute([key])?;

@@ -11,6 +11,7 @@ mod no_client_sees_it;
 mod nothing_lost;
 mod outage;
 mod readme;
+mod retention;
 mod settle;
 mod startup;
 mod tls;

@@ -1,0 +1,57 @@
+//! Which orders have ended and may leave the memory, and by which ids they are asked for later.
+
+use std::collections::BTreeSet;
+
+use megamind_domain::{EntityKey, Time};
+use smallvec::SmallVec;
+
+use crate::{City, Command, Deliveries, calls::Call, id::Name, order::OrderKey};
+
+/// An order that may leave.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Leaving {
+    /// Its key.
+    pub order: OrderKey,
+    /// Its ids: ours, and the upstream's.
+    pub names: SmallVec<[Box<str>; 2]>,
+}
+
+impl Deliveries {
+    /// Up to `limit` orders that ended before `before`, oldest first, and that nothing is owed about: neither a call nor
+    /// what `queued` says. Orders stand in the order of their first appearance, so this looks at old ones only.
+    pub fn leaving(&self, city: &City, before: Time, limit: usize, queued: impl Fn(EntityKey) -> bool) -> Vec<Leaving> {
+        let owed: BTreeSet<OrderKey> = city.calls().map(|call: &Call| call.order).collect();
+        city.orders()
+            .take_while(|order| order.placed_at() < before)
+            .filter(|order| order.ended_at().is_some_and(|ended| ended < before))
+            .filter(|order| !owed.contains(&order.key()) && !queued(order.key().into()))
+            .take(limit)
+            .map(|order| {
+                let local = order.local().map(|id| id.name(&self.settings().city).into());
+                let upstream = order.upstream().map(Box::from);
+                Leaving { order: order.key(), names: local.into_iter().chain(upstream).collect() }
+            })
+            .collect()
+    }
+
+    /// The ids of orders that a command names and the city does not know: they may have left it.
+    pub fn missing(&self, city: &City, command: &Command) -> Vec<Box<str>> {
+        let mut missing = Vec::new();
+        let mut look = |name: &Name| {
+            if city.find_order(name).is_none() {
+                missing.push(name.text().into());
+            }
+        };
+        match command {
+            Command::TrackOrder(order)
+            | Command::UpdateOrder { order, .. }
+            | Command::CancelOrder { order, .. }
+            | Command::RankPilots(order) => look(order),
+            Command::ReportDeliveries(many) => many.read().for_each(|report| look(&report.order)),
+            Command::Assign(assignment) => look(&assignment.order),
+            Command::AssignMany(Some(many)) => many.read().for_each(|assignment| look(&assignment.order)),
+            _ => {}
+        }
+        missing
+    }
+}
