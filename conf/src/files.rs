@@ -23,6 +23,7 @@ enum Holds {
     PrivateKey,
     Token,
     Secret,
+    SigningSecrets,
 }
 
 impl Config {
@@ -52,7 +53,11 @@ impl Config {
         }
         files.push(("callbacks.ca".into(), self.callbacks.ca.as_deref(), Holds::Certificates));
         for (index, merchant) in self.merchants.iter().enumerate() {
-            files.push((format!("merchant[{index}].secret_file"), Some(&merchant.secret_file), Holds::Secret));
+            files.push((
+                format!("merchant[{index}].secret_file"),
+                Some(&merchant.secret_file),
+                Holds::SigningSecrets,
+            ));
         }
         for (index, modem) in self.modems.iter().enumerate() {
             files.push((format!("modem[{index}].pin_file"), modem.pin_file.as_deref(), Holds::Secret));
@@ -71,6 +76,7 @@ fn check(path: &Path, holds: Holds) -> Result<(), String> {
         Holds::PrivateKey => private_key(&bytes),
         Holds::Token => secret(&bytes, 16),
         Holds::Secret => secret(&bytes, 1),
+        Holds::SigningSecrets => signing_secrets(&bytes),
     }
 }
 
@@ -128,6 +134,27 @@ fn secret(bytes: &[u8], least: usize) -> Result<(), String> {
     Err(format!(
         "which does not hold a secret, allowed is one line of at least {least} printable characters without spaces"
     ))
+}
+
+/// One or two secrets of Standard Webhooks, a line each: `whsec_` and the base64 of 24 to 64 bytes.
+fn signing_secrets(bytes: &[u8]) -> Result<(), String> {
+    let is_secret = |line: &[u8]| {
+        let coded = line.strip_prefix(b"whsec_").unwrap_or(line);
+        let is_base64 = |byte: &u8| byte.is_ascii_alphanumeric() || matches!(byte, b'+' | b'/' | b'=');
+        (32..=88).contains(&coded.len()) && coded.len().is_multiple_of(4) && coded.iter().all(is_base64)
+    };
+    let lines: Vec<_> = bytes
+        .split(|byte| *byte == b'\n')
+        .map(<[u8]>::trim_ascii)
+        .filter(|line| !line.is_empty())
+        .collect();
+    if (1..=2).contains(&lines.len()) && lines.iter().all(|line| is_secret(line)) {
+        return Ok(());
+    }
+    Err(
+        "which does not hold a signing secret, allowed is whsec_ and the base64 of 24 to 64 bytes, on one line or two"
+            .to_owned(),
+    )
 }
 
 /// The file's bytes, or why there are none, as the middle of a diagnostic.

@@ -37,7 +37,6 @@ const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "drain.credential_wait", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "drain.credentials", when: When::OneOf(&["subject", "service"]), instead: "\"none\"" },
     NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
-    NotBuilt { key: "merchant[]", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "modem[]", when: When::Present, instead: LEAVE_OUT },
     NotBuilt {
         key: "route[].policy",

@@ -1,6 +1,7 @@
 //! `megamind`: the gateway and everything an operator types.
 
 mod cli;
+mod deliveries;
 
 use std::process::ExitCode;
 

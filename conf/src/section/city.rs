@@ -110,6 +110,8 @@ section! {
         pub timeout: Duration = or(duration(MS * 100..=MINUTE), secs(5)),
         /// Calls to one pilot's app or merchant's service at a time, each about another order.
         pub max_concurrency: usize = or(count(1..=1_000), 4),
+        /// Calls that are owed at once, at most: beyond, merchants are told nothing new.
+        pub max_calls: usize = or(count(1..=100_000_000), 200_000),
         /// A call that has failed for so long waits for the operator instead.
         pub give_up_after: Duration = or(duration(SECOND..=DAY * 30), HOUR * 6),
         /// The longest pause between two attempts.
@@ -135,7 +137,8 @@ section! {
             plain("a URL of http or https", |text| is_label(text) && (text.starts_with("https://") || text.starts_with("http://"))),
             "https://merchant.example.com/megamind".to_owned(),
         ),
-        /// A file with the secret that signs the calls (Standard Webhooks, `whsec_…`).
+        /// A file with the secret that signs the calls (Standard Webhooks, `whsec_…`); during rotation with two, a line
+        /// each. It is read again as it changes.
         pub secret_file: PathBuf = required(path(), PathBuf::from("/etc/megamind/m1.secret")),
     }
 }

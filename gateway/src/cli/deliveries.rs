@@ -31,6 +31,7 @@ pub(super) fn settings(config: &Config) -> Settings {
                 conf::Assigned::Skip => Assigned::Skip,
             },
         },
+        calls: crate::deliveries::calls::settings(config),
         dialect: Dialect::new(table(&config.dialect)),
         ..Settings::new(config.city.as_str())
     }

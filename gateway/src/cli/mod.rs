@@ -6,6 +6,7 @@ mod import;
 mod keeping;
 mod logging;
 mod manual;
+mod outbox;
 mod remote;
 mod run;
 
@@ -97,6 +98,33 @@ enum Command {
         #[command(flatten)]
         config: ConfigFile,
     },
+    /// Calls to pilots and merchants that are owed, and those that wait for the operator.
+    #[command(after_help = "Example: megamind calls list --state parked")]
+    Calls {
+        #[command(subcommand)]
+        action: outbox::CallsAction,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// Merchants whose services are told about their orders.
+    #[command(
+        after_help = "Example: megamind merchant set M1 --callback-url https://m1.example.com/hooks \
+        --secret-file /etc/megamind/m1.secret"
+    )]
+    Merchant {
+        #[command(subcommand)]
+        action: outbox::MerchantAction,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
+    /// What is known of a pilot.
+    #[command(after_help = "Example: megamind pilot set P17 --name Asha --phone +918022223333 --status available")]
+    Pilot {
+        #[command(subcommand)]
+        action: PilotAction,
+        #[command(flatten)]
+        config: ConfigFile,
+    },
     /// Run a stand-in for the cloud, which can be broken on purpose.
     #[command(after_help = "Example: megamind oblivion --listen 127.0.0.1:8081\n\
         then:    curl -X POST 127.0.0.1:8081/__fault -d '{\"kind\":\"hang\"}'")]
@@ -139,6 +167,12 @@ enum ModeOrder {
     Auto,
     Act,
     Forward,
+}
+
+#[derive(Debug, Subcommand)]
+enum PilotAction {
+    /// Register a pilot, or change what is given.
+    Set(outbox::PilotSet),
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -205,6 +239,9 @@ impl Cli {
             Command::Backup { file, config } => keeping::backup(&config.path(), &file),
             Command::Restore { file, config } => keeping::restore(&config.path(), &file),
             Command::Import { kind, file, config } => import::import(&config.path(), kind, &file),
+            Command::Calls { action, config } => outbox::calls(&config.path(), &action),
+            Command::Merchant { action, config } => outbox::merchant(&config.path(), &action),
+            Command::Pilot { action: PilotAction::Set(set), config } => outbox::pilot(&config.path(), &set),
             Command::Oblivion(options) => {
                 logging::start(&logging::plain());
                 megamind_sim::oblivion::run(&options)

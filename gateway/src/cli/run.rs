@@ -25,6 +25,7 @@ use tokio::{
 };
 
 use super::{deliveries, logging, told};
+use crate::deliveries::calls;
 
 /// Runs the gateway until a signal ends it.
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
@@ -49,6 +50,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     if auto {
         builder = builder.every(interval, deliveries::dispatch_due);
     }
+    builder = calls::add_to(builder, &config)?;
     let gateway = builder.open().context("the gateway cannot start")?;
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(&config));
     server.bootstrap();

@@ -1,0 +1,402 @@
+//! Which call is made next: pure, on injected time.
+//!
+//! A pilot's calls go one after the other; a merchant's go one after the other for each order, several orders side by
+//! side. A call that fails is tried again before those behind it. A target that is away is probed with one call at a
+//! time.
+
+use std::{
+    cmp::Reverse,
+    collections::{BTreeSet, BinaryHeap, HashMap, HashSet},
+    time::{Duration, Instant},
+};
+
+use megamind_handlers::{
+    calls::{CallKey, Target},
+    order::OrderKey,
+};
+
+/// The pause after the first failure is up to this; it doubles with each one.
+const FIRST_PAUSE: Duration = Duration::from_secs(1);
+
+/// One line of calls of a target: an order's, or all of a pilot's.
+type LaneId = Option<OrderKey>;
+
+/// Everything that is to be called.
+pub(super) struct Lanes {
+    concurrency: usize,
+    max_backoff: Duration,
+    targets: HashMap<Target, Line>,
+    /// Every call in here, and those that are done but not yet known to be.
+    known: HashSet<CallKey>,
+    running: usize,
+}
+
+#[derive(Default)]
+struct Line {
+    lanes: HashMap<LaneId, Lane>,
+    /// Lanes whose first call may be made, by it.
+    ready: BTreeSet<(CallKey, LaneId)>,
+    delayed: BinaryHeap<Reverse<(Instant, LaneId)>>,
+    running: usize,
+    /// Failures in a row that show that the target is away.
+    fails: u32,
+    not_before: Option<Instant>,
+}
+
+#[derive(Default)]
+struct Lane {
+    queue: BTreeSet<CallKey>,
+    running: Option<CallKey>,
+    delayed: bool,
+    attempts: u32,
+}
+
+/// What a failure came to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Failed {
+    /// Attempts at this call so far.
+    pub(super) attempts: u32,
+    /// Failures of the target in a row.
+    pub(super) in_a_row: u32,
+}
+
+impl Lanes {
+    pub(super) fn new(concurrency: usize, max_backoff: Duration) -> Self {
+        Self { concurrency, max_backoff, targets: HashMap::new(), known: HashSet::new(), running: 0 }
+    }
+
+    /// Adds a call, unless it is in here.
+    pub(super) fn add(&mut self, key: CallKey, target: &Target, order: OrderKey) {
+        if !self.known.insert(key) {
+            return;
+        }
+        let id = lane_of(target, order);
+        if !self.targets.contains_key(target) {
+            self.targets.insert(target.clone(), Line::default());
+        }
+        let Some(line) = self.targets.get_mut(target) else { return };
+        let lane = line.lanes.entry(id).or_default();
+        let before = lane.head();
+        lane.queue.insert(key);
+        if lane.running.is_none() && !lane.delayed {
+            if let Some(before) = before {
+                line.ready.remove(&(before, id));
+            }
+            line.ready.insert((before.map_or(key, |before| before.min(key)), id));
+        }
+    }
+
+    /// Takes calls to be made now, `most` at most running at once over all targets.
+    pub(super) fn start(&mut self, now: Instant, most: usize) -> Vec<(CallKey, Target)> {
+        let mut started = Vec::new();
+        self.targets.retain(|_, line| !line.lanes.is_empty());
+        for (target, line) in &mut self.targets {
+            line.expire(now);
+            let width = if line.fails == 0 { self.concurrency } else { 1 };
+            if line.not_before.is_some_and(|at| at > now) {
+                continue;
+            }
+            while line.running < width && self.running < most {
+                let Some((key, id)) = line.ready.pop_first() else { break };
+                let Some(lane) = line.lanes.get_mut(&id) else { continue };
+                lane.queue.remove(&key);
+                lane.running = Some(key);
+                line.running += 1;
+                self.running += 1;
+                started.push((key, target.clone()));
+            }
+        }
+        started
+    }
+
+    /// When something may be made that may not be made now.
+    pub(super) fn wake_at(&self) -> Option<Instant> {
+        let waiting = |line: &Line| {
+            let delayed = line.delayed.peek().map(|Reverse((at, _))| *at);
+            let ready = line.not_before.filter(|_| !line.ready.is_empty() && line.running == 0);
+            match (delayed.map(|at| line.not_before.map_or(at, |bound| bound.max(at))), ready) {
+                (Some(one), Some(other)) => Some(one.min(other)),
+                (one, other) => one.or(other),
+            }
+        };
+        self.targets.values().filter_map(waiting).min()
+    }
+
+    /// The running call is over: it was taken, or is not tried again now. `reached` says whether the target is there.
+    pub(super) fn over(&mut self, key: CallKey, target: &Target, order: OrderKey, reached: bool) {
+        let id = lane_of(target, order);
+        let Some(line) = self.targets.get_mut(target) else { return };
+        if reached {
+            (line.fails, line.not_before) = (0, None);
+        }
+        let Some(lane) = line.lanes.get_mut(&id) else { return };
+        if lane.running == Some(key) {
+            lane.running = None;
+            line.running -= 1;
+            self.running -= 1;
+        }
+        lane.attempts = 0;
+        match lane.head() {
+            Some(head) => {
+                line.ready.insert((head, id));
+            }
+            None => {
+                line.lanes.remove(&id);
+            }
+        }
+        if line.lanes.is_empty() {
+            self.targets.remove(target);
+        }
+    }
+
+    /// The running call is owed no more, and of its order nothing is known.
+    pub(super) fn drop_running(&mut self, key: CallKey, target: &Target) {
+        let lanes = self.targets.get(target).into_iter().flat_map(|line| &line.lanes);
+        let of = lanes.into_iter().find(|(_, lane)| lane.running == Some(key)).map(|(id, _)| *id);
+        match of {
+            Some(Some(order)) => self.over(key, target, order, false),
+            // A pilot's lane is the same for every order.
+            Some(None) => self.over(key, target, OrderKey(key.0), false),
+            None => {}
+        }
+    }
+
+    /// Counts a failure of the running call.
+    pub(super) fn note_failure(&mut self, target: &Target, order: OrderKey, target_is_away: bool) -> Failed {
+        let Some(line) = self.targets.get_mut(target) else {
+            return Failed { attempts: 1, in_a_row: 1 };
+        };
+        line.fails = if target_is_away { line.fails.saturating_add(1) } else { 0 };
+        let lane = line.lanes.entry(lane_of(target, order)).or_default();
+        lane.attempts = lane.attempts.saturating_add(1);
+        Failed { attempts: lane.attempts, in_a_row: line.fails }
+    }
+
+    /// The running call is tried again later. `jitter` is drawn evenly from 0 to 1.
+    pub(super) fn again(
+        &mut self,
+        key: CallKey,
+        target: &Target,
+        order: OrderKey,
+        (now, jitter): (Instant, f64),
+        at_least: Duration,
+    ) {
+        let id = lane_of(target, order);
+        let Some(line) = self.targets.get_mut(target) else { return };
+        let Some(lane) = line.lanes.get_mut(&id) else { return };
+        if lane.running.take().is_some() {
+            line.running -= 1;
+            self.running -= 1;
+        }
+        lane.queue.insert(key);
+        lane.delayed = true;
+        let failures = lane.attempts.max(line.fails).max(1);
+        let pause = FIRST_PAUSE.saturating_mul(1 << (failures - 1).min(20)).min(self.max_backoff);
+        let at = now + pause.mul_f64(jitter).max(at_least);
+        line.delayed.push(Reverse((at, id)));
+        if line.fails > 0 {
+            line.not_before = Some(at);
+        }
+    }
+
+    /// All calls of a target that are not being made.
+    pub(super) fn waiting_for(&self, target: &Target) -> Vec<CallKey> {
+        let lanes = self.targets.get(target).into_iter().flat_map(|line| line.lanes.values());
+        lanes.flat_map(|lane| lane.queue.iter().copied()).collect()
+    }
+
+    /// Takes a call out that is not being made.
+    pub(super) fn remove(&mut self, key: CallKey, target: &Target, order: OrderKey) {
+        let id = lane_of(target, order);
+        let Some(line) = self.targets.get_mut(target) else { return };
+        let Some(lane) = line.lanes.get_mut(&id) else { return };
+        if lane.running == Some(key) || !lane.queue.remove(&key) {
+            return;
+        }
+        line.ready.remove(&(key, id));
+        if lane.running.is_none() && !lane.delayed {
+            match lane.head() {
+                Some(head) => {
+                    line.ready.insert((head, id));
+                }
+                None => {
+                    line.lanes.remove(&id);
+                }
+            }
+        }
+        if line.lanes.is_empty() {
+            self.targets.remove(target);
+        }
+    }
+
+    /// What became of it is journaled: should it be owed again, it is taken in again.
+    pub(super) fn forget(&mut self, key: CallKey) {
+        self.known.remove(&key);
+    }
+
+    #[cfg(test)]
+    fn is_empty(&self) -> bool {
+        self.targets.is_empty() && self.running == 0
+    }
+}
+
+impl Line {
+    /// Lets lanes go whose pause is over.
+    fn expire(&mut self, now: Instant) {
+        while let Some(Reverse((at, id))) = self.delayed.peek().copied()
+            && at <= now
+        {
+            self.delayed.pop();
+            let Some(lane) = self.lanes.get_mut(&id) else { continue };
+            lane.delayed = false;
+            match lane.head() {
+                Some(head) => {
+                    self.ready.insert((head, id));
+                }
+                // All of it was settled elsewhere meanwhile.
+                None => {
+                    self.lanes.remove(&id);
+                }
+            }
+        }
+    }
+}
+
+impl Lane {
+    fn head(&self) -> Option<CallKey> {
+        self.queue.first().copied()
+    }
+}
+
+fn lane_of(target: &Target, order: OrderKey) -> LaneId {
+    match target {
+        Target::Pilot(_) => None,
+        Target::Merchant(_) => Some(order),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use megamind_handlers::pilot::PilotKey;
+
+    use super::*;
+
+    fn key(number: u64) -> CallKey {
+        CallKey(NonZeroU64::new(number).expect("not 0"))
+    }
+
+    fn order(number: u64) -> OrderKey {
+        OrderKey(NonZeroU64::new(number).expect("not 0"))
+    }
+
+    fn merchant() -> Target {
+        Target::Merchant("M7".into())
+    }
+
+    fn keys(started: &[(CallKey, Target)]) -> Vec<u64> {
+        let mut keys: Vec<_> = started.iter().map(|(key, _)| key.0.get()).collect();
+        keys.sort_unstable();
+        keys
+    }
+
+    #[test]
+    fn calls_of_one_order_go_one_after_the_other_and_orders_side_by_side() {
+        let (now, mut lanes) = (Instant::now(), Lanes::new(2, Duration::from_mins(1)));
+        for (call, of) in [(1, 1), (2, 1), (3, 2), (4, 3)] {
+            lanes.add(key(call), &merchant(), order(of));
+            lanes.add(key(call), &merchant(), order(of));
+        }
+        assert_eq!(keys(&lanes.start(now, 9)), [1, 3], "two at a time");
+        assert!(lanes.start(now, 9).is_empty());
+        lanes.over(key(1), &merchant(), order(1), true);
+        assert_eq!(keys(&lanes.start(now, 9)), [2]);
+        lanes.over(key(3), &merchant(), order(2), true);
+        lanes.over(key(2), &merchant(), order(1), true);
+        assert_eq!(keys(&lanes.start(now, 9)), [4]);
+        lanes.over(key(4), &merchant(), order(3), true);
+        assert!(lanes.is_empty());
+    }
+
+    #[test]
+    fn a_pilot_is_called_about_one_thing_after_the_other() {
+        let pilot = Target::Pilot(PilotKey(NonZeroU64::MIN));
+        let (now, mut lanes) = (Instant::now(), Lanes::new(4, Duration::from_mins(1)));
+        for call in 1..=3 {
+            lanes.add(key(call), &pilot, order(call));
+        }
+        assert_eq!(keys(&lanes.start(now, 9)), [1]);
+        lanes.over(key(1), &pilot, order(1), true);
+        assert_eq!(keys(&lanes.start(now, 9)), [2]);
+    }
+
+    #[test]
+    fn what_failed_comes_before_what_is_behind_it() {
+        let (now, mut lanes) = (Instant::now(), Lanes::new(2, Duration::from_mins(1)));
+        for (call, of) in [(1, 1), (2, 1), (3, 2)] {
+            lanes.add(key(call), &merchant(), order(of));
+        }
+        assert_eq!(keys(&lanes.start(now, 9)), [1, 3]);
+        assert_eq!(lanes.note_failure(&merchant(), order(1), false), Failed { attempts: 1, in_a_row: 0 });
+        lanes.again(key(1), &merchant(), order(1), (now, 1.0), Duration::ZERO);
+        // Only this order waits.
+        lanes.over(key(3), &merchant(), order(2), true);
+        lanes.add(key(4), &merchant(), order(3));
+        assert_eq!(keys(&lanes.start(now, 9)), [4]);
+        let then = lanes.wake_at().expect("a time");
+        assert_eq!(then, now + FIRST_PAUSE);
+        assert_eq!(keys(&lanes.start(then, 9)), [1]);
+    }
+
+    #[test]
+    fn a_target_that_is_away_is_probed_by_one_call_at_a_time() {
+        let (now, mut lanes) = (Instant::now(), Lanes::new(4, Duration::from_secs(2)));
+        for call in 1..=9 {
+            lanes.add(key(call), &merchant(), order(call));
+        }
+        let started = lanes.start(now, 9);
+        assert_eq!(keys(&started), [1, 2, 3, 4]);
+        for (call, _) in started {
+            lanes.note_failure(&merchant(), order(call.0.get()), true);
+            lanes.again(call, &merchant(), order(call.0.get()), (now, 1.0), Duration::ZERO);
+        }
+        let mut then = now;
+        for _ in 0..5 {
+            assert!(lanes.start(then, 9).is_empty());
+            then = lanes.wake_at().expect("a time");
+            let probe = lanes.start(then, 9);
+            assert_eq!(probe.len(), 1);
+            let of = order(probe[0].0.0.get());
+            lanes.note_failure(&merchant(), of, true);
+            lanes.again(probe[0].0, &merchant(), of, (then, 1.0), Duration::ZERO);
+            assert!(lanes.wake_at().expect("a time") <= then + Duration::from_secs(2), "the pause is bounded");
+        }
+        then = lanes.wake_at().expect("a time");
+        let (call, _) = lanes.start(then, 9).remove(0);
+        lanes.over(call, &merchant(), order(call.0.get()), true);
+        assert_eq!(lanes.start(then, 9).len(), 4, "all of its width again");
+    }
+
+    #[test]
+    fn what_was_settled_elsewhere_is_taken_out() {
+        let (now, mut lanes) = (Instant::now(), Lanes::new(4, Duration::from_secs(2)));
+        for call in 1..=2 {
+            lanes.add(key(call), &merchant(), order(1));
+        }
+        lanes.remove(key(1), &merchant(), order(1));
+        assert_eq!(lanes.waiting_for(&merchant()), [key(2)]);
+        assert_eq!(keys(&lanes.start(now, 9)), [2]);
+        lanes.remove(key(2), &merchant(), order(1));
+        lanes.over(key(2), &merchant(), order(1), true);
+        lanes.add(key(3), &merchant(), order(1));
+        lanes.remove(key(3), &merchant(), order(1));
+        assert!(lanes.is_empty());
+        // Owed again, once it is known that it was settled.
+        lanes.add(key(3), &merchant(), order(1));
+        assert!(lanes.is_empty());
+        lanes.forget(key(3));
+        lanes.add(key(3), &merchant(), order(1));
+        assert_eq!(keys(&lanes.start(now, 9)), [3]);
+    }
+}
