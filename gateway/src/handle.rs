@@ -61,6 +61,12 @@ impl<D: Domain> Handle<D> {
         self.0.modes.stance()
     }
 
+    /// Since when it has been the server, while it is.
+    pub fn acting_since(&self) -> Option<Time> {
+        let status = self.0.modes.status();
+        status.mode.stands_in().then_some(status.acting_since)
+    }
+
     /// The wall clock.
     pub fn now(&self) -> Time {
         wall_clock()

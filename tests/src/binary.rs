@@ -11,8 +11,14 @@ pub fn megamind() -> &'static Path {
     static BINARY: OnceLock<PathBuf> = OnceLock::new();
     BINARY.get_or_init(|| match env::var_os("MEGAMIND_BIN") {
         Some(path) => path.into(),
-        None => build(),
+        None => build("megamind-gateway", "megamind"),
     })
+}
+
+/// The stand-in for a pilot's app or a merchant's service.
+pub fn receiver() -> &'static Path {
+    static BINARY: OnceLock<PathBuf> = OnceLock::new();
+    BINARY.get_or_init(|| build("megamind-sim", "megamind-receiver"))
 }
 
 /// The root of the project.
@@ -22,7 +28,7 @@ pub fn root() -> &'static Path {
         .expect("tests/ is a folder of the project")
 }
 
-fn build() -> PathBuf {
+fn build(package: &str, binary: &str) -> PathBuf {
     // TARGET/PROFILE/deps/TEST
     let test = env::current_exe().expect("a test knows where it is");
     let folder = test.ancestors().nth(2).expect("cargo puts tests into TARGET/PROFILE/deps");
@@ -34,11 +40,11 @@ fn build() -> PathBuf {
     let cargo = env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let status = Command::new(cargo)
         .current_dir(root())
-        .args(["build", "--quiet", "-p", "megamind-gateway", "--bin", "megamind"])
+        .args(["build", "--quiet", "-p", package, "--bin", binary])
         .args(["--profile", profile, "--target-dir"])
         .arg(target)
         .status()
         .expect("cargo runs");
-    assert!(status.success(), "the gateway does not build");
-    folder.join("megamind")
+    assert!(status.success(), "{binary} does not build");
+    folder.join(binary)
 }

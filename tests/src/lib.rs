@@ -15,6 +15,7 @@ pub mod load;
 pub mod ports;
 pub mod process;
 pub mod random;
+pub mod receiver;
 pub mod tls;
 pub mod wait;
 
@@ -23,6 +24,7 @@ pub use cloud::Cloud;
 pub use dialect::Dialect;
 pub use gateway::Gateway;
 pub use http::{Answer, Client, Request};
+pub use receiver::Receiver;
 
 /// Says that a test is skipped, and why. Written to standard error itself, since `cargo test` keeps
 /// to itself what a passing test prints.

@@ -2,6 +2,7 @@
 
 mod backup;
 mod bad_input;
+mod calls;
 mod cold_start;
 mod failed_commits;
 mod forms;

@@ -27,13 +27,14 @@ const AT_ONCE: usize = 64;
 
 /// Asks the pilots whenever acting starts.
 pub(super) async fn run(handle: Handle<Deliveries>, shared: Arc<Shared>) {
-    let mut acting = false;
+    let mut asked_for = None;
     loop {
-        let now = handle.stance() == Stance::Acting;
-        if now && !acting {
+        // An outage may end and another begin between two looks.
+        let acting_since = handle.acting_since();
+        if acting_since.is_some() && acting_since != asked_for {
             ask_all(&handle, &shared).await;
+            asked_for = acting_since;
         }
-        acting = now;
         sleep(LOOK_EVERY).await;
     }
 }

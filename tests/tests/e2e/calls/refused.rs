@@ -1,0 +1,46 @@
+//! Whom the gateway does not call.
+
+use megamind_tests::wait;
+use serde_json::json;
+
+use super::Town;
+
+#[test]
+fn a_target_that_is_not_allowed_is_refused_at_registration() {
+    let town = Town::start();
+    for url in [
+        "http://10.0.0.1/",
+        "http://169.254.169.254/latest/meta-data",
+        "http://[::1]/",
+        "http://evil.test/",
+    ] {
+        let body = json!({"minionId": "P2", "callbackUrl": url});
+        let answer = town.city.post("/ind/setminiongeneralinfo", &body);
+        assert_eq!(
+            answer.expect_problem(403, "callback_not_allowed").field().as_deref(),
+            Some("callbackUrl"),
+            "{url}"
+        );
+    }
+}
+
+/// The name is on the list; the address behind it is this machine's, and not of any network on the list.
+#[test]
+fn a_name_that_leads_to_this_machine_is_not_called() {
+    let town = Town::allowing("['localhost']", "");
+    let url = format!("http://localhost:{}", town.app.addr.port());
+    town.set_pilot("P1", &url);
+    let id = town.city.place("rebound");
+    town.city
+        .post("/ind/assigntominion", &json!({"orderId": id, "minionId": "P1"}))
+        .expect(200);
+    let owed = wait::until("it is parked", || {
+        let owed = town.owed();
+        let calls = owed["calls"].as_array().expect("a list").clone();
+        calls
+            .into_iter()
+            .find(|call| call["path"] == "/assign" && call["state"] == "parked")
+    });
+    assert!(owed["lastError"].as_str().is_some_and(|why| why.contains("may not be called")), "{owed}");
+    assert!(town.app.calls().is_empty());
+}
