@@ -34,7 +34,7 @@ pub(crate) fn add_due(domain: &Deliveries, city: &City, command: &Command, event
     events.extend(calls);
 }
 
-/// The order whose state an event changes.
+/// The order whose state an event changes. Every kind is named here, so that whoever adds one thinks of who is told.
 fn order_of(event: &Event) -> Option<OrderKey> {
     match event {
         Event::OrderPlaced(event) => Some(event.order),
@@ -45,7 +45,14 @@ fn order_of(event: &Event) -> Option<OrderKey> {
         Event::OrderUpdated(event) => Some(event.order),
         Event::OrderCancelled(event) => Some(event.order),
         Event::OrderJoined(event) => Some(event.order),
-        _ => None,
+        Event::OrderAliased(_)
+        | Event::OrderRetired(_)
+        | Event::OrderRecalled(_)
+        | Event::PilotSeen(_)
+        | Event::PilotChanged(_)
+        | Event::CallDue(_)
+        | Event::CallSettled(_)
+        | Event::MerchantSet(_) => None,
     }
 }
 

@@ -24,7 +24,7 @@ use tokio::{
 use super::{
     book::Book,
     client::{Client, Failure},
-    lanes::Lanes,
+    lanes::{Failed, Lanes},
     metrics::Metrics,
     settings, webhook,
 };
@@ -203,7 +203,7 @@ impl Worker {
         let failed = self.lanes.note_failure(&call.target, call.order, failure.is_targets());
         let why = failure.to_string();
         tracing::debug!(call = key.0, target = kind, attempts = failed.attempts, %why, "a call failed");
-        if self.goes_by_sms(&call, &failure) {
+        if self.goes_by_sms(&call, &failure, failed) {
             self.shared.metrics.count(kind, "by_sms");
             self.over(&call, Outcome::BySms { why: why.into() }, false);
             return;
@@ -234,12 +234,14 @@ impl Worker {
     }
 
     /// Whether a pilot is told by SMS, since the app does not answer.
-    fn goes_by_sms(&self, call: &Call, failure: &Failure) -> bool {
+    fn goes_by_sms(&self, call: &Call, failure: &Failure, failed: Failed) -> bool {
         let Target::Pilot(pilot) = &call.target else { return false };
         let published = self.handle.published();
         let phone = published.city.pilot(*pilot).and_then(|pilot| pilot.profile().phone.as_deref());
         let to_pilot = matches!(call.kind, Kind::Assign(_));
-        let unanswered = failure.is_targets() || matches!(failure, Failure::Broken(_) | Failure::NotAllowed(_));
+        let unanswered = failure.is_targets()
+            || matches!(failure, Failure::Broken(_) | Failure::NotAllowed(_))
+            || failed.attempts >= LEAST_ATTEMPTS;
         to_pilot && unanswered && phone.is_some() && self.handle.domain().settings().calls.sms
     }
 
