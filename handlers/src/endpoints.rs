@@ -12,7 +12,7 @@ macro_rules! endpoints {
         pub(crate) enum Route { $($variant,)* }
 
         impl Route {
-            const ALL: &[Self] = &[$(Self::$variant,)*];
+            pub(crate) const ALL: &[Self] = &[$(Self::$variant,)*];
 
             /// The path in the default dialect.
             pub(crate) fn path(self) -> &'static str {

@@ -8,6 +8,7 @@ pub(crate) mod field;
 pub(crate) mod form;
 pub(crate) mod json;
 pub(crate) mod node;
+pub mod openapi;
 pub(crate) mod own;
 pub(crate) mod parse;
 pub(crate) mod problem;

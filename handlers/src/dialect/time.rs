@@ -32,6 +32,11 @@ impl TimeFormat {
         own.or_else(|| rfc3339(text)).filter(|time| timestamp(*time).is_some())
     }
 
+    /// Whether times are numbers on the wire.
+    pub(crate) fn is_number(&self) -> bool {
+        matches!(self, Self::Unix | Self::UnixMillis)
+    }
+
     /// Writes a time into JSON.
     pub(crate) fn write(&self, time: Time, out: &mut Vec<u8>) {
         let Some(at) = timestamp(time) else {

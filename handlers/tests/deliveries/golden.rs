@@ -4,8 +4,9 @@ use std::{collections::BTreeSet, fmt::Write, path::PathBuf};
 
 use megamind_domain::Domain;
 use megamind_handlers::{
-    Command, Deliveries, Event,
+    Command, Deliveries, Event, Settings,
     calls::{Call, Outcome},
+    dialect::openapi,
     id::KeptName,
 };
 use serde_json::{Value, json};
@@ -174,6 +175,88 @@ fn answers_have_the_form_of_the_contract() {
     tell("candidates", world.get("/score", "orderId=OB-2"));
     tell("assign", world.post("/ind/assigntominion", &json!({"orderId": "OB-2", "minionId": "P2"})));
     check("answers.txt", &told);
+}
+
+#[test]
+fn the_document_of_the_interface_is_as_released() {
+    let document = openapi::document(&Settings::new("blr"));
+    check("openapi.json", &(serde_json::to_string_pretty(&document).expect("JSON") + "\n"));
+}
+
+/// The schemas name every member that an answer has, and no answer lacks what they require.
+#[test]
+fn answers_and_calls_are_as_the_document_says() {
+    let mut world = story();
+    let document = openapi::document(&Settings::new("blr"));
+    let id = (world.city.orders())
+        .find_map(|order| Some(order.local()?.name("blr")))
+        .expect("an order");
+    let fresh = world.place();
+    let questions = [
+        ("/trackOrder", json!({"orderId": id})),
+        ("/placeOrder", order()),
+        ("/updateOrder", json!({"orderId": "OB-2", "dropoff": {"address": "the back door"}})),
+        ("/updatemaster/ind/generalinfo", json!({"minionId": "P1", "status": "busy"})),
+        ("/updatemaster/bulk/generalinfo", json!({"minions": [{"minionId": "P1"}]})),
+        (
+            "/updatemaster/ind/deliveryInfo",
+            json!({"orderId": "OB-2", "minionId": "P1", "status": "picked_up"}),
+        ),
+        ("/ind/getminiongeneralinfo", json!({"minionId": "P1"})),
+        ("/bulk/getminionsgeneralinfo", json!({"limit": 1})),
+        ("/ind/getminiondeliveryinfo", json!({"minionId": "P1"})),
+        ("/score", json!({"minionId": "P1"})),
+        ("/score", json!({"orderId": fresh})),
+        ("/ind/setminiongeneralinfo", json!({"minionId": "P1", "name": "Asha"})),
+    ];
+    for (path, question) in questions {
+        let pointer = format!("/paths/{}/post", path.replace('/', "~1"));
+        let operation = document.pointer(&pointer).unwrap_or_else(|| panic!("{pointer}"));
+        conforms(path, &question, &operation["requestBody"]["content"]["application/json"]["schema"]);
+        let (status, answer) = world.post(path, &question);
+        assert!(status < 300, "{path}: {answer}");
+        let schema = &operation["responses"][status.to_string()]["content"]["application/json"]["schema"];
+        conforms(path, &answer, schema);
+    }
+    world.post("/placeOrder", &{
+        let mut order = order();
+        order["merchantId"] = json!("M8");
+        order
+    });
+    for call in world.city.calls() {
+        let name = call.kind.path().trim_start_matches('/');
+        let schema = &document["webhooks"][name]["post"]["requestBody"]["content"]["application/json"]["schema"];
+        conforms(name, &serde_json::from_str(&call.payload).expect("JSON"), schema);
+    }
+}
+
+fn conforms(what: &str, value: &Value, schema: &Value) {
+    match value {
+        Value::Object(members) if schema.get("properties").is_some() => {
+            for needed in schema["required"].as_array().into_iter().flatten() {
+                assert!(members.contains_key(needed.as_str().expect("a name")), "{what}: {needed} in {value}");
+            }
+            for (name, value) in members {
+                let schema = &schema["properties"][name];
+                assert!(!schema.is_null(), "{what}: {name} is not in the document");
+                conforms(what, value, schema);
+            }
+        }
+        Value::Array(items) if schema.get("items").is_some() => {
+            // Items of a bulk answer have more, by what was asked for.
+            for item in items
+                .iter()
+                .filter(|item| item.get("status").is_none_or(|status| !status.is_number()))
+            {
+                conforms(what, item, &schema["items"]);
+            }
+        }
+        Value::String(text) => {
+            let words = schema["enum"].as_array();
+            assert!(words.is_none_or(|words| words.contains(&json!(text))), "{what}: {text}");
+        }
+        _ => {}
+    }
 }
 
 fn check(name: &str, told: &str) {

@@ -59,7 +59,8 @@ pub(crate) fn add_to(builder: Builder<Deliveries>, config: &Config) -> anyhow::R
         .task("pilots", move |handle| refresh::run(handle, ask.clone()))
         .pages("admin/calls", move |handle, asked| pages::calls(handle, asked, list.clone()))
         .pages("admin/merchants", pages::merchants)
-        .pages("admin/pilot", pages::pilot))
+        .pages("admin/pilot", pages::pilot)
+        .pages("openapi.json", pages::interface))
 }
 
 /// Journals what became of calls. Durable when this returns.

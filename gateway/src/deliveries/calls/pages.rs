@@ -7,6 +7,7 @@ use megamind_gateway::{Asked, Handle, PageAnswer, PageError};
 use megamind_handlers::{
     City, Command, Deliveries, Settings,
     calls::{Call, CallKey, Channel, Kind, Outcome, Target},
+    dialect::openapi,
     id::KeptName,
 };
 use megamind_store::{Outcome as Decided, SubmitError};
@@ -200,6 +201,14 @@ pub(super) async fn pilot(handle: Handle<Deliveries>, asked: Asked) -> PageAnswe
         }
         Decided::KeyReused => Err(PageError::new(409, "repeated", "The same was asked for before.")),
     }
+}
+
+/// `GET /openapi.json`: the public interface, in the names of the dialect.
+pub(super) async fn interface(handle: Handle<Deliveries>, asked: Asked) -> PageAnswer {
+    if asked.post || !asked.rest.is_empty() {
+        return Err(PageError::not_found());
+    }
+    Ok(openapi::document(handle.domain().settings()))
 }
 
 fn unavailable(error: SubmitError) -> PageError {

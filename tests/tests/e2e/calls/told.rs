@@ -189,3 +189,18 @@ fn verify(python: &std::path::Path, calls: &[Value], secrets: &[&str]) {
     let output = child.wait_with_output().expect("python ends");
     assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "verified", "{calls:#?}");
 }
+
+#[test]
+fn the_interface_is_described() {
+    let city = City::with("").start_without_cloud();
+    let document = city
+        .gateway
+        .ask(&Request::get("/openapi.json"))
+        .expect("the admin listener answers");
+    let document = document.expect(200).json();
+    assert_eq!(document["openapi"], "3.1.0");
+    for called in ["assign", "getdeliveryinfo", "getgeneralinfo", "pushdeliveryinfo", "pushgeneralinfo"] {
+        assert!(document["webhooks"][called]["post"]["requestBody"].is_object(), "{called}");
+    }
+    assert!(document["paths"]["/placeOrder"]["post"]["responses"]["201"].is_object());
+}
