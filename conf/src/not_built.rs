@@ -34,8 +34,6 @@ const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "dispatch.planner", when: When::OneOf(&["plan", "external"]), instead: "\"nearest\"" },
     NotBuilt { key: "dispatch.stale_after", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "drain.bulk", when: When::True, instead: "false" },
-    NotBuilt { key: "drain.credential_wait", when: When::Present, instead: LEAVE_OUT },
-    NotBuilt { key: "drain.credentials", when: When::OneOf(&["subject", "service"]), instead: "\"none\"" },
     NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
     NotBuilt { key: "modem[]", when: When::Present, instead: LEAVE_OUT },
     NotBuilt {

@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 
 use crate::{
     backup::Backups,
+    credentials::Credentials,
     ids::LocalIds,
     in_flight::InFlight,
     keys::Keys,
@@ -43,6 +44,8 @@ pub(crate) struct Core<D: Domain> {
     pub(crate) in_flight: Arc<InFlight>,
     /// The last read of a handled route that failed.
     pub(crate) probe: ArcSwapOption<Request>,
+    /// Whose credentials the replays carry.
+    pub(crate) credentials: Credentials,
     /// How what has left the city comes back.
     pub(crate) recall: Option<Recall<D>>,
     /// Copies of the journal.

@@ -84,12 +84,8 @@ async fn ask<D: Domain>(core: &Core<D>, exchanger: &Exchanger, index: usize) -> 
         .exchange_alone(index, &peers, call)
         .await
         .map(|answer| {
-            let head = match &answer {
-                Answer::Whole { head, .. } => head,
-                Answer::Long(stream) => &stream.head,
-            };
             // The checks come often enough to compare the clocks by.
-            if let Some(time) = date(&head.headers) {
+            if let Some(time) = date(&answer.head().headers) {
                 core.store.time().told(time);
             }
         })

@@ -20,6 +20,7 @@
 mod admin;
 mod backup;
 mod core;
+mod credentials;
 mod drain;
 mod gateway;
 mod handle;

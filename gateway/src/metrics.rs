@@ -65,6 +65,10 @@ pub(crate) struct Metrics {
     pub journal_failing: IntGauge,
     /// 1 while the clock is believed.
     pub clock_trusted: IntGauge,
+    /// Those whose replays wait for a fresh credential.
+    pub credentials_waiting: IntGauge,
+    /// Those who have for longer than `drain.credential_wait`.
+    pub credentials_overdue: IntGauge,
     /// Copies of the journal by outcome.
     pub backups: IntCounterVec,
     /// When the last copy was made.
@@ -121,6 +125,12 @@ impl Metrics {
             journal_panics: make.counter("journal_panics_total", "Decisions that panicked in the journal's writer.")?,
             journal_failing: make.gauge("journal_failing", "1 while the journal cannot be written.")?,
             clock_trusted: make.gauge("clock_trusted", "1 while the clock is believed: rules of age hold.")?,
+            credentials_waiting: make
+                .gauge("drain_credentials_waiting", "Those whose replays wait for a credential that is accepted.")?,
+            credentials_overdue: make.gauge(
+                "drain_credentials_overdue",
+                "Those whose replays have waited for one longer than drain.credential_wait.",
+            )?,
             backups: make.counters("backups_total", "Copies of the journal, by outcome.", &["outcome"])?,
             backup_last: make.gauge("backup_last_seconds", "When the last copy was made, in seconds of 1970.")?,
             shadow_dropped: make.counter("shadow_dropped_total", "Watched reads dropped under pressure.")?,

@@ -14,7 +14,7 @@ use tokio::{
 use crate::{
     backup,
     core::Core,
-    drain,
+    credentials, drain,
     handle::{Handle, Task},
     health, modes, refresh,
     upstream::Exchanger,
@@ -66,6 +66,8 @@ impl<D: Domain> BackgroundService for Tasks<D> {
             let own = with_core();
             supervise("backups", core, move || backup::rotate(own.clone(), settings.clone()));
         }
+        let own = with_core();
+        supervise("credentials", core, move || credentials::tell(own.clone()));
         supervise("signals", core, ignore_hangups);
         if let Some(gaps) = self.gaps.clone() {
             let (own, exchanger) = with_both();

@@ -1,10 +1,11 @@
 //! What goes back to Oblivion and what is learned from it: `[drain]`, `[shadow]`.
 
 use std::num::{NonZeroU32, NonZeroUsize};
+use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::read::field::or;
-use crate::read::form::{flag, text, word};
+use crate::read::field::{optional, or};
+use crate::read::form::{flag, path, plain, text, word};
 use crate::read::list::list;
 use crate::read::number::{count, duration, nz, nz32};
 use crate::read::{Section, section, words};
@@ -77,15 +78,38 @@ section! {
         pub on_conflict: OnConflict = or(word(), OnConflict::Upstream),
         /// Whose credentials the replays carry: `none`; `subject`, the newest that Oblivion accepted
         /// for the same one; `service`, the gateway's own.
-        pub credentials: Credentials = or(word(), Credentials::None),
-        /// How long a replay that was refused with 401 or 403 waits for a fresh credential.
+        pub credentials: Credentials = or(word(), Credentials::Subject),
+        /// The headers of a request that are its credential.
+        pub credential_headers: Vec<String> = or(
+            list(plain("the name of a header", is_header)),
+            ["authorization", "cookie", "x-api-key"].map(str::to_owned).to_vec(),
+        ),
+        /// The file with the key that seals them in the database, made at the first start; without it, `store.path`
+        /// with `.key` appended. Keep it out of backups of the database.
+        pub credential_key_file: Option<PathBuf> = optional(path(), PathBuf::from("/etc/megamind/credentials.key")),
+        /// The file with the gateway's own credential, needed with `credentials = "service"`: one header
+        /// (`X-Api-Key: …`), or a token alone, which is sent as `Authorization: Bearer`. Read anew for each replay.
+        pub service_credential_file: Option<PathBuf> =
+            optional(path(), PathBuf::from("/etc/megamind/service.credential")),
+        /// How long a replay that was refused with 401 or 403 waits for a fresh credential before that is an alarm.
         pub credential_wait: Duration = or(duration(SECOND..=DAY * 31), HOUR),
     }
     rules = Drain::rules;
 }
 
+/// Whether a text is a token of HTTP (RFC 9110, 5.6.2), as names of headers are.
+fn is_header(text: &str) -> bool {
+    !text.is_empty()
+        && text
+            .bytes()
+            .all(|byte| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte))
+}
+
 impl Drain {
     fn rules(&self, section: &mut Section<'_, '_>) {
+        if self.credentials == Credentials::Service && self.service_credential_file.is_none() {
+            section.refuse("credentials", "found \"service\", allowed is that with drain.service_credential_file");
+        }
         if self.backoff > self.max_backoff {
             section.refuse("backoff", "found more than drain.max_backoff, allowed is at most that");
         }

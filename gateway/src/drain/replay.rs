@@ -12,6 +12,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 use super::verdict::{About, Kind, Verdict, judge};
 use crate::{
     core::{Core, rfc3339, seen, wall_clock},
+    credentials::Carried,
     proxy::head,
     upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, media_type},
 };
@@ -38,6 +39,8 @@ pub(super) enum Ended {
         /// Seconds of a `Retry-After`.
         after: Option<u32>,
     },
+    /// It stays, and was not sent or refused for want of a credential that the upstream accepts: others go on.
+    Waits,
     /// It could not be read or settled here; the queue is as it was.
     Local(String),
 }
@@ -58,10 +61,37 @@ pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
     {
         return Ended::Local(error.to_string());
     }
+    let speaker = core
+        .parsed(entry.endpoint, &request(&entry))
+        .and_then(|parsed| parsed.subject.clone());
+    let Some(carried) = core.credential_for(&entry, speaker.as_deref()).await else {
+        return unsent(core, &entry).await;
+    };
     let started = core.store.tick();
-    match exchange(core, exchanger, &entry).await {
-        Ok((head, body)) => answered(core, &entry, &head, &body, started).await,
+    match exchange(core, exchanger, &entry, &carried).await {
+        Ok((head, _)) if matches!(head.status.as_u16(), 401 | 403) && core.credentials.refused(&carried) => {
+            unsent(core, &entry).await
+        }
+        Ok((head, body)) => {
+            if head.status.is_success() {
+                core.credentials.passed(&carried);
+            }
+            answered(core, &entry, &head, &body, started).await
+        }
         Err(failure) => failed(core, &entry, failure).await,
+    }
+}
+
+/// It waits for a fresh credential: nothing of it was applied by this attempt.
+async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry) -> Ended {
+    let seq = entry.seq;
+    let noted = match core.config.upstream.idempotency {
+        Settlement::Hold if entry.state == SendState::NeverSent => core.store.settle(Settle::NotSent { seq }).await,
+        _ => Ok(()),
+    };
+    match noted {
+        Ok(()) | Err(SubmitError::NotQueued) => Ended::Waits,
+        Err(error) => Ended::Local(error.to_string()),
     }
 }
 
@@ -100,12 +130,17 @@ async fn exchange<D: Domain>(
     core: &Core<D>,
     exchanger: &Exchanger,
     entry: &Entry,
+    carried: &Carried,
 ) -> Result<(Box<ResponseHeader>, Bytes), Failure> {
     let request = request(entry);
     let lookup = |local: &str| core.store.aliases().upstream_of(local);
     let target = core.ids.replace(&head::target(&request), &mut Vec::new(), lookup);
     let body = core.ids.replace(&request.body, &mut Vec::new(), lookup);
-    let head = replay_head(core, entry, &request, &target, &body).map_err(|_| Failure::unsent(Reason::Malformed))?;
+    let mut head =
+        replay_head(core, entry, &request, &target, &body).map_err(|_| Failure::unsent(Reason::Malformed))?;
+    if let Some(secret) = &carried.secret {
+        secret.put(&mut head).map_err(|_| Failure::unsent(Reason::Malformed))?;
+    }
     let call = Call {
         head,
         body,

@@ -25,6 +25,9 @@ const TRIALS: u32 = 3;
 /// The longest sleep without being woken.
 const IDLE: Duration = Duration::from_secs(1);
 
+/// How often an entry that waits for a credential is looked at.
+const CREDENTIAL: Duration = Duration::from_secs(1);
+
 /// An entry that did not go through.
 struct Trouble {
     attempts: u32,
@@ -143,6 +146,11 @@ impl<D: Domain> Worker<D> {
                 self.again(seq, &why, after).await;
             }
             Ended::Failed { why, after } => self.again(seq, &why, after).await,
+            Ended::Waits => {
+                let settled_before = self.settled;
+                let trouble = Trouble { attempts: 0, not_before: Instant::now() + CREDENTIAL, settled_before };
+                self.troubled.insert(seq, trouble);
+            }
             Ended::Local(why) => {
                 tracing::warn!(seq, why, "replay not settled");
                 self.pace.failed(self.started.elapsed(), None, 1.0);

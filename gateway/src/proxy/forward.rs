@@ -54,6 +54,10 @@ impl<D: Domain> Proxy<D> {
         match self.exchanger.exchange(&self.core.servers, call).await {
             Ok(answer) => {
                 self.core.modes.good();
+                if answer.head().status.is_success() {
+                    let speaker = watched.parsed.as_ref().and_then(|parsed| parsed.subject.as_deref());
+                    self.core.credentials.accepted(speaker, &session.req_header().headers);
+                }
                 self.pass_on(session, ctx, answer, &aliases, Some(watched)).await
             }
             Err(failure) => {

@@ -45,7 +45,11 @@ impl<D: Domain> Proxy<D> {
             Err(rejection) => Err(rejection),
             Ok(parsed) => match route.access {
                 Access::Read => self.query(&route, &parsed).await,
-                Access::Write => self.decide(handled, parsed, prior).await,
+                Access::Write => {
+                    let headers = &session.req_header().headers;
+                    let sealed = self.core.credentials.kept_with(parsed.subject.as_deref(), headers, prior);
+                    self.decide(handled, parsed, prior, sealed).await
+                }
             },
         };
         let rejection = match &said {
@@ -174,6 +178,7 @@ impl<D: Domain> Proxy<D> {
         handled: Handled<D>,
         parsed: Arc<Parsed<D::Command>>,
         prior: Prior,
+        sealed: Option<Arc<[u8]>>,
     ) -> Result<Said, Rejection> {
         self.core.recall_for(&parsed.command).await;
         let write = Write {
@@ -183,7 +188,7 @@ impl<D: Domain> Proxy<D> {
             key: handled.key.ok().flatten(),
             prior,
             stance: self.core.modes.stance(),
-            sealed: None,
+            sealed,
         };
         let standby = write.stance == Stance::Standby;
         let outcome = self.core.store.submit(write).await.map_err(journal_said)?;

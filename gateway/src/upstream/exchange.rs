@@ -60,6 +60,16 @@ pub(crate) enum Answer {
     Long(Box<Stream>),
 }
 
+impl Answer {
+    /// The head as it came.
+    pub(crate) fn head(&self) -> &ResponseHeader {
+        match self {
+            Self::Whole { head, .. } => head,
+            Self::Long(stream) => &stream.head,
+        }
+    }
+}
+
 /// The rest of a long answer.
 pub(crate) struct Stream {
     /// The head as it came.

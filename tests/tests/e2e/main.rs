@@ -4,6 +4,7 @@ mod backup;
 mod bad_input;
 mod calls;
 mod cold_start;
+mod credentials;
 mod failed_commits;
 mod forms;
 mod lifecycle;

@@ -63,6 +63,9 @@ pub struct Fault {
     /// Only so many requests are hit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub count: Option<u64>,
+    /// Requests with one of these `Authorization` headers are spared: whoever else comes is not let in.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub spare_authorization: Vec<String>,
     /// `/healthz` is spared.
     #[serde(default)]
     pub health_stays_ok: bool,
@@ -87,6 +90,7 @@ impl Fault {
             methods: Vec::new(),
             probability: certain(),
             count: None,
+            spare_authorization: Vec::new(),
             health_stays_ok: false,
         }
     }
@@ -192,11 +196,14 @@ impl Faults {
     }
 
     /// Whether a request is hit, and by what.
-    pub(crate) fn strike(&self, method: &str, path: &str) -> Option<Strike> {
+    pub(crate) fn strike(&self, method: &str, path: &str, authorization: &str) -> Option<Strike> {
         let mut slot = self.lock();
         let generation = self.signal.borrow().generation;
         let active = slot.as_mut()?;
-        if !active.fault.covers(method, path) || active.fault.count.is_some_and(|count| active.hits >= count) {
+        if !active.fault.covers(method, path)
+            || active.fault.spare_authorization.iter().any(|spared| spared == authorization)
+            || active.fault.count.is_some_and(|count| active.hits >= count)
+        {
             return None;
         }
         let is_up = active.fault.kind == FaultKind::Flap && !active.flap_is_down();
@@ -250,7 +257,7 @@ mod tests {
         faults.set(fault).expect("a good fault");
         requests
             .iter()
-            .map(|(method, path)| faults.strike(method, path).is_some())
+            .map(|(method, path)| faults.strike(method, path, "").is_some())
             .collect()
     }
 

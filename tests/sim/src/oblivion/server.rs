@@ -103,7 +103,8 @@ impl Shared {
             return Ok(self.control_plane(&request));
         }
         let accepts_gzip = self.gzip && request.header(header::ACCEPT_ENCODING).contains("gzip");
-        let response = match self.faults.strike(request.method.as_str(), &request.path) {
+        let authorization = request.header(header::AUTHORIZATION);
+        let response = match self.faults.strike(request.method.as_str(), &request.path, authorization) {
             Some(strike) => self.struck(strike, request).await?,
             None => self.serve(request).await,
         };
