@@ -63,7 +63,8 @@ impl Vault {
 fn make(path: &Path) -> io::Result<String> {
     let mut key = [0; KEY];
     getrandom::fill(&mut key).map_err(|_| io::Error::other("the system gives no randomness"))?;
-    let text: String = key.iter().map(|byte| format!("{byte:02x}")).collect();
+    let digit = |half: u8| char::from_digit(half.into(), 16).unwrap_or('0');
+    let text: String = key.iter().flat_map(|byte| [digit(byte >> 4), digit(byte & 15)]).collect();
     let mut options = OpenOptions::new();
     options.write(true).create_new(true);
     #[cfg(unix)]
