@@ -347,7 +347,7 @@ fn store_options(config: &Config) -> Options {
     }
 }
 
-fn exchanger(config: &Config) -> Exchanger {
+pub(crate) fn exchanger(config: &Config) -> Exchanger {
     let upstream = &config.upstream;
     let mut options = ConnectorOptions::new(upstream.pool_size.get());
     if let Some(tls) = &upstream.tls {

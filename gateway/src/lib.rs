@@ -19,6 +19,7 @@
 
 mod admin;
 mod backup;
+mod carrier;
 mod core;
 mod credentials;
 mod drain;
@@ -39,6 +40,7 @@ mod tasks;
 mod upstream;
 
 pub use admin::Admin;
+pub use carrier::{Carried, Carrier, NotCarried};
 pub use gateway::{Builder, Census, Gateway, StartError};
 pub use handle::{Asked, Handle, PageAnswer, PageError};
 pub use listen::{Listeners, PortError};

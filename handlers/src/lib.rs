@@ -8,6 +8,7 @@
 //! | [`command`], `decide` | what somebody wants, and what comes of it |
 //! | [`event`], `evolve` | what was decided, and what that changes |
 //! | [`dialect`], `endpoints` | how it is said over HTTP |
+//! | [`short`] | how a short message tells it |
 //! | [`import`] | what the city should know beforehand |
 //! | [`retire`] | which orders leave the memory |
 //! | `observe` | what an exchange with the upstream tells |
@@ -38,6 +39,7 @@ pub mod order;
 pub mod pilot;
 pub mod retire;
 pub mod settings;
+pub mod short;
 mod text;
 mod touch;
 

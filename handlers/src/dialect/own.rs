@@ -67,7 +67,7 @@ fn pilot(object: &mut json::Object<'_>, report: &PilotReport, now: Time) {
     object.time(Field::At, report.at.unwrap_or(now));
 }
 
-fn post(dialect: &Dialect, route: Route, fill: impl FnOnce(&mut json::Object<'_>)) -> Request {
+pub(crate) fn post(dialect: &Dialect, route: Route, fill: impl FnOnce(&mut json::Object<'_>)) -> Request {
     let mut body = Vec::with_capacity(160);
     json::object(&mut body, dialect, fill);
     Request {

@@ -39,6 +39,17 @@ pub struct FleetConfig {
     pub inbox: InboxConfig,
 }
 
+/// What a journal knows at a start.
+#[derive(Debug, Default)]
+pub struct Past {
+    /// Parts of messages that are done with: a modem that still has them is not heard twice.
+    pub done: Vec<(ModemId, Deliver)>,
+    /// Parts of messages that were not given out, or given out and not done with.
+    pub parts: Vec<(ModemId, Deliver)>,
+    /// Messages that have not gone out.
+    pub sending: Replay,
+}
+
 /// What the fleet tells. Called on a modem's thread: what takes long belongs elsewhere.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum FleetEvent {
@@ -120,9 +131,35 @@ impl Fleet {
         journal: Box<dyn Journal>,
         listener: impl Fn(FleetEvent) + Send + Sync + 'static,
     ) -> std::io::Result<Self> {
+        Self::start_with(Past::default(), modems, config, journal, listener)
+    }
+
+    /// The same, taking up what the journal knows before any modem speaks.
+    pub fn start_with(
+        past: Past,
+        modems: Vec<Modem>,
+        config: FleetConfig,
+        journal: Box<dyn Journal>,
+        listener: impl Fn(FleetEvent) + Send + Sync + 'static,
+    ) -> std::io::Result<Self> {
+        let now = Instant::now();
+        let mut inbox = Inbox::new(config.inbox);
+        for (modem, part) in &past.done {
+            inbox.remember(modem, part);
+        }
+        let complete: Vec<Received> = past
+            .parts
+            .into_iter()
+            .flat_map(|(modem, part)| inbox.add(&modem, part, now))
+            .collect();
+        let mut outbox = Outbox::new(config.outbox);
+        outbox
+            .restore(past.sending.known_to(|id| modems.iter().any(|modem| modem.id == *id)), now)
+            .map_err(std::io::Error::other)?;
+        complete.into_iter().for_each(|message| listener(FleetEvent::Received(message)));
         let shared = Arc::new(Shared {
-            outbox: Mutex::new(Outbox::new(config.outbox)),
-            inbox: Mutex::new(Inbox::new(config.inbox)),
+            outbox: Mutex::new(outbox),
+            inbox: Mutex::new(inbox),
             journal: Mutex::new(journal),
             status: Mutex::default(),
             listener: Box::new(listener),
@@ -154,26 +191,6 @@ impl Fleet {
                 Err(error.into())
             }
         }
-    }
-
-    /// Takes up what the journal knows after a start: parts of messages that were not given out
-    /// yet, and messages that have not gone out. Gives the messages that are complete.
-    pub fn restore(&self, parts: Vec<(ModemId, Deliver)>, mut replay: Replay) -> Result<Vec<Received>, OutboxError> {
-        let now = Instant::now();
-        let mut inbox = lock(&self.shared.inbox);
-        let complete = parts
-            .into_iter()
-            .flat_map(|(modem, part)| inbox.add(&modem, part, now))
-            .collect();
-        drop(inbox);
-        // What waits for a modem that is no longer there may go by any.
-        let known = |modem: &ModemId| self.requests.contains_key(modem);
-        for restored in &mut replay.messages {
-            restored.message.modem.take_if(|modem| !known(modem));
-            restored.sent.take_if(|(modem, _)| !known(modem));
-        }
-        lock(&self.shared.outbox).restore(replay, now)?;
-        Ok(complete)
     }
 
     /// Sends a USSD request; the answer comes as an event. `false` for an unknown modem.

@@ -43,6 +43,8 @@ pub struct Received {
     pub timestamp: ServiceTime,
     /// The parts that never came, from 1.
     pub missing: Vec<u8>,
+    /// What it was put together from, so that the journal can note that all of it is done with.
+    pub parts: Vec<Deliver>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -79,6 +81,11 @@ impl Inbox {
     /// Messages that wait for parts.
     pub fn pending(&self) -> usize {
         self.pending.len()
+    }
+
+    /// Knows a PDU that was done with before a restart, and does not give it out again.
+    pub fn remember(&mut self, modem: &ModemId, part: &Deliver) {
+        self.is_repeated(modem, part);
     }
 
     /// Takes one PDU; gives the messages that are ready because of it.
@@ -205,5 +212,6 @@ fn whole(modem: &ModemId, first: &Deliver, parts: &[Option<Deliver>]) -> Receive
         text,
         timestamp: first.timestamp,
         missing,
+        parts: parts.iter().flatten().cloned().collect(),
     }
 }

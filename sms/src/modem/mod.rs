@@ -56,7 +56,7 @@ pub mod port;
 
 pub use config::Config;
 pub use driver::{Alarm, Counters, Driver, DriverEvent, Identity, Input, Output, State, Storage};
-pub use fleet::{Fleet, FleetConfig, FleetEvent, Modem, ModemStatus, SendError};
+pub use fleet::{Fleet, FleetConfig, FleetEvent, Modem, ModemStatus, Past, SendError};
 pub use inbox::{Inbox, InboxConfig, Received};
 pub use journal::{Change, Content, Durable, Inbound, Journal, JournalError, ModemId, Outbound};
 pub use ladder::Rung;

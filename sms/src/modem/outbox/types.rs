@@ -215,6 +215,17 @@ impl Replay {
     }
 }
 
+impl Replay {
+    /// What waits for a modem that is no longer there may go by any.
+    pub(crate) fn known_to(mut self, known: impl Fn(&ModemId) -> bool) -> Self {
+        for restored in &mut self.messages {
+            restored.message.modem.take_if(|modem| !known(modem));
+            restored.sent.take_if(|(modem, _)| !known(modem));
+        }
+        self
+    }
+}
+
 impl Restored {
     fn apply(&mut self, change: Change) {
         match change {
