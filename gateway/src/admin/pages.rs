@@ -53,6 +53,7 @@ impl<D: Domain> Admin<D> {
             }
         };
         let (clock, backup, restored) = self.kept();
+        let (waiting, overdue) = core.credentials.waiting();
         json!({
             "mode": mode.mode.name(),
             "since": rfc3339(mode.since),
@@ -69,6 +70,7 @@ impl<D: Domain> Admin<D> {
             "journal": journal,
             "clock": clock,
             "backup": backup,
+            "credentials": {"waiting": waiting, "overdue": overdue},
             "restored": restored,
             "modems": [],
         })

@@ -86,8 +86,9 @@ impl<D: Domain> Proxy<D> {
         };
         let bound = route.access == Access::Write && route.policy == Policy::Act && !parsed.fact;
         let status = self.core.modes.status();
-        let stands_in_for = Duration::from_millis(wall_clock().millis_since(status.acting_since));
-        if bound && status.mode.stands_in() && stands_in_for > longest {
+        // While the clock is doubtful nobody knows for how long.
+        let stands_in_for = self.core.store.time().age(status.acting_since).map(Duration::from_millis);
+        if bound && status.mode.stands_in() && stands_in_for.is_some_and(|age| age > longest) {
             return Err(Rejection::new(
                 503,
                 "beyond_stand_in",
