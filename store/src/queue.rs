@@ -5,7 +5,7 @@ mod codec;
 mod tests;
 
 use std::{
-    collections::{BTreeMap, HashMap, HashSet, VecDeque, hash_map},
+    collections::{BTreeMap, BTreeSet, HashMap, HashSet, hash_map},
     num::NonZeroU64,
 };
 
@@ -113,7 +113,7 @@ pub(crate) type Changes = BTreeMap<u64, Option<Queued>>;
 #[derive(Default)]
 pub(crate) struct Queue {
     /// What may be sent, as soon as what precedes it is.
-    pending: BTreeMap<u64, Queued>,
+    pending: BTreeMap<u64, Box<Queued>>,
     /// What is parked, and what a parked one holds back.
     aside: BTreeMap<u64, Queued>,
     /// How many entries of `aside` have this subject.
@@ -121,13 +121,14 @@ pub(crate) struct Queue {
     parked: u64,
     /// The newest waiting entry of each slot.
     slots: HashMap<EntityKey, u64>,
-    /// The pending entries about each entity, in order: only the first of a line may be sent.
-    lines: HashMap<EntityKey, VecDeque<u64>>,
+    /// The pending entries about each entity, in order: only the first of a line may be sent. One set of pairs: a list
+    /// for each of a million orders would take more than the entries.
+    lines: BTreeSet<(EntityKey, u64)>,
 }
 
 impl Queue {
     pub(crate) fn get(&self, seq: u64) -> Option<&Queued> {
-        self.pending.get(&seq).or_else(|| self.aside.get(&seq))
+        self.pending.get(&seq).map(|entry| &**entry).or_else(|| self.aside.get(&seq))
     }
 
     /// The newest waiting entry of a slot.
@@ -148,15 +149,9 @@ impl Queue {
     }
 
     pub(crate) fn oldest_at(&self) -> Option<Time> {
-        let oldest = |map: &BTreeMap<u64, Queued>| {
-            let (seq, entry) = map.first_key_value()?;
-            Some((*seq, entry.at))
-        };
-        [oldest(&self.pending), oldest(&self.aside)]
-            .into_iter()
-            .flatten()
-            .min_by_key(|(seq, _)| *seq)
-            .map(|(_, at)| at)
+        let pending = self.pending.first_key_value().map(|(seq, entry)| (*seq, entry.at));
+        let aside = self.aside.first_key_value().map(|(seq, entry)| (*seq, entry.at));
+        pending.into_iter().chain(aside).min_by_key(|(seq, _)| *seq).map(|(_, at)| at)
     }
 
     /// Applies what a commit changed. `fences` are those after the commit.
@@ -223,36 +218,30 @@ impl Queue {
 
     fn add_pending(&mut self, seq: u64, entry: Queued) {
         self.enter_slot(seq, &entry);
-        for key in entry.lines() {
-            let line = self.lines.entry(key).or_default();
-            if let Err(place) = line.binary_search(&seq) {
-                line.insert(place, seq);
-            }
-        }
-        self.pending.insert(seq, entry);
+        self.lines.extend(entry.lines().map(|key| (key, seq)));
+        self.pending.insert(seq, Box::new(entry));
     }
 
     fn take_pending(&mut self, seq: u64) -> Option<Queued> {
         let entry = self.pending.remove(&seq)?;
         for key in entry.lines() {
-            if let hash_map::Entry::Occupied(mut line) = self.lines.entry(key) {
-                if let Ok(place) = line.get().binary_search(&seq) {
-                    line.get_mut().remove(place);
-                }
-                if line.get().is_empty() {
-                    line.remove();
-                }
-            }
+            self.lines.remove(&(key, seq));
         }
-        Some(entry)
+        Some(*entry)
+    }
+
+    /// The first pending entry about an entity.
+    fn front(&self, key: EntityKey) -> Option<u64> {
+        let line = self.lines.range((key, 0)..=(key, u64::MAX));
+        line.map(|(_, seq)| *seq).next()
     }
 
     /// Whether nothing that has to go first is pending.
     fn is_first(&self, seq: u64, entry: &Queued) -> bool {
-        let front = |key| self.lines.get(&key).and_then(VecDeque::front);
         let mut lines = entry.lines();
         // A slot's value does not overtake what is told about its owner, nor hold it up.
-        lines.all(|key| front(key) == Some(&seq)) && entry.slot.and_then(front).is_none_or(|first| *first > seq)
+        lines.all(|key| self.front(key) == Some(seq))
+            && entry.slot.and_then(|slot| self.front(slot)).is_none_or(|first| first > seq)
     }
 
     fn enter_slot(&mut self, seq: u64, entry: &Queued) {
@@ -324,8 +313,8 @@ impl Queue {
         next: &[EntityKey],
         in_flight: impl Fn(u64) -> bool,
     ) -> Vec<Work> {
-        let fronts = next.iter().filter_map(|key| self.lines.get(key)?.front());
-        let preferred = fronts.filter_map(|seq| self.pending.get_key_value(seq));
+        let fronts = next.iter().filter_map(|key| self.front(*key));
+        let preferred = fronts.filter_map(|seq| self.pending.get_key_value(&seq));
         let mut work: Vec<Work> = Vec::new();
         for (seq, entry) in preferred.chain(self.pending.iter().take(window)) {
             if work.len() >= limit {
@@ -344,9 +333,10 @@ impl Queue {
 
     /// The entries with this subject, in order.
     pub(crate) fn about(&self, subject: EntityKey) -> Vec<u64> {
-        let entries = self.pending.iter().chain(&self.aside);
-        let of = entries.filter(|(_, entry)| entry.subjects().any(|key| key == subject));
-        let mut seqs: Vec<u64> = of.map(|(seq, _)| *seq).collect();
+        let of = |entry: &Queued| entry.subjects().any(|key| key == subject);
+        let pending = self.pending.iter().filter(|(_, entry)| of(entry)).map(|(seq, _)| *seq);
+        let aside = self.aside.iter().filter(|(_, entry)| of(entry)).map(|(seq, _)| *seq);
+        let mut seqs: Vec<u64> = pending.chain(aside).collect();
         seqs.sort_unstable();
         seqs
     }
@@ -354,10 +344,11 @@ impl Queue {
     /// Up to `limit` entries after `after`, pending or parked.
     pub(crate) fn list(&self, state: EntryState, after: u64, limit: usize) -> Vec<EntrySummary> {
         let later = after.saturating_add(1)..;
-        let mut list: Vec<_> = match state {
+        let mut list: Vec<(&u64, &Queued)> = match state {
             EntryState::Pending => self
                 .pending
                 .range(later.clone())
+                .map(|(seq, entry)| (seq, &**entry))
                 .take(limit)
                 .chain(self.aside.range(later).filter(|(_, entry)| entry.parked.is_none()).take(limit))
                 .collect(),
@@ -377,7 +368,8 @@ impl Queue {
     /// Fences of the whole queue, at open.
     pub(crate) fn fences(&self) -> OrdMap<u64, u32> {
         let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
-        for entry in self.pending.values().chain(self.aside.values()) {
+        let pending = self.pending.values().map(|entry| &**entry);
+        for entry in pending.chain(self.aside.values()) {
             for EntityKey(key) in entry.keys() {
                 *counts.entry(key).or_default() += 1;
             }
