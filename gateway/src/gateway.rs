@@ -14,7 +14,8 @@ use megamind_domain::{Domain, Endpoint, EntityKey, Request, Time};
 use megamind_store::{OpenError, Options, Store, WriterHandle};
 use pingora::{
     connectors::ConnectorOptions,
-    listeners::{TcpSocketOptions, tls::TlsSettings},
+    listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
+    protocols::l4::stream::L4BufferSettings,
     proxy::http_proxy_service_with_name,
     server::Server,
     services::{background::background_service, listening::Service},
@@ -298,12 +299,21 @@ impl<D: Domain> Gateway<D> {
     }
 }
 
+/// Bytes that are read from a plain connection at once. Pingora's 64 KiB are for TLS below it, and thousands of pilots'
+/// apps that wait for news would hold as many of them.
+const READ_BUFFER: usize = 4 * 1024;
+
 fn add_listener<A>(service: &mut Service<A>, listen: &Listen, tls: Option<(String, String)>) -> Result<(), StartError> {
     let address = listen.address.to_string();
     let mut options = TcpSocketOptions::default();
     options.so_reuseport = listen.is_reserved().then_some(true);
     match tls {
-        None => service.add_tcp_with_settings(&address, options),
+        // A connection that waits holds its buffer; what is longer than it is read past it.
+        None => service.add_listener(
+            ListenerConfig::tcp(address)
+                .tcp_socket_options(options)
+                .l4_buffer(L4BufferSettings::default().read(READ_BUFFER)),
+        ),
         Some((cert, key)) => {
             let mut settings = TlsSettings::intermediate(&cert, &key)
                 .map_err(|error| StartError::File(format!("gateway.tls: {error}")))?;

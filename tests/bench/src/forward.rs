@@ -120,7 +120,10 @@ pub(crate) fn run(options: &Options) -> anyhow::Result<Report> {
 fn line_up(upstream: SocketAddr, folder: &Path) -> anyhow::Result<(Vec<Contender>, Vec<Watched>, Vec<String>)> {
     let mut contenders = vec![Contender::bare(upstream)?];
     let (mut watched, mut skipped) = (Vec::new(), Vec::new());
-    for (name, setup) in [("megamind", Setup::default()), ("megamind, access log", Setup { access_log: true })] {
+    for (name, setup) in [
+        ("megamind", Setup::default()),
+        ("megamind, access log", Setup { access_log: true, ..Setup::default() }),
+    ] {
         let gateway = Gateway::start(upstream, setup)?;
         gateway.wait_for_mode("forwarding", Duration::from_secs(30))?;
         let before = Metrics::scrape(gateway.admin)?;

@@ -25,6 +25,8 @@ const JOURNAL: &str = "journal.db";
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Setup {
     pub(crate) access_log: bool,
+    /// Orders wait until they are assigned, and apps may wait long for them.
+    pub(crate) by_hand: bool,
 }
 
 /// A running gateway; its folder goes when it does.
@@ -150,8 +152,13 @@ max_rate = 0
 max_concurrency = {CONCURRENCY}
 [acting]
 max_open_orders_per_merchant = 100000000
+[dispatch]
+auto = {auto}
+[callbacks]
+max_wait = "5m"
 "#,
         threads = threads(),
+        auto = !setup.by_hand,
         access_log = setup.access_log,
         level = if setup.access_log { "info" } else { "warn" },
         timeout = RESPONSE_TIMEOUT.as_millis(),

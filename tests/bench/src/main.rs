@@ -24,6 +24,7 @@ mod report;
 mod series;
 mod sms;
 mod upstream;
+mod waiting;
 mod workload;
 
 use std::path::PathBuf;
@@ -71,6 +72,8 @@ enum Bench {
     Assign(assign::Options),
     /// Messages through one modem, in and out.
     Sms(sms::Options),
+    /// Pilots' apps that wait for news: memory, time to the news, and what others feel.
+    Waiting(waiting::Options),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -87,6 +90,7 @@ fn main() -> anyhow::Result<()> {
         }
         Bench::Assign(options) => assign::run(&options)?,
         Bench::Sms(options) => sms::run(&options)?,
+        Bench::Waiting(options) => waiting::run(&options)?,
     };
     report.print(settings.json);
     Ok(())

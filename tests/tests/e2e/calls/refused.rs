@@ -1,7 +1,9 @@
 //! Whom the gateway does not call.
 
+use megamind_tests::tls::{Certificate, Server};
 use megamind_tests::wait;
 use serde_json::json;
+use tempfile::TempDir;
 
 use super::Town;
 
@@ -43,4 +45,50 @@ fn a_name_that_leads_to_this_machine_is_not_called() {
     });
     assert!(owed["lastError"].as_str().is_some_and(|why| why.contains("may not be called")), "{owed}");
     assert!(town.app.calls().is_empty());
+}
+
+/// An app in HTTPS, which shows a certificate of one authority while those of another are trusted, or of the same.
+fn over_tls(trusted: bool) -> (Town, Server) {
+    let dir = TempDir::new().expect("a folder for temporary files");
+    let shown = Certificate::issue(dir.path(), "shown", "localhost");
+    let other = Certificate::issue(dir.path(), "other", "localhost");
+    let server = shown.serve().expect("a server");
+    let ca = if trusted { &shown.ca } else { &other.ca };
+    let config = format!("callbacks.ca = '{}'", ca.display());
+    let town = Town::allowing("['127.0.0.0/8', 'localhost']", &config);
+    town.set_pilot("P1", &format!("https://localhost:{}/app", server.addr.port()));
+    let id = town.city.place("over TLS");
+    town.city
+        .post("/ind/assigntominion", &json!({"orderId": id, "minionId": "P1"}))
+        .expect(200);
+    (town, server)
+}
+
+#[test]
+fn an_app_whose_certificate_is_trusted_is_called() {
+    let (_town, server) = over_tls(true);
+    wait::until("the app is called", || {
+        server
+            .seen()
+            .into_iter()
+            .find(|seen| seen.head.starts_with("POST /app/assign HTTP/1.1"))
+    });
+}
+
+#[test]
+fn an_app_whose_certificate_is_not_trusted_is_not() {
+    let (town, server) = over_tls(false);
+    let owed = wait::until("the call fails", || {
+        let calls = town.owed()["calls"].as_array().expect("a list").clone();
+        calls
+            .into_iter()
+            .find(|call| call["path"] == "/assign" && call["lastError"].is_string())
+    });
+    assert!(
+        owed["lastError"]
+            .as_str()
+            .is_some_and(|why| why.contains("no TLS with localhost")),
+        "{owed}"
+    );
+    assert!(server.seen().is_empty());
 }
