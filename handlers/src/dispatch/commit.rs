@@ -4,7 +4,7 @@
 //! So a bundle is told only when waiting for the next planning would delay its pickup.
 
 use super::model::{Channel, Cost, OrderId, PilotId, Seconds};
-use super::problem::{Position, Problem, Rider, Stop};
+use super::problem::{Job, Position, Problem, Rider, Stop};
 use super::route::Bundle;
 use super::score::{Explanation, explain};
 use super::settings::Policy;
@@ -31,7 +31,8 @@ pub struct Plan {
 pub struct Commitment {
     /// Who carries it.
     pub pilot: PilotId,
-    /// The orders, in the sequence in which they are handed over, with their expected times.
+    /// The orders that are new to the pilot, in the sequence in which they are handed over, with
+    /// their expected times. Others of which it has been told already may be among them.
     pub visits: Vec<Visit>,
     /// Why this pilot, for each of the visits.
     pub explanations: Vec<Explanation>,
@@ -79,19 +80,23 @@ pub(super) fn plan<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solut
             let leg = first_leg(problem, rider, from, bundle);
             position = leg.end;
             let pilot = data.id;
-            if depth > 0 || !leg.is_due(problem, rider) {
+            if depth > 0 || !(leg.is_due(problem, rider) || problem.is_told(bundle)) {
                 let visits = leg.visits;
                 plan.tentative.push(Tentative { pilot, visits });
                 continue;
             }
-            let jobs = bundle.jobs().iter();
+            let fresh = |job: &&Job| problem.jobs[**job as usize].held.is_none();
+            let fresh = bundle.jobs().iter().filter(fresh);
+            if fresh.clone().next().is_none() {
+                continue;
+            }
             let ttl = match data.channel {
                 Channel::Data => problem.settings.offer_ttl,
                 Channel::Sms => problem.settings.sms_offer_ttl,
             };
             plan.commitments.push(Commitment {
                 pilot,
-                explanations: jobs.map(|&job| explain(problem, solution, job)).collect(),
+                explanations: fresh.map(|&job| explain(problem, solution, job)).collect(),
                 visits: leg.visits,
                 leave_at: problem.clock(leg.leave),
                 expires_at: problem.clock(ttl),
@@ -122,7 +127,7 @@ fn first_leg<T: TravelTime>(problem: &Problem<'_, T>, rider: Rider, from: Positi
     let data = &problem.riders[rider as usize];
     let mut visits: Vec<Visit> = Vec::with_capacity(bundle.jobs().len());
     let mut leave = None;
-    for &job in bundle.jobs() {
+    for &job in bundle.jobs().iter().filter(|&&job| problem.jobs[job as usize].held.is_none()) {
         visits.push(Visit {
             order: problem.jobs[job as usize].id,
             pickup_at: problem.clock(from.at),

@@ -55,6 +55,8 @@ pub(super) enum Unsuited {
     Capacity,
     Cash,
     Banned,
+    /// Somebody else has been told of it.
+    Held,
 }
 
 /// Whether a rider may carry the order at all.
@@ -66,7 +68,9 @@ pub(super) fn suits(job: &JobData, rider: Rider, data: &RiderData) -> bool {
 /// What speaks against a rider for an order, if anything does.
 #[inline]
 pub(super) fn unsuited(job: &JobData, rider: Rider, data: &RiderData) -> Option<Unsuited> {
-    if job.load > data.capacity {
+    if job.held.is_some_and(|holder| holder != rider) {
+        Some(Unsuited::Held)
+    } else if job.load > data.capacity {
         Some(Unsuited::Capacity)
     } else if job.cash > data.cash_left {
         Some(Unsuited::Cash)
@@ -92,11 +96,18 @@ pub(super) fn banned(order: &Order, riders: &[RiderData]) -> Vec<Rider> {
             && rider.last_pickup >= rider.start.at
             && !order.excluded.contains(&rider.id)
     });
-    if !another {
+    if !another && order.ask_again {
         return Vec::new();
     }
     (order.excluded.iter())
         .filter_map(|id| riders.binary_search_by_key(id, |rider| rider.id).ok())
         .map(|index| index as Rider)
         .collect()
+}
+
+/// The rider who has been told of the order already.
+pub(super) fn held(order: &Order, riders: &[RiderData]) -> Option<Rider> {
+    let told = order.told?;
+    let found = riders.binary_search_by_key(&told, |rider| rider.id);
+    Some(found.map_or(Rider::MAX, |index| index as Rider))
 }

@@ -24,7 +24,13 @@ pub(super) fn deal<T: TravelTime>(
         let route = *solution.route(holder);
         let first = route.bundles()[0].jobs()[0];
         let near = &problem.near[problem.jobs[first as usize].source as usize];
-        let others = near.iter().take(problem.settings.deal_neighbours);
+        // Who has been told of something keeps the whole plan.
+        let tried = if problem.is_told(&route.bundles()[0]) {
+            0
+        } else {
+            problem.settings.deal_neighbours
+        };
+        let others = near.iter().take(tried);
         let others = others.map(|&(_, rider)| rider).filter(|&rider| rider != holder);
         let others = others.filter(|&rider| problem.allows(rider, &route));
         let others = others.filter_map(|rider| Some((rider, problem.cost(rider, &route)?)));

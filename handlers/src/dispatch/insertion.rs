@@ -82,7 +82,8 @@ impl Solution {
         }
         if route.bundles().len() < data.depth {
             let alone = Bundle::single(job);
-            for index in 0..=route.bundles().len() {
+            // What the pilot has been told of comes first.
+            for index in problem.told_bundles(route)..=route.bundles().len() {
                 let from = self.marks(rider).before(index);
                 if trial.cheaper(from, &alone, index) {
                     let mut changed = *route;

@@ -45,7 +45,7 @@ pub use settings::{Policy, Settings};
 pub use travel::TravelTime;
 
 use assignment::Solver;
-use problem::{Problem, Rider};
+use problem::{Job, Problem, Rider};
 use route::{Bundle, Route};
 use solution::Solution;
 
@@ -140,19 +140,29 @@ impl Planner {
 
     /// Lays out the plans kept from last time, as far as their orders and pilots are still there.
     fn restore<T: TravelTime>(&self, problem: &Problem<'_, T>, solution: &mut Solution) {
+        let mut held: BTreeMap<Rider, Vec<Job>> = BTreeMap::new();
+        for (job, data) in (0..).zip(&problem.jobs) {
+            if let Some(rider) = data.held.filter(|&rider| (rider as usize) < problem.riders.len()) {
+                held.entry(rider).or_default().push(job);
+            }
+        }
         for (data, rider) in problem.riders.iter().zip(0..) {
-            let mut route = Route::default();
-            for orders in self.kept.get(&data.id).into_iter().flatten() {
+            let kept = self.kept.get(&data.id).map_or(&[][..], Vec::as_slice);
+            let told = told_first(problem, held.remove(&rider).unwrap_or_default(), kept);
+            let mut route = told;
+            for orders in kept {
                 let mut bundle = Bundle::default();
-                for job in orders.iter().filter_map(|&id| problem.find(id)) {
+                let jobs = orders.iter().filter_map(|&id| problem.find(id));
+                for job in jobs.filter(|&job| problem.jobs[job as usize].held.is_none()) {
                     bundle = bundle.with(bundle.jobs().len(), job);
                 }
                 if !bundle.jobs().is_empty() {
                     route.push(bundle);
                 }
             }
-            if problem.allows(rider, &route) {
-                solution.set(problem, rider, route);
+            if !problem.allows(rider, &route) || !solution.set(problem, rider, route) {
+                // What was told stands, whatever the limits say now.
+                solution.set(problem, rider, told);
             }
         }
     }
@@ -168,4 +178,21 @@ impl Planner {
             .map(|(id, route)| (id, route.bundles().iter().map(ids).collect()))
             .collect();
     }
+}
+
+/// What a pilot has been told of, in the sequence that was planned, as far as it fits into a plan.
+fn told_first<T: TravelTime>(problem: &Problem<'_, T>, mut held: Vec<Job>, kept: &[Vec<OrderId>]) -> Route {
+    let planned = |job: &Job| {
+        let id = problem.jobs[*job as usize].id;
+        kept.iter().flatten().position(|&other| other == id).unwrap_or(usize::MAX)
+    };
+    held.sort_by_key(planned);
+    let mut route = Route::default();
+    for jobs in held.chunks(settings::MAX_BUNDLE) {
+        let bundle = jobs
+            .iter()
+            .fold(Bundle::default(), |bundle, &job| bundle.with(bundle.jobs().len(), job));
+        route.push(bundle);
+    }
+    route
 }

@@ -89,7 +89,7 @@ impl Priority {
     }
 }
 
-/// An order that nobody has been told to carry yet.
+/// An order that nobody has picked up yet.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Order {
     /// Its number.
@@ -117,6 +117,11 @@ pub struct Order {
     /// Pilots who rejected it or let its offer expire. They are asked again only when nobody
     /// else is left.
     pub excluded: SmallVec<[PilotId; 2]>,
+    /// Whether they may be asked again now, where nobody else is left.
+    pub ask_again: bool,
+    /// The pilot who has been told of it already and has not picked it up: it stays there, ahead
+    /// of everything new, and others may join it.
+    pub told: Option<PilotId>,
 }
 
 impl Order {
@@ -135,6 +140,8 @@ impl Order {
             promised_by: None,
             vehicles: Vehicles::ANY,
             excluded: SmallVec::new(),
+            ask_again: true,
+            told: None,
         }
     }
 }
@@ -156,8 +163,8 @@ pub struct Pilot {
     pub id: PilotId,
     /// Where it is, or will be at `free_at`.
     pub place: PlaceId,
-    /// From when on it can do something new: what it has been told already is done by then,
-    /// and its shift has begun. In the past for an idle pilot.
+    /// From when on it can do something new: what it carries already is done by then, and its
+    /// shift has begun. In the past for an idle pilot.
     pub free_at: Seconds,
     /// The latest time at which it picks something up, if its shift ends.
     pub shift_end: Option<Seconds>,
@@ -201,7 +208,7 @@ impl Pilot {
 pub struct Snapshot {
     /// The moment.
     pub now: Seconds,
-    /// Orders that nobody has been told to carry.
+    /// Orders that wait, and those whose pilots are on their way to the pickup.
     pub orders: Vec<Order>,
     /// Pilots who may be given some.
     pub pilots: Vec<Pilot>,

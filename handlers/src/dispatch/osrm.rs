@@ -48,6 +48,12 @@ struct Answer {
 /// Reads the engine's answer for that many places. Pairs without a road, and durations that
 /// make no sense, are left to the fall-back.
 pub fn parse<F>(body: &[u8], places: usize, fallback: F) -> Result<Matrix<F>, BadTable> {
+    let seconds = durations(body, places)?;
+    Matrix::new(places, seconds, fallback).ok_or(BadTable::Size)
+}
+
+/// The same as whole seconds, row by row; what is left out is `None`.
+pub fn durations(body: &[u8], places: usize) -> Result<Vec<Option<u32>>, BadTable> {
     let answer: Answer = serde_json::from_slice(body).map_err(|error| BadTable::Form(error.to_string()))?;
     if answer.code != "Ok" {
         return Err(BadTable::Refused(answer.code));
@@ -60,7 +66,7 @@ pub fn parse<F>(body: &[u8], places: usize, fallback: F) -> Result<Matrix<F>, Ba
         let sane = cell.filter(|seconds| (0.0..=UNREACHABLE as f64).contains(seconds));
         sane.map(|seconds| seconds.ceil() as u32)
     });
-    Matrix::new(places, seconds.collect(), fallback).ok_or(BadTable::Size)
+    Ok(seconds.collect())
 }
 
 #[cfg(test)]

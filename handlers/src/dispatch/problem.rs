@@ -37,6 +37,8 @@ pub(super) struct JobData {
     pub(super) source: u32,
     /// Riders who must not be asked.
     pub(super) banned: Vec<Rider>,
+    /// The rider who has been told of it already; one that does not exist where it is not there.
+    pub(super) held: Option<Rider>,
 }
 
 impl JobData {
@@ -65,6 +67,7 @@ impl JobData {
             vehicles: order.vehicles,
             source: 0,
             banned: Vec::new(),
+            held: None,
         }
     }
 
@@ -137,6 +140,7 @@ impl<'a, T: TravelTime> Problem<'a, T> {
         let job = |order: &&Order| JobData {
             source: sources.binary_search(&order.pickup).unwrap_or(0) as u32,
             banned: constraints::banned(order, &riders),
+            held: constraints::held(order, &riders),
             ..JobData::new(order, snapshot.now, settings)
         };
         let mut problem = Self {
@@ -257,7 +261,9 @@ impl<'a, T: TravelTime> Problem<'a, T> {
             for &other in bundle[index..].iter().filter(here) {
                 picked_up = picked_up.max(self.jobs[other as usize].ready);
             }
-            if picked_up > rider.last_pickup {
+            // Whoever was told already goes there, whenever the shift ends.
+            let held = || bundle[index..].iter().any(|&other| self.jobs[other as usize].held.is_some());
+            if picked_up > rider.last_pickup && !held() {
                 return None;
             }
             for &other in bundle[index..].iter().filter(here) {

@@ -29,7 +29,7 @@ pub(super) fn insert_open<T: TravelTime>(problem: &Problem<'_, T>, solution: &mu
 pub(super) fn reinsert_all<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution) -> bool {
     let mut moved = false;
     for job in 0..problem.jobs.len() as Job {
-        let Some(rider) = solution.rider_of(job) else {
+        let Some(rider) = solution.rider_of(job).filter(|_| problem.jobs[job as usize].held.is_none()) else {
             continue;
         };
         if solution.exhausted() {
@@ -68,6 +68,9 @@ fn squeeze<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solution, job
         }
         let before = *solution.route(rider);
         for evicted in before.jobs() {
+            if problem.jobs[evicted as usize].held.is_some() {
+                continue;
+            }
             if solution.exhausted() || !solution.set(problem, rider, before.without(evicted)) {
                 continue;
             }

@@ -142,6 +142,16 @@ impl<T: TravelTime> Problem<'_, T> {
             && (route.bundles().iter()).all(|bundle| self.load(bundle) <= u64::from(data.capacity))
     }
 
+    /// How many bundles, from the first on, hold something that the pilot has been told of.
+    pub(super) fn told_bundles(&self, route: &Route) -> usize {
+        (route.bundles().iter()).take_while(|bundle| self.is_told(bundle)).count()
+    }
+
+    /// Whether the pilot has been told of something in the bundle.
+    pub(super) fn is_told(&self, bundle: &Bundle) -> bool {
+        bundle.jobs().iter().any(|&job| self.jobs[job as usize].held.is_some())
+    }
+
     #[inline]
     pub(super) fn load(&self, bundle: &Bundle) -> u64 {
         let loads = bundle.jobs().iter();

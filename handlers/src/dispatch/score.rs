@@ -1,5 +1,7 @@
 //! How good a pilot is for an order, and why.
 
+use serde::{Deserialize, Serialize};
+
 use super::constraints::{Unsuited, unsuited};
 use super::model::{COST_PER_SECOND, Channel, Cost, OrderId, PilotId, Seconds};
 use super::problem::{Job, Problem, Rider, Stop};
@@ -9,7 +11,8 @@ use super::solution::Solution;
 use super::travel::TravelTime;
 
 /// What speaks for or against a pilot for an order.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Reason {
     /// Its vehicle may not carry the order.
     Vehicle,
@@ -19,6 +22,8 @@ pub enum Reason {
     CashLimit,
     /// It turned the order down, or let its offer expire.
     TurnedDown,
+    /// Somebody else has been told of the order.
+    Taken,
     /// Its plan is full, or its shift ends before it could pick the order up.
     NoRoom,
     /// The order adds least to its plan.
@@ -41,6 +46,10 @@ pub enum Reason {
     SmsOnly,
     /// It has a handicap.
     Handicap,
+    /// Somebody who may say so named it.
+    Named,
+    /// It is the nearest with room.
+    Nearest,
 }
 
 impl Reason {
@@ -51,6 +60,7 @@ impl Reason {
             Self::Capacity => "capacity",
             Self::CashLimit => "cash_limit",
             Self::TurnedDown => "turned_down",
+            Self::Taken => "taken",
             Self::NoRoom => "no_room",
             Self::Cheapest => "cheapest",
             Self::Soonest => "soonest",
@@ -62,6 +72,8 @@ impl Reason {
             Self::StalePosition => "stale_position",
             Self::SmsOnly => "sms_only",
             Self::Handicap => "handicap",
+            Self::Named => "named",
+            Self::Nearest => "nearest",
         }
     }
 }
@@ -176,6 +188,7 @@ pub(super) fn rank<T: TravelTime>(problem: &Problem<'_, T>, solution: &Solution,
             (Some(Unsuited::Capacity), _) => vec![Reason::Capacity],
             (Some(Unsuited::Cash), _) => vec![Reason::CashLimit],
             (Some(Unsuited::Banned), _) => vec![Reason::TurnedDown],
+            (Some(Unsuited::Held), _) => vec![Reason::Taken],
             (None, None) => vec![Reason::NoRoom],
             (None, Some(found)) => reasons(problem, rider, &found.route, job),
         };
