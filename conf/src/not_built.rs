@@ -29,10 +29,6 @@ const LEAVE_OUT: &str = "leaving it out";
 
 const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "auth.mode", when: When::OneOf(&["learned", "jwt", "keys"]), instead: "\"open\"" },
-    NotBuilt { key: "dispatch.adopt_after", when: When::Present, instead: LEAVE_OUT },
-    NotBuilt { key: "dispatch.offer_timeout", when: When::Present, instead: LEAVE_OUT },
-    NotBuilt { key: "dispatch.planner", when: When::OneOf(&["plan", "external"]), instead: "\"nearest\"" },
-    NotBuilt { key: "dispatch.stale_after", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "drain.bulk", when: When::True, instead: "false" },
     NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
     NotBuilt { key: "modem[]", when: When::Present, instead: LEAVE_OUT },
@@ -43,6 +39,12 @@ const NOT_BUILT: &[NotBuilt] = &[
     },
     NotBuilt { key: "shadow.bootstrap", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "sms", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt {
+        key: "upstream.idempotency",
+        when: When::OneOf(&["lookup"]),
+        instead: "\"key\" or \"hold\"",
+    },
+    NotBuilt { key: "upstream.on_timeout", when: When::OneOf(&["wait"]), instead: "\"act\"" },
 ];
 
 impl When {

@@ -2,6 +2,7 @@
 
 mod city;
 mod dialect;
+mod dispatch;
 mod gateway;
 mod handback;
 mod keeping;
@@ -9,8 +10,9 @@ mod route;
 mod sms;
 mod upstream;
 
-pub use city::{Acting, Auth, AuthMode, Callbacks, Command, Dispatch, Merchant, Planner};
+pub use city::{Acting, Auth, AuthMode, Callbacks, Command, Merchant};
 pub use dialect::{Dialect, Envelope, ErrorEnvelope, FIELDS, PATHS, STATUSES, TimeFormat, WireName};
+pub use dispatch::{Dispatch, Planner};
 pub use gateway::{Admin, Gateway, ListenerTls, Log, LogFormat, LogLevel};
 pub use handback::{Assigned, Credentials, Drain, OnConflict, Shadow};
 pub use keeping::{Backup, IdForm, Idempotency, Ids, Orders, Store};

@@ -57,7 +57,6 @@ impl Domain for Shop {
                 name,
                 endpoint,
                 policy: Policy::Act,
-                creates: endpoint == ORDER,
                 access,
             })
             .into()

@@ -65,7 +65,6 @@ async fn ask<D: Domain>(
         head,
         body: request.body.clone(),
         deadline: core.config.upstream.response_timeout,
-        patience: Duration::ZERO,
         collect: COLLECT,
         repeatable: true,
         subject: Subject::Traffic,

@@ -33,6 +33,8 @@ pub struct City {
     merchants: OrdMap<IdKey, u32>,
     /// Orders that wait for a pilot from here.
     waiting: OrdSet<OrderKey>,
+    /// Orders of the upstream's that might be taken over.
+    adoptable: OrdSet<OrderKey>,
     /// Who is busy with what.
     loads: OrdSet<(PilotKey, OrderKey)>,
     grid: Grid,
@@ -110,6 +112,31 @@ impl City {
     /// The orders that wait for a pilot from here, oldest first.
     pub fn waiting(&self) -> impl Iterator<Item = &Order> {
         self.waiting.iter().filter_map(|&key| self.order(key))
+    }
+
+    /// Open orders of the upstream's that nobody has picked up, oldest first.
+    pub fn adoptable(&self) -> impl Iterator<Item = &Order> {
+        self.adoptable.iter().filter_map(|&key| self.order(key))
+    }
+
+    /// How many of them there are.
+    pub fn adoptable_count(&self) -> usize {
+        self.adoptable.len()
+    }
+
+    /// All orders from a key on, oldest first.
+    pub fn orders_from(&self, key: OrderKey) -> impl Iterator<Item = &Order> {
+        self.orders.range(key..).map(|(_, order)| &**order)
+    }
+
+    /// Every order that somebody is busy with, by pilot.
+    pub fn carried(&self) -> impl Iterator<Item = (PilotKey, OrderKey)> {
+        self.loads.iter().copied()
+    }
+
+    /// How many orders somebody is busy with.
+    pub fn carried_count(&self) -> usize {
+        self.loads.len()
     }
 
     /// How many orders wait for a pilot from here.
@@ -207,12 +234,15 @@ impl City {
     }
 
     fn derive(&mut self, key: OrderKey, before: &Derived, after: &Derived) {
-        if before.waits != after.waits {
-            if after.waits {
-                self.waiting.insert(key);
-            } else {
-                self.waiting.remove(&key);
-            }
+        for (set, before, after) in [
+            (&mut self.waiting, before.waits, after.waits),
+            (&mut self.adoptable, before.adoptable, after.adoptable),
+        ] {
+            match (before, after) {
+                (false, true) => set.insert(key),
+                (true, false) => set.remove(&key),
+                _ => None,
+            };
         }
         if before.status != after.status {
             self.orders_by_status[before.status as usize] -= 1;
@@ -276,6 +306,7 @@ impl City {
 struct Derived {
     status: Status,
     waits: bool,
+    adoptable: bool,
     open_for: Option<IdKey>,
     carrier: Option<PilotKey>,
 }
@@ -285,6 +316,7 @@ impl Derived {
         Self {
             status: order.status,
             waits: order.waits(),
+            adoptable: order.is_adoptable(),
             open_for: order.open_for(),
             carrier: order.carrier(),
         }
@@ -292,6 +324,6 @@ impl Derived {
 
     /// An order that is not there.
     fn nothing(status: Status) -> Self {
-        Self { status, waits: false, open_for: None, carrier: None }
+        Self { status, waits: false, adoptable: false, open_for: None, carrier: None }
     }
 }

@@ -1,7 +1,5 @@
 //! What somebody wants, and what comes back.
 
-use std::sync::Arc;
-
 use megamind_domain::{Rejection, Time};
 
 use crate::{
@@ -10,13 +8,14 @@ use crate::{
     id::{KeptName, LocalId, Name},
     order::{Details, Fact, OrderKey, Status},
     pilot::{Availability, PilotKey, Profile},
+    planning::Planned,
 };
 
 /// What somebody wants: a write, a query, an observation, or something of our own.
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Take a new order.
-    PlaceOrder(Arc<Details>),
+    PlaceOrder(Box<Details>),
     /// Tell where an order is.
     TrackOrder(Name),
     /// Change an order.
@@ -24,7 +23,7 @@ pub enum Command {
         /// Which.
         order: Name,
         /// What is new.
-        details: Arc<Details>,
+        details: Box<Details>,
     },
     /// Call an order off.
     CancelOrder {
@@ -51,9 +50,13 @@ pub enum Command {
     ShowPilots(PilotQuery),
     /// Tell what pilots carry.
     ShowDeliveries(PilotQuery),
-    /// Give an order to the nearest pilot who can take it.
-    AssignNearest(OrderKey),
-    /// Give a waiting order to whom it should go, as time passes.
+    /// Give an order to somebody at once, if it is urgent and clear to whom.
+    AssignNow(OrderKey),
+    /// Carry out a plan.
+    FollowPlan(Vec<Planned>),
+    /// Give an order to whom a plan gave it, if nothing has changed that.
+    AssignPlanned(Box<Planned>),
+    /// Take back what lapsed and give out what waits, as time passes.
     DispatchDue,
     /// Let go of orders that ended long ago.
     Retire(Vec<OrderKey>),
@@ -201,7 +204,7 @@ pub struct WatchedOrder {
     /// Which.
     pub order: Name,
     /// What the merchant had said.
-    pub details: Arc<Details>,
+    pub details: Details,
     /// Where it is.
     pub status: Option<Status>,
     /// Who carries it.
@@ -328,10 +331,10 @@ pub struct Candidate {
     pub reasons: Vec<&'static str>,
     /// Whether the order could go there.
     pub feasible: bool,
-    /// At the pickup.
-    pub eta_pickup: Time,
+    /// At the pickup, where it could go there.
+    pub eta_pickup: Option<Time>,
     /// At the door.
     pub eta_dropoff: Option<Time>,
-    /// What the order adds to the pilot's way.
-    pub added_seconds: u64,
+    /// What the order adds to the waiting of all customers, in weighted seconds.
+    pub added_seconds: Option<i64>,
 }

@@ -3,14 +3,13 @@
 //! A released form is read for ever: `tests/golden/events-v1.jsonl` holds a line of each. Change one by adding a
 //! variant (or a field with a default), never by changing what is there.
 
-use std::sync::Arc;
-
 use megamind_domain::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use crate::{
     Fix, Money,
     calls::{Call, CallKey, MerchantKey, Outcome},
+    dispatch::Reason,
     id::{KeptName, LocalId},
     order::{Details, Fact, Oddities, OrderKey, Status},
     pilot::{Availability, PilotKey, Profile},
@@ -30,6 +29,8 @@ pub enum Event {
     OrderAccepted(OrderAnswered),
     /// A pilot said no.
     OrderRejected(OrderAnswered),
+    /// A pilot did not answer, or fell silent.
+    OrderLapsed(OrderLapsed),
     /// Something happened at the doors.
     OrderProgressed(OrderProgressed),
     /// A merchant changed an order.
@@ -77,27 +78,6 @@ impl<'de, const N: u8> Deserialize<'de> for V<N> {
     }
 }
 
-/// Details that are shared with what they came from.
-mod shared {
-    use std::sync::Arc;
-
-    use serde::{Deserialize, Deserializer, Serialize, Serializer};
-
-    use super::Details;
-
-    pub(super) fn says_nothing(details: &Arc<Details>) -> bool {
-        details.is_empty()
-    }
-
-    pub(super) fn serialize<S: Serializer>(details: &Arc<Details>, serializer: S) -> Result<S::Ok, S::Error> {
-        Details::serialize(details, serializer)
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Details>, D::Error> {
-        Details::deserialize(deserializer).map(Arc::new)
-    }
-}
-
 /// An order was taken here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderPlaced {
@@ -110,8 +90,7 @@ pub struct OrderPlaced {
     /// When.
     pub at: Time,
     /// What the merchant said.
-    #[serde(with = "shared")]
-    pub details: Arc<Details>,
+    pub details: Details,
 }
 
 /// Something was learned about an order from elsewhere; what is not there stays as it is.
@@ -130,8 +109,8 @@ pub struct OrderSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<KeptName>,
     /// What the merchant said.
-    #[serde(default, with = "shared", skip_serializing_if = "shared::says_nothing")]
-    pub details: Arc<Details>,
+    #[serde(default, skip_serializing_if = "Details::is_empty")]
+    pub details: Details,
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,
@@ -165,6 +144,64 @@ pub struct OrderAssigned {
     /// What is odd about it.
     #[serde(default, skip_serializing_if = "Oddities::is_none")]
     pub odd: Oddities,
+    /// Why this pilot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub why: Option<Box<Why>>,
+}
+
+/// Why an order went to the pilot that it went to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Why {
+    /// The plan that it is a part of: plannings are counted from the start of the gateway. 0 where it was decided
+    /// without one.
+    #[serde(default)]
+    pub plan: u64,
+    /// What speaks for and against the pilot.
+    #[serde(default)]
+    pub reasons: Vec<Reason>,
+    /// What the order adds to the waiting of all customers, its own included, in weighted seconds.
+    #[serde(default)]
+    pub added_seconds: i64,
+    /// The next best pilot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub runner_up: Option<RunnerUp>,
+}
+
+/// Who would have been next.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RunnerUp {
+    /// Who.
+    pub pilot: PilotKey,
+    /// What the order would have added there.
+    pub added_seconds: i64,
+}
+
+/// A pilot did not answer, or was not heard of for too long. What was not picked up goes back and waits for
+/// somebody else; what was stays there, and is flagged.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OrderLapsed {
+    /// The form's version.
+    pub v: V<1>,
+    /// Which order.
+    pub order: OrderKey,
+    /// Whose.
+    pub pilot: PilotKey,
+    /// When it was noticed.
+    pub at: Time,
+    /// What was waited for in vain.
+    pub missing: Missing,
+}
+
+/// What was waited for in vain.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Missing {
+    /// An answer to the offer.
+    Answer,
+    /// Any sign of life of a pilot who is on the way to the pickup.
+    Life,
+    /// Any sign of life of a pilot who has the parcel.
+    LifeWithParcel,
 }
 
 /// A pilot answered an offer.

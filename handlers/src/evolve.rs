@@ -7,10 +7,11 @@ use crate::{
     calls::{Call, Merchant},
     entity,
     event::{
-        Event, OrderAnswered, OrderAssigned, OrderJoined, OrderProgressed, OrderRecalled, OrderSeen, PilotChanged,
+        Event, Missing, OrderAnswered, OrderAssigned, OrderJoined, OrderLapsed, OrderProgressed, OrderRecalled,
+        OrderSeen, PilotChanged,
     },
     order::{Fact, Happening, Oddities, Order, Part, Status, Step},
-    pilot::{PilotKey, is_newer},
+    pilot::{Pilot, PilotKey, is_newer},
 };
 
 /// Applies an event.
@@ -27,6 +28,7 @@ pub(crate) fn evolve(city: &mut City, event: &Event) {
         Event::OrderAssigned(event) => assigned(city, event),
         Event::OrderAccepted(event) => accepted(city, event),
         Event::OrderRejected(event) => rejected(city, event),
+        Event::OrderLapsed(event) => lapsed(city, event),
         Event::OrderProgressed(event) => progressed(city, event),
         Event::OrderUpdated(event) => {
             city.edit_order(event.order, event.at, |order| order.take(&event.details));
@@ -117,7 +119,10 @@ fn accepted(city: &mut City, event: &OrderAnswered) {
         let at = happened(event.at, event.said_at, event.odd);
         reach(order, Status::Accepted, at, Some(event.pilot), event.odd);
     });
-    city.edit_pilot(event.pilot, |pilot| pilot.tally.accepted += 1);
+    city.edit_pilot(event.pilot, |pilot| {
+        pilot.tally.accepted += 1;
+        hear(pilot, event.at);
+    });
 }
 
 fn rejected(city: &mut City, event: &OrderAnswered) {
@@ -134,7 +139,35 @@ fn rejected(city: &mut City, event: &OrderAnswered) {
         let at = happened(event.at, event.said_at, event.odd);
         note(order, Happening::Rejected, at, Some(event.pilot), event.odd);
     });
-    city.edit_pilot(event.pilot, |pilot| pilot.tally.rejected += 1);
+    city.edit_pilot(event.pilot, |pilot| {
+        pilot.tally.rejected += 1;
+        hear(pilot, event.at);
+    });
+}
+
+fn lapsed(city: &mut City, event: &OrderLapsed) {
+    if event.missing == Missing::LifeWithParcel {
+        return city.edit_order(event.order, event.at, |order| {
+            let what = Happening::Reached(order.status);
+            note(order, what, event.at, Some(event.pilot), Oddities::SILENT);
+        });
+    }
+    city.edit_order(event.order, event.at, |order| {
+        order.pilot = None;
+        order.assigned_here = false;
+        order.eta = None;
+        order.status = Status::Placed;
+        if !order.excluded.contains(&event.pilot) {
+            order.excluded.push(event.pilot);
+        }
+        note(order, Happening::Lapsed, event.at, Some(event.pilot), Oddities::NONE);
+    });
+    city.edit_pilot(event.pilot, |pilot| pilot.tally.lapsed += u32::from(event.missing == Missing::Answer));
+}
+
+/// Notes a sign of life.
+fn hear(pilot: &mut Pilot, at: Time) {
+    pilot.heard_at = pilot.heard_at.max(Some(at));
 }
 
 fn progressed(city: &mut City, event: &OrderProgressed) {
@@ -163,6 +196,9 @@ fn progressed(city: &mut City, event: &OrderProgressed) {
         }
         note(order, Happening::Reached(event.fact.status()), at, event.pilot, event.odd);
     });
+    if let Some(pilot) = event.pilot {
+        city.edit_pilot(pilot, |pilot| hear(pilot, event.at));
+    }
     if let (Some(pilot), Some(status)) = (event.pilot, finished) {
         city.edit_pilot(pilot, |pilot| match status {
             Status::Delivered => {
@@ -223,6 +259,7 @@ fn changed(city: &mut City, event: &PilotChanged) {
         {
             pilot.fix = Some(fix);
         }
+        hear(pilot, event.at);
         pilot.availability = event.availability.unwrap_or(pilot.availability);
         if !event.profile.is_empty() {
             std::sync::Arc::make_mut(&mut pilot.profile).take(&event.profile);

@@ -12,7 +12,7 @@
 //! | [`import`] | what the city should know beforehand |
 //! | [`retire`] | which orders leave the memory |
 //! | `observe` | what an exchange with the upstream tells |
-//! | [`nearest`] | who carries what |
+//! | [`dispatch`], [`planning`], `nearest` | who carries what |
 //! | `entity`, `touch` | rows of the journal, and which of them something concerns |
 //!
 //! Nothing here does IO, reads a clock or has randomness: see [`Domain`].
@@ -33,10 +33,11 @@ mod grid;
 pub mod id;
 pub mod import;
 mod money;
-pub mod nearest;
+mod nearest;
 mod observe;
 pub mod order;
 pub mod pilot;
+pub mod planning;
 pub mod retire;
 pub mod settings;
 pub mod short;
@@ -57,23 +58,16 @@ pub use settings::Settings;
 
 use endpoints::Route;
 use id::LocalId;
-use nearest::{Assigner, Nearest};
 
 /// The deliveries of one city.
 pub struct Deliveries {
     settings: Settings,
-    assigner: Box<dyn Assigner>,
 }
 
 impl Deliveries {
-    /// Deliveries that go to the nearest pilot.
+    /// The deliveries of a city with these settings.
     pub fn new(settings: Settings) -> Self {
-        Self::with_assigner(settings, Nearest)
-    }
-
-    /// Deliveries that go to whom `assigner` chooses.
-    pub fn with_assigner(settings: Settings, assigner: impl Assigner) -> Self {
-        Self { settings, assigner: Box::new(assigner) }
+        Self { settings }
     }
 
     /// What it was told at start.

@@ -60,7 +60,7 @@ impl Money {
     }
 
     /// The amount in ten-thousandths, at most 10¹⁸.
-    fn normal(self) -> u64 {
+    pub(crate) fn normal(self) -> u64 {
         self.units * 10_u64.pow(MAX_SCALE as u32 - u32::from(self.scale))
     }
 }

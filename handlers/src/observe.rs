@@ -28,12 +28,12 @@ pub(crate) fn observe(domain: &Deliveries, _city: &City, exchange: &Exchange<Com
     let content = request::json(&exchange.body).ok();
     let answer = content.as_ref().and_then(|node| watcher.unwrap(node));
     if let Some(local) = &exchange.created {
-        return watcher.replayed(local, answer, exchange.named.as_deref());
+        return watcher.replayed(local, answer);
     }
     let Some(parsed) = &exchange.parsed else {
         return Observed::nothing();
     };
-    watcher.watched(route, parsed, answer, exchange.named.as_deref())
+    watcher.watched(route, parsed, answer)
 }
 
 struct Watcher<'w> {
@@ -59,15 +59,9 @@ impl Watcher<'_> {
         self.reader(node).order(&self.domain.settings.city).ok().flatten()
     }
 
-    /// The upstream's id for what was placed: the one that it was found under, else the one in the answer.
-    fn name(&self, answer: Option<&Node<'_>>, found: Option<&str>) -> Option<Name> {
-        let found = found.map(|id| Name::order(&self.domain.settings.city, id, false));
-        found.or_else(|| self.order_in(answer))
-    }
-
-    /// The answer to the replay of what was placed here, or the name under which it was found.
-    fn replayed(&self, local: &str, answer: Option<&Node<'_>>, named: Option<&str>) -> Observed<Command> {
-        let Some(id) = self.name(answer, named).filter(|id| id.local().is_none()) else {
+    /// The answer to the replay of what was placed here.
+    fn replayed(&self, local: &str, answer: Option<&Node<'_>>) -> Observed<Command> {
+        let Some(id) = self.order_in(answer).filter(|id| id.local().is_none()) else {
             return Observed::nothing();
         };
         let local = LocalId::parse(&self.domain.settings.city, local);
@@ -77,20 +71,14 @@ impl Watcher<'_> {
         }
     }
 
-    fn watched(
-        &self,
-        route: Route,
-        parsed: &Arc<Parsed<Command>>,
-        answer: Option<&Node<'_>>,
-        named: Option<&str>,
-    ) -> Observed<Command> {
+    fn watched(&self, route: Route, parsed: &Arc<Parsed<Command>>, answer: Option<&Node<'_>>) -> Observed<Command> {
         let watched = match &parsed.command {
             Command::PlaceOrder(placed) => {
-                let Some(id) = self.name(answer, named) else {
+                let Some(id) = self.order_in(answer) else {
                     return Observed::nothing();
                 };
                 let status = Some(Status::Placed);
-                let mut order = self.about(id.clone(), placed.clone(), answer);
+                let mut order = self.about(id.clone(), (**placed).clone(), answer);
                 order.status = order.status.or(status);
                 return Observed {
                     upstream_id: Some(id.text().into()),
@@ -98,7 +86,7 @@ impl Watcher<'_> {
                 };
             }
             Command::TrackOrder(order) => {
-                let mut order = self.about(order.clone(), Details::nothing(), answer);
+                let mut order = self.about(order.clone(), Details::default(), answer);
                 order.read = true;
                 // A read whose answer says nothing tells nothing.
                 if order.status.is_none() && order.pilot.is_none() {
@@ -107,7 +95,7 @@ impl Watcher<'_> {
                 Watched::Order(Box::new(order))
             }
             Command::UpdateOrder { order, details } => {
-                Watched::Order(Box::new(self.about(order.clone(), details.clone(), answer)))
+                Watched::Order(Box::new(self.about(order.clone(), (**details).clone(), answer)))
             }
             Command::CancelOrder { order, .. } => Watched::Cancelled(order.clone()),
             Command::ReportPilots(many) => Watched::Pilots(self.taken(many, answer, route == Route::GeneralInfos)),
@@ -121,7 +109,7 @@ impl Watcher<'_> {
     }
 
     /// What an answer says about an order that was asked for under `order`.
-    fn about(&self, order: Name, said: Arc<Details>, answer: Option<&Node<'_>>) -> WatchedOrder {
+    fn about(&self, order: Name, said: Details, answer: Option<&Node<'_>>) -> WatchedOrder {
         let mut seen =
             WatchedOrder { order, details: said, status: None, pilot: None, position: None, eta: None, read: false };
         let Some(node) = answer else { return seen };
@@ -139,7 +127,7 @@ impl Watcher<'_> {
         if seen.details.is_empty()
             && let Ok(details) = details(&reader)
         {
-            seen.details = Arc::new(details);
+            seen.details = details;
         }
         seen
     }

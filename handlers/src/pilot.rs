@@ -5,7 +5,7 @@ use std::{num::NonZeroU64, sync::Arc};
 use megamind_domain::{EntityKey, Time};
 use serde::{Deserialize, Serialize};
 
-use crate::{Fix, id::KeptName};
+use crate::{Fix, Money, id::KeptName};
 
 /// Orders at a time for a pilot whose capacity nobody said.
 ///
@@ -51,6 +51,9 @@ pub struct Pilot {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) fix: Option<Fix>,
     pub(crate) availability: Availability,
+    /// When it was last heard of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) heard_at: Option<Time>,
     #[serde(default)]
     pub(crate) tally: Tally,
     /// How many orders the pilot is busy with: counted by the city, never written.
@@ -72,6 +75,7 @@ impl Pilot {
             profile: Arc::default(),
             fix: None,
             availability: Availability::Unknown,
+            heard_at: None,
             tally: Tally::default(),
             load: 0,
         }
@@ -100,6 +104,11 @@ impl Pilot {
     /// Whether the pilot takes orders.
     pub fn availability(&self) -> Availability {
         self.availability
+    }
+
+    /// When it was last heard of.
+    pub fn heard_at(&self) -> Option<Time> {
+        self.heard_at
     }
 
     /// How many orders the pilot is busy with.
@@ -142,6 +151,12 @@ pub struct Profile {
     /// Orders at a time.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub capacity: Option<u16>,
+    /// Nothing is picked up after this.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub shift_end: Option<Time>,
+    /// The most cash that it may have to collect on all that it carries, in the orders' own currency.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cash_limit: Option<Money>,
 }
 
 impl Profile {
@@ -157,12 +172,20 @@ impl Profile {
         set(&mut self.callback_url, new.callback_url.as_ref());
         set(&mut self.vehicle, new.vehicle.as_ref());
         set(&mut self.capacity, new.capacity.as_ref());
+        set(&mut self.shift_end, new.shift_end.as_ref());
+        set(&mut self.cash_limit, new.cash_limit.as_ref());
     }
 
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
     }
+}
+
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(value: &u32) -> bool {
+    *value == 0
 }
 
 /// What a pilot did so far, counted.
@@ -175,6 +198,9 @@ pub struct Tally {
     pub accepted: u32,
     /// Orders turned down.
     pub rejected: u32,
+    /// Offers that lapsed without an answer.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub lapsed: u32,
     /// Orders handed over.
     pub delivered: u32,
     /// Orders that could not be handed over.

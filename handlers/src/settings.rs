@@ -117,12 +117,46 @@ pub struct Dispatch {
     pub auto: bool,
     /// Whether the upstream is told of assignments.
     pub assigned: Assigned,
+    /// Who decides.
+    pub planner: Planner,
+    /// Milliseconds from one planning to the next.
+    pub interval: i64,
+    /// Milliseconds for which an offer stands; by SMS five times as long.
+    pub offer_timeout: i64,
+    /// A position older than so many milliseconds counts for less.
+    pub stale_after: i64,
+    /// A pilot who carries something and has not been heard of for so many milliseconds is silent; one whom only SMS
+    /// reaches, after twice as many.
+    pub silent_after: i64,
+    /// An order of the upstream's is taken over after so many milliseconds without a sign of life.
+    pub adopt_after: i64,
 }
 
 impl Default for Dispatch {
     fn default() -> Self {
-        Self { auto: true, assigned: Assigned::Send }
+        const MINUTE: i64 = 60_000;
+        Self {
+            auto: true,
+            assigned: Assigned::Send,
+            planner: Planner::Plan,
+            interval: 15_000,
+            offer_timeout: MINUTE,
+            stale_after: 5 * MINUTE,
+            silent_after: 15 * MINUTE,
+            adopt_after: 30 * MINUTE,
+        }
     }
+}
+
+/// Who decides which pilot carries what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Planner {
+    /// A plan over the whole city, made beside the journal. What is urgent and simple is decided at once.
+    Plan,
+    /// The same, but nothing is decided before the plan is: it knows travel times, or a service, that decisions do not.
+    PlanOnly,
+    /// Each order at once to the nearest pilot with room.
+    Nearest,
 }
 
 /// Whether the upstream is told of assignments made here.

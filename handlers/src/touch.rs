@@ -37,6 +37,7 @@ pub(crate) fn changed(event: &Event) -> Touches {
         Event::OrderAccepted(event) | Event::OrderRejected(event) => {
             touches.extend([subject(event.order), actor(event.pilot)]);
         }
+        Event::OrderLapsed(event) => touches.extend([subject(event.order), actor(event.pilot)]),
         Event::OrderProgressed(event) => {
             touches.push(subject(event.order));
             touches.extend(event.pilot.map(actor));
@@ -66,12 +67,17 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
     match command {
         Command::PlaceOrder(_)
         | Command::DispatchDue
+        | Command::FollowPlan(_)
         | Command::AssignMany(None)
         | Command::SettleCalls(_)
         | Command::SetMerchant { .. }
         | Command::Recall { .. } => {}
         Command::Retire(orders) => orders.iter().for_each(|&order| names.add(subject(order))),
-        Command::AssignNearest(order) => names.add(subject(*order)),
+        Command::AssignNow(order) => names.add(subject(*order)),
+        Command::AssignPlanned(planned) => {
+            names.add(subject(planned.order));
+            names.add(actor(planned.pilot));
+        }
         Command::TrackOrder(order)
         | Command::UpdateOrder { order, .. }
         | Command::CancelOrder { order, .. }

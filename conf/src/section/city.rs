@@ -1,11 +1,11 @@
-//! What the gateway may do by itself, and for whom: `[auth]`, `[dispatch]`, `[acting]`,
+//! What the gateway may do by itself, and for whom: `[auth]`, `[acting]`,
 //! `[callbacks]`, `[[merchant]]`.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::read::field::{optional, or, required};
-use crate::read::form::{flag, path, plain, text, word};
+use crate::read::form::{path, plain, text, word};
 use crate::read::list::list;
 use crate::read::number::{count, duration};
 use crate::read::{section, words};
@@ -32,37 +32,6 @@ section! {
         /// `open` lets in everyone who reaches the listener: put the gateway behind something that
         /// checks. It is the only mode that is built so far, and the default until `learned` is.
         pub mode: AuthMode = or(word(), AuthMode::Open),
-    }
-}
-
-words! {
-    /// Who decides which pilot carries what.
-    pub enum Planner {
-        /// A plan over all pilots and orders.
-        Plan = "plan",
-        /// The nearest feasible pilot.
-        Nearest = "nearest",
-        /// A service of yours, with `plan` to fall back on.
-        External = "external",
-    }
-}
-
-section! {
-    /// Who carries what, while the gateway acts.
-    pub struct Dispatch {
-        /// Whether orders are assigned without being asked to.
-        pub auto: bool = or(flag(), true),
-        /// How often the city is planned anew.
-        pub interval: Duration = or(duration(secs(1)..=HOUR), secs(15)),
-        /// Who decides: `nearest` takes the nearest feasible pilot.
-        pub planner: Planner = or(word(), Planner::Nearest),
-        /// How long an offer stands before the order goes to somebody else.
-        pub offer_timeout: Duration = or(duration(SECOND..=HOUR), MINUTE),
-        /// A position older than this counts for less.
-        pub stale_after: Duration = or(duration(SECOND..=DAY), MINUTE * 5),
-        /// An order that Oblivion assigned is taken over after this long without its pilot's sign of
-        /// life.
-        pub adopt_after: Duration = or(duration(MINUTE..=DAY * 7), MINUTE * 30),
     }
 }
 

@@ -16,6 +16,8 @@ use megamind_handlers::{
 use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::deliveries::{calls, planner};
+
 /// The settings of a configuration.
 pub(super) fn settings(config: &Config) -> Settings {
     Settings {
@@ -24,22 +26,21 @@ pub(super) fn settings(config: &Config) -> Settings {
             max_open_orders_per_merchant: config.acting.max_open_orders_per_merchant,
             allow: config.acting.allow.iter().copied().map(decides).collect::<Allow>(),
         },
-        dispatch: Dispatch {
-            auto: config.dispatch.auto,
-            assigned: match config.drain.assigned {
-                conf::Assigned::Send => Assigned::Send,
-                conf::Assigned::Skip => Assigned::Skip,
+        dispatch: planner::settings(
+            config,
+            Dispatch {
+                auto: config.dispatch.auto,
+                assigned: match config.drain.assigned {
+                    conf::Assigned::Send => Assigned::Send,
+                    conf::Assigned::Skip => Assigned::Skip,
+                },
+                ..Dispatch::default()
             },
-        },
-        calls: crate::deliveries::calls::settings(config),
+        ),
+        calls: calls::settings(config),
         dialect: Dialect::new(table(&config.dialect)),
         ..Settings::new(config.city.as_str())
     }
-}
-
-/// What the city is told whenever it is time to look for pilots again.
-pub(super) fn dispatch_due() -> Command {
-    Command::DispatchDue
 }
 
 /// Orders that leave the memory in one commit at most.

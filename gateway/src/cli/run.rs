@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{deliveries, logging, told};
-use crate::deliveries::calls;
+use crate::deliveries::{calls, planner};
 
 /// Runs the gateway until a signal ends it.
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
@@ -38,8 +38,6 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     warn(&config);
     let listeners = Listeners::reserve(&config)?;
     let settings = deliveries::settings(&config);
-    let interval = config.dispatch.interval;
-    let auto = config.dispatch.auto;
     let mut builder = Builder::new(Deliveries::new(settings), config.clone())
         .census(deliveries::census)
         .gaps(Deliveries::gaps)
@@ -47,10 +45,8 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         .task("retire", deliveries::retire)
         .import("pilots", |deliveries, text| lines(import::pilots(deliveries.settings(), text.as_bytes())))
         .import("orders", |deliveries, text| lines(import::orders(deliveries.settings(), text.as_bytes())));
-    if auto {
-        builder = builder.every(interval, deliveries::dispatch_due);
-    }
     builder = calls::add_to(builder, &config)?;
+    builder = planner::add_to(builder)?;
     let gateway = builder.open().context("the gateway cannot start")?;
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(&config));
     server.bootstrap();

@@ -1,3 +1,4 @@
 //! What runs beside the gateway because its business is deliveries. Part of the binary: the library knows nothing of it.
 
 pub(crate) mod calls;
+pub(crate) mod planner;

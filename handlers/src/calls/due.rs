@@ -41,6 +41,7 @@ fn order_of(event: &Event) -> Option<OrderKey> {
         Event::OrderSeen(event) => Some(event.order),
         Event::OrderAssigned(event) => Some(event.order),
         Event::OrderAccepted(event) | Event::OrderRejected(event) => Some(event.order),
+        Event::OrderLapsed(event) => Some(event.order),
         Event::OrderProgressed(event) => Some(event.order),
         Event::OrderUpdated(event) => Some(event.order),
         Event::OrderCancelled(event) => Some(event.order),

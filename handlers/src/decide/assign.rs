@@ -7,16 +7,19 @@ use crate::{
     City, Deliveries,
     command::{Answer, Assignment, AssignmentAnswer, Command, Items, Many},
     dialect::own,
-    event::{Event, OrderAssigned, V},
-    nearest::{Offer, eta},
-    order::{Oddities, Order, OrderKey},
-    pilot::PilotKey,
-    settings::{Assigned, Decides},
+    event::{Event, Missing, OrderAssigned, OrderLapsed, V},
+    nearest::nearest,
+    order::{Oddities, Order, OrderKey, Status},
+    pilot::{Availability, PilotKey},
+    planning::{Choice, Planned, best, candidates, due, everything, first, may_adopt, outlook},
+    settings::{Assigned, Decides, Planner},
 };
 
+/// Waiting orders among which a new one is given out at once, at most.
+pub(super) const FEW: usize = 8;
 /// Commands that follow from one decision, at most.
 pub(super) const MAX_THEN: usize = 16;
-/// Waiting orders that are looked at for one freed pilot, at most.
+/// Waiting orders that are looked at for one freed pilot, and pilots for one order, at most.
 pub(super) const LOOK_AT: usize = 64;
 /// Orders that are given out in one go, at most.
 const MAX_PLAN: usize = 256;
@@ -27,7 +30,7 @@ const MAX_LOOK: usize = 1_024;
 pub(super) fn bound(mut then: Vec<Command>) -> Vec<Command> {
     let mut seen = Vec::with_capacity(then.len().min(MAX_THEN));
     then.retain(|command| match command {
-        Command::AssignNearest(order) => {
+        Command::AssignNow(order) => {
             let fresh = !seen.contains(order) && seen.len() < MAX_THEN;
             if fresh {
                 seen.push(*order);
@@ -40,7 +43,7 @@ pub(super) fn bound(mut then: Vec<Command>) -> Vec<Command> {
 }
 
 impl Desk<'_> {
-    /// Gives an order to a pilot, or to the nearest where none is named.
+    /// Gives an order to a pilot, or to the best where none is named.
     pub(super) fn assign(&self, assignment: &Assignment) -> Decided {
         self.within_limits(Decides::Assign)?;
         let mut draft = Draft::new(self.city, self.now);
@@ -72,8 +75,8 @@ impl Desk<'_> {
             let detail = "The pilot has no room for one more order.";
             return Err(Rejection::new(409, "pilot_full", detail).at(self.domain.wire(crate::dialect::Field::MinionId)));
         }
-        let event = self.assigned(order, offer, Oddities::OVER_CAPACITY.when(full));
         let replay = self.tell(city, order, offer.pilot);
+        let event = self.assigned(order, offer, Oddities::OVER_CAPACITY.when(full));
         draft.push(event);
         Ok(Decision { events: draft.into_events(), replay, ..Decision::answer(answer) })
     }
@@ -89,29 +92,31 @@ impl Desk<'_> {
         Ok(())
     }
 
-    fn offer(&self, city: &City, order: &Order, pilot: Option<PilotKey>) -> Result<Offer, Rejection> {
-        if let Some(pilot) = pilot {
-            let metres = city
-                .pilot(pilot)
-                .and_then(|pilot| Some(pilot.fix()?.position.metres_to(order.pickup()?)));
-            return Ok(Offer { pilot, eta: metres.and_then(|metres| eta(order, metres, self.now)) });
+    fn offer(&self, city: &City, order: &Order, pilot: Option<PilotKey>) -> Result<Choice, Rejection> {
+        let settings = &self.domain.settings;
+        if let Some(pilot) = pilot.and_then(|pilot| city.pilot(pilot)) {
+            return Ok(outlook(city, settings, self.now, order, pilot));
         }
-        let offer = self.domain.assigner.choose(city, order, self.now);
-        offer.ok_or_else(|| {
+        let choice = match settings.dispatch.planner {
+            Planner::Nearest => nearest(city, order, self.now),
+            Planner::Plan | Planner::PlanOnly => first(&candidates(city, settings, self.now, order, LOOK_AT)),
+        };
+        choice.ok_or_else(|| {
             let detail = "No pilot can take this order now.";
             Rejection::new(409, "no_pilot", detail)
         })
     }
 
-    fn assigned(&self, order: &Order, offer: Offer, odd: Oddities) -> Event {
+    fn assigned(&self, order: &Order, choice: Choice, odd: Oddities) -> Event {
         Event::OrderAssigned(OrderAssigned {
             v: V,
             order: order.key(),
-            pilot: offer.pilot,
+            pilot: choice.pilot,
             at: self.now,
             here: true,
-            eta: offer.eta,
+            eta: choice.eta,
             odd,
+            why: Some(Box::new(choice.why)),
         })
     }
 
@@ -123,57 +128,93 @@ impl Desk<'_> {
         }
     }
 
-    /// Gives a waiting order to the best pilot; changes nothing where it waits no more or nobody can take it.
-    pub(super) fn assign_nearest(&self, key: OrderKey) -> Decision<Deliveries> {
+    /// Gives a waiting order to the best pilot; changes nothing where it waits no more, or nobody should be told now.
+    pub(super) fn assign_now(&self, key: OrderKey) -> Decision<Deliveries> {
         let nothing = Decision::answer(Answer::Done);
         let Some(order) = self.city.order(key).filter(|order| order.waits()) else {
             return nothing;
         };
-        let Some(offer) = self.domain.assigner.choose(self.city, order, self.now) else {
-            return nothing;
+        let settings = &self.domain.settings;
+        let choice = match settings.dispatch.planner {
+            Planner::Nearest => nearest(self.city, order, self.now),
+            Planner::Plan => best(self.city, settings, self.now, order),
+            Planner::PlanOnly => None,
         };
-        if is_full(self.city, offer.pilot) {
-            return nothing;
-        }
-        Decision {
-            events: vec![self.assigned(order, offer, Oddities::NONE)],
-            replay: self.tell(self.city, order, offer.pilot),
-            ..nothing
+        match choice {
+            Some(choice) if !is_full(self.city, choice.pilot) => self.give(order, choice),
+            _ => nothing,
         }
     }
 
-    /// Gives out the waiting orders, oldest first, while there is somebody to take them.
+    fn give(&self, order: &Order, choice: Choice) -> Decision<Deliveries> {
+        let replay = self.tell(self.city, order, choice.pilot);
+        Decision {
+            events: vec![self.assigned(order, choice, Oddities::NONE)],
+            replay,
+            ..Decision::answer(Answer::Done)
+        }
+    }
+
+    /// Follows a plan as far as it still holds: the order still waits, and the pilot can still take it.
+    pub(super) fn assign_planned(&self, planned: &Planned) -> Decision<Deliveries> {
+        let nothing = Decision::answer(Answer::Done);
+        let settings = &self.domain.settings;
+        let may = planned.asked || self.dispatches();
+        let (Some(order), Some(pilot)) = (self.city.order(planned.order), self.city.pilot(planned.pilot)) else {
+            return nothing;
+        };
+        let free = order.waits()
+            || (planned.asked && self.is_unassigned(order))
+            || (self.acting() && may_adopt(self.city, settings, order, planned.acting_since, self.now));
+        let takes = pilot.availability() == Availability::Available && pilot.room() > 0;
+        if !may || !free || !takes || order.carrier() == Some(planned.pilot) {
+            return nothing;
+        }
+        let choice = Choice { pilot: planned.pilot, eta: Some(planned.eta), why: planned.why.clone() };
+        self.give(order, choice)
+    }
+
+    /// Whether an order of the upstream's is one that nobody is known to have.
+    fn is_unassigned(&self, order: &Order) -> bool {
+        self.acting() && order.is_adoptable() && order.status() == Status::Placed
+    }
+
+    /// Takes back what lapsed; and where each order goes to the nearest, gives out the waiting ones, oldest first, while
+    /// there is somebody to take them.
     pub(super) fn dispatch_due(&self) -> Decision<Deliveries> {
         let mut decision = Decision::answer(Answer::Done);
-        if self.dispatches() {
-            decision.then = self.all_waiting();
+        if !self.dispatches() {
+            return decision;
+        }
+        let settings = &self.domain.settings;
+        let lapsed = due(self.city, settings, self.now, MAX_PLAN).filter_map(|(order, missing)| {
+            let lapsed = OrderLapsed { v: V, order: order.key(), pilot: order.carrier()?, at: self.now, missing };
+            Some(Event::OrderLapsed(lapsed))
+        });
+        decision.events = lapsed.collect();
+        if settings.dispatch.planner == Planner::Nearest {
+            let again = decision.events.iter().filter_map(|event| match event {
+                Event::OrderLapsed(event) if event.missing != Missing::LifeWithParcel => Some(event.order),
+                _ => None,
+            });
+            decision.then = again.map(Command::AssignNow).chain(self.all_waiting()).collect();
         }
         decision
     }
 
-    /// Those of the waiting orders that somebody could take now. Each is looked at again when its turn comes.
-    fn all_waiting(&self) -> Vec<Command> {
-        if self.city.free_pilots() == 0 {
-            return Vec::new();
-        }
-        (self.city.waiting().take(MAX_LOOK))
-            .filter(|order| self.domain.assigner.choose(self.city, order, self.now).is_some())
+    /// Those of the waiting orders that the nearest could take now. Each is looked at again when its turn comes.
+    fn all_waiting(&self) -> impl Iterator<Item = Command> {
+        let look = if self.city.free_pilots() == 0 { 0 } else { MAX_LOOK };
+        (self.city.waiting().take(look))
+            .filter(|order| nearest(self.city, order, self.now).is_some())
             .take(MAX_PLAN)
-            .map(|order| Command::AssignNearest(order.key()))
-            .collect()
+            .map(|order| Command::AssignNow(order.key()))
     }
 
     /// Gives orders to pilots, each by itself; every waiting order where none is named.
     pub(super) fn assign_many(&self, many: Option<&Many<Assignment>>) -> Decision<Deliveries> {
         let Some(many) = many else {
-            let then = self.all_waiting();
-            let answer = |command: &Command| match command {
-                Command::AssignNearest(order) => Some(Ok(AssignmentAnswer { order: *order, asked: None, pilot: None })),
-                _ => None,
-            };
-            let items = then.iter().filter_map(answer).collect();
-            let answer = Answer::Assignments(Items { items, bulk: true });
-            return Decision { then, ..Decision::answer(answer) };
+            return self.assign_all();
         };
         let mut then = Vec::new();
         let mut check = |assignment: &Assignment| {
@@ -190,5 +231,18 @@ impl Desk<'_> {
             .map(|item| item.as_ref().map_err(Clone::clone).and_then(&mut check))
             .collect();
         Decision { then, ..Decision::answer(Answer::Assignments(Items { items, bulk: true })) }
+    }
+
+    /// One plan for every order that nobody has, all of it told at once. Those for whom there is nobody are named too.
+    fn assign_all(&self) -> Decision<Deliveries> {
+        let settings = &self.domain.settings;
+        let others = || self.city.adoptable().filter(|order| self.is_unassigned(order));
+        let orders = || self.city.waiting().chain(others());
+        let planned = everything(self.city, settings, self.now, orders());
+        let item = |order: &Order| AssignmentAnswer { order: order.key(), asked: None, pilot: None };
+        let items = orders().take(MAX_PLAN).map(|order| Ok(item(order))).collect();
+        let then = planned.into_iter().map(|planned| Command::AssignPlanned(Box::new(planned)));
+        let answer = Answer::Assignments(Items { items, bulk: true });
+        Decision { then: then.collect(), ..Decision::answer(answer) }
     }
 }

@@ -183,6 +183,7 @@ impl Desk<'_> {
                 here: false,
                 eta: None,
                 odd: Oddities::OVER_CAPACITY.when(is_full(city, pilot)),
+                why: None,
             })
         })
     }
@@ -204,7 +205,7 @@ impl Desk<'_> {
 
     /// Orders that find somebody now: those turned down, and those that a freed pilot can take.
     fn after_news(&self, city: &City, events: &[Event]) -> Vec<Command> {
-        if !self.dispatches() {
+        if !self.decides_at_once() {
             return Vec::new();
         }
         let mut then = Vec::new();
@@ -212,7 +213,7 @@ impl Desk<'_> {
             match event {
                 Event::OrderRejected(event) => {
                     if city.order(event.order).is_some_and(Order::waits) {
-                        then.push(Command::AssignNearest(event.order));
+                        then.push(Command::AssignNow(event.order));
                     }
                     then.extend(self.next_for(city, event.pilot, 0));
                 }

@@ -18,7 +18,8 @@ use crate::{
     command::{Answer, Command},
     id::Name,
     order::Order,
-    settings::Decides,
+    planning::Planned,
+    settings::{Decides, Planner},
 };
 
 /// A decision in the making.
@@ -54,7 +55,9 @@ fn decide_alone(domain: &Deliveries, city: &City, command: &Command, ctx: &mut C
         Command::AssignMany(many) => Ok(desk.assign_many(many.as_ref())),
         Command::ShowPilots(query) => desk.show(query).map(Answer::PilotInfos).map(Decision::answer),
         Command::ShowDeliveries(query) => desk.show_new(query).map(Answer::PilotDeliveries).map(Decision::answer),
-        Command::AssignNearest(order) => Ok(desk.assign_nearest(*order)),
+        Command::AssignNow(order) => Ok(desk.assign_now(*order)),
+        Command::FollowPlan(plan) => Ok(follow(plan)),
+        Command::AssignPlanned(planned) => Ok(desk.assign_planned(planned)),
         Command::DispatchDue => Ok(desk.dispatch_due()),
         Command::Retire(orders) => Ok(desk.retire(orders)),
         Command::Recall { order, row } => Ok(desk.recall(*order, row)),
@@ -67,6 +70,12 @@ fn decide_alone(domain: &Deliveries, city: &City, command: &Command, ctx: &mut C
     }
 }
 
+/// Each assignment of a plan is decided by itself.
+fn follow(plan: &[Planned]) -> Decision<Deliveries> {
+    let then = plan.iter().map(|planned| Command::AssignPlanned(Box::new(planned.clone())));
+    Decision { then: then.collect(), ..Decision::answer(Answer::Done) }
+}
+
 impl<'a> Desk<'a> {
     /// Whether the gateway is the server now.
     fn acting(&self) -> bool {
@@ -77,6 +86,17 @@ impl<'a> Desk<'a> {
     fn dispatches(&self) -> bool {
         let settings = &self.domain.settings;
         self.acting() && settings.dispatch.auto && settings.acting.allow.contains(Decides::Assign)
+    }
+
+    /// Whether an order that has just begun to wait is given to somebody in the same breath. Where many wait, that would
+    /// be a worse choice than a plan over all of them.
+    fn decides_at_once(&self) -> bool {
+        let few = match self.domain.settings.dispatch.planner {
+            Planner::Nearest => usize::MAX,
+            Planner::Plan => assign::FEW,
+            Planner::PlanOnly => return false,
+        };
+        self.dispatches() && self.city.waiting_count() <= few
     }
 
     /// Refuses what may not be decided while the upstream is down.

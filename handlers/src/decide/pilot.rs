@@ -122,7 +122,7 @@ fn how_to_tell(events: &[Event], items: &[Result<PilotAnswer, Rejection>]) -> Re
 impl Desk<'_> {
     /// Waiting orders near a pilot, as many as there is room for (and `more`), to be given out anew.
     pub(super) fn next_for(&self, city: &crate::City, pilot: PilotKey, more: usize) -> Vec<Command> {
-        if !self.dispatches() || city.waiting_count() == 0 {
+        if !self.decides_at_once() || city.waiting_count() == 0 {
             return Vec::new();
         }
         let Some(pilot) = city.pilot(pilot) else {
@@ -140,6 +140,6 @@ impl Desk<'_> {
             .collect();
         near.sort_by(|a, b| a.0.total_cmp(&b.0).then(a.1.cmp(&b.1)));
         near.truncate(room);
-        near.into_iter().map(|(_, order)| Command::AssignNearest(order)).collect()
+        near.into_iter().map(|(_, order)| Command::AssignNow(order)).collect()
     }
 }

@@ -1,7 +1,5 @@
 //! Taking a new order.
 
-use std::sync::Arc;
-
 use megamind_domain::{Ctx, Decision, Rejection, Replay};
 
 use super::{Decided, Desk, beyond};
@@ -16,13 +14,17 @@ use crate::{
 };
 
 impl Desk<'_> {
-    pub(super) fn place(&self, details: &Arc<Details>, ctx: &mut Ctx<'_>) -> Decided {
+    pub(super) fn place(&self, details: &Details, ctx: &mut Ctx<'_>) -> Decided {
         self.within_limits(Decides::PlaceOrder)?;
         self.within_cash(details.cod_amount)?;
         self.within_open_orders(details)?;
         let id = LocalId(ctx.next_id());
         let key = OrderKey(self.city.next_key(0));
-        let then = if self.dispatches() { vec![Command::AssignNearest(key)] } else { Vec::new() };
+        let then = if self.decides_at_once() && self.city.free_pilots() > 0 {
+            vec![Command::AssignNow(key)]
+        } else {
+            Vec::new()
+        };
         Ok(Decision {
             events: vec![Event::OrderPlaced(Box::new(OrderPlaced {
                 v: V,

@@ -87,6 +87,11 @@ impl<'a> Object<'a> {
         out.extend_from_slice(value.to_string().as_bytes());
     }
 
+    pub(crate) fn signed(&mut self, field: Field, value: i64) {
+        let out = self.member(field);
+        out.extend_from_slice(value.to_string().as_bytes());
+    }
+
     pub(crate) fn bool(&mut self, field: Field, value: bool) {
         let out = self.member(field);
         out.extend_from_slice(if value { b"true" } else { b"false" });

@@ -64,6 +64,12 @@ fn pilot(object: &mut json::Object<'_>, report: &PilotReport, now: Time) {
     if let Some(capacity) = profile.capacity {
         object.integer(Field::Capacity, capacity.into());
     }
+    if let Some(end) = profile.shift_end {
+        object.time(Field::ShiftEnd, end);
+    }
+    if let Some(limit) = profile.cash_limit {
+        object.text(Field::CashLimit, &limit.to_string());
+    }
     object.time(Field::At, report.at.unwrap_or(now));
 }
 

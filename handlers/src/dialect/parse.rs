@@ -1,6 +1,6 @@
 //! From a request to a command.
 
-use std::{sync::Arc, time::Duration};
+use std::time::Duration;
 
 use megamind_domain::{Parsed, Patience, Rejection, Request};
 
@@ -39,10 +39,10 @@ pub(crate) fn parse(
 
 fn command(city: &str, route: Route, reader: &Reader<'_>) -> Result<Command, Rejection> {
     Ok(match route {
-        Route::PlaceOrder => Command::PlaceOrder(Arc::new(placed(reader)?)),
+        Route::PlaceOrder => Command::PlaceOrder(Box::new(placed(reader)?)),
         Route::TrackOrder => Command::TrackOrder(reader.required_order(city)?),
         Route::UpdateOrder => {
-            Command::UpdateOrder { order: reader.required_order(city)?, details: Arc::new(details(reader)?) }
+            Command::UpdateOrder { order: reader.required_order(city)?, details: Box::new(details(reader)?) }
         }
         Route::CancelOrder | Route::CancelOrderll => {
             Command::CancelOrder { order: reader.required_order(city)?, reason: reader.text(Field::Reason)? }
@@ -116,6 +116,8 @@ pub(crate) fn details(reader: &Reader<'_>) -> Result<Details, Rejection> {
 fn goods(reader: &Reader<'_>) -> Result<Details, Rejection> {
     Ok(Details {
         ready_at: reader.time(Field::ReadyAt)?,
+        promised_at: hint(reader.time(Field::PromisedAt)),
+        priority: priority(reader),
         items: reader.json(Field::Items),
         cod_amount: reader
             .parsed(Field::CodAmount, "a decimal number that is not negative, with at most four decimals")?,
@@ -123,6 +125,18 @@ fn goods(reader: &Reader<'_>) -> Result<Details, Rejection> {
         client_ref: reader.name(Field::ClientRef)?.map(|name| name.text().into()),
         ..Details::default()
     })
+}
+
+/// What dispatch may use and needs not: said in another form than ours, it says nothing, because clients that are older
+/// than these names may have others by them.
+fn hint<T>(read: Result<Option<T>, Rejection>) -> Option<T> {
+    read.unwrap_or_default()
+}
+
+/// In percent of an ordinary order's.
+fn priority(reader: &Reader<'_>) -> Option<u16> {
+    let percent: u16 = hint(reader.parsed(Field::Priority, "a number"))?;
+    (1..=1_000).contains(&percent).then_some(percent)
 }
 
 pub(crate) fn pilot_report(reader: &Reader<'_>) -> Result<PilotReport, Rejection> {
@@ -137,6 +151,8 @@ pub(crate) fn pilot_report(reader: &Reader<'_>) -> Result<PilotReport, Rejection
             callback_url: callback_url(reader)?,
             vehicle: reader.text(Field::Vehicle)?,
             capacity: reader.parsed(Field::Capacity, "a whole number from 0 to 65535")?,
+            shift_end: hint(reader.time(Field::ShiftEnd)),
+            cash_limit: hint(reader.parsed(Field::CashLimit, "an amount")),
         },
     })
 }

@@ -1,6 +1,6 @@
 //! Orders, as clients see them.
 
-use super::{Field, json::Object, own::order_name, render::Scene};
+use super::{Field, json::Object, own::order_name, render::Scene, render_call::plan_version};
 use crate::{
     command::{AssignmentAnswer, Candidate, DeliveryAnswer, Items},
     id::Name,
@@ -37,6 +37,7 @@ pub(super) fn tracked(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, 
     object.list(Field::History, order.history(), |object, step| {
         match step.what {
             Happening::Rejected => object.word(Field::Status, super::Word::Rejected),
+            Happening::Lapsed => object.word(Field::Status, super::Word::Lapsed),
             Happening::Reached(status) => object.word(Field::Status, status),
         }
         object.time(Field::At, step.at);
@@ -98,11 +99,16 @@ pub(super) fn candidates(scene: Scene<'_>, object: &mut Object<'_>, order: &Orde
         object.integer(Field::Score, candidate.score.into());
         object.bool(Field::Feasible, candidate.feasible);
         object.words(Field::Reasons, candidate.reasons.iter().copied());
-        object.time(Field::EtaPickup, candidate.eta_pickup);
+        if let Some(eta) = candidate.eta_pickup {
+            object.time(Field::EtaPickup, eta);
+        }
         if let Some(eta) = candidate.eta_dropoff {
             object.time(Field::EtaDropoff, eta);
         }
-        object.integer(Field::AddedSeconds, candidate.added_seconds);
+        if let Some(seconds) = candidate.added_seconds {
+            object.signed(Field::AddedSeconds, seconds);
+        }
+        object.integer(Field::PlanVersion, plan_version(scene.city, scene.settings, candidate.pilot));
     });
 }
 
@@ -137,6 +143,9 @@ pub(super) fn goods(object: &mut Object<'_>, order: &Order) {
     object.optional_text(Field::Currency, order.currency.as_ref().map(crate::order::Currency::as_str));
     if let Some(at) = order.ready_at {
         object.time(Field::ReadyAt, at);
+    }
+    if let Some(at) = order.promised_at {
+        object.time(Field::PromisedAt, at);
     }
     if let Some(eta) = order.eta {
         object.time(Field::Eta, eta);

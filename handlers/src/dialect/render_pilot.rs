@@ -82,6 +82,12 @@ fn info(object: &mut Object<'_>, pilot: &Pilot) {
     object.optional_text(Field::CallbackUrl, profile.callback_url.as_deref());
     object.optional_text(Field::Vehicle, profile.vehicle.as_deref());
     object.integer(Field::Capacity, pilot.capacity().into());
+    if let Some(end) = profile.shift_end {
+        object.time(Field::ShiftEnd, end);
+    }
+    if let Some(limit) = profile.cash_limit {
+        object.text(Field::CashLimit, &limit.to_string());
+    }
     object.integer(Field::Orders, pilot.load() as u64);
 }
 

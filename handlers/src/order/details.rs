@@ -1,9 +1,6 @@
 //! What a merchant says about an order.
 
-use std::{
-    str::FromStr,
-    sync::{Arc, LazyLock},
-};
+use std::str::FromStr;
 
 use megamind_domain::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -26,6 +23,12 @@ pub struct Details {
     /// When it can be fetched.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub ready_at: Option<Time>,
+    /// By when it was promised at the door.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub promised_at: Option<Time>,
+    /// How much its waiting counts, in percent of an ordinary order's: 1 to 1000.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub priority: Option<u16>,
     /// What it is: JSON of the merchant's own form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Box<str>>,
@@ -41,12 +44,6 @@ pub struct Details {
 }
 
 impl Details {
-    /// Nothing is said. All who say nothing share it.
-    pub fn nothing() -> Arc<Self> {
-        static NOTHING: LazyLock<Arc<Details>> = LazyLock::new(Arc::default);
-        NOTHING.clone()
-    }
-
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

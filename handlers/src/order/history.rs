@@ -23,21 +23,25 @@ pub struct Step {
     pub odd: Oddities,
 }
 
-/// What can happen to an order: it comes to a status, or is turned down. Written as one word.
+/// What can happen to an order: it comes to a status, is turned down, or its offer lapses. Written as one word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Happening {
     /// A pilot said no.
     Rejected,
+    /// A pilot did not answer, or was not heard of any more.
+    Lapsed,
     /// It came to a status.
     Reached(Status),
 }
 
 const REJECTED: &str = "rejected";
+const LAPSED: &str = "lapsed";
 
 impl Serialize for Happening {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         match self {
             Self::Rejected => serializer.serialize_str(REJECTED),
+            Self::Lapsed => serializer.serialize_str(LAPSED),
             Self::Reached(status) => status.serialize(serializer),
         }
     }
@@ -47,6 +51,7 @@ impl<'de> Deserialize<'de> for Happening {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         text::read(deserializer, |word| match word {
             REJECTED => Ok(Self::Rejected),
+            LAPSED => Ok(Self::Lapsed),
             _ => Status::deserialize(word.into_deserializer()).map(Self::Reached),
         })
     }
@@ -70,6 +75,8 @@ impl Oddities {
     pub const AFTER_END: Self = Self(8);
     /// The pilot carries more than the capacity says.
     pub const OVER_CAPACITY: Self = Self(16);
+    /// The pilot has the parcel and has not been heard of for long.
+    pub const SILENT: Self = Self(32);
 
     /// Both.
     pub fn and(self, other: Self) -> Self {

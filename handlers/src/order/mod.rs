@@ -51,6 +51,9 @@ pub struct Order {
     pub(crate) dropoff: Option<Position>,
     pub(crate) ready_at: Option<Time>,
     pub(crate) eta: Option<Time>,
+    pub(crate) promised_at: Option<Time>,
+    /// In percent of an ordinary one's; 0 where nobody said.
+    pub(crate) priority: u16,
     pub(crate) cod_amount: Option<Money>,
     pub(crate) cod_collected: Option<Money>,
     pub(crate) currency: Option<Currency>,
@@ -77,6 +80,8 @@ impl Order {
             dropoff: None,
             ready_at: None,
             eta: None,
+            promised_at: None,
+            priority: 0,
             cod_amount: None,
             cod_collected: None,
             currency: None,
@@ -162,6 +167,55 @@ impl Order {
         self.local.is_some() && self.upstream().is_none()
     }
 
+    /// Whether it is the upstream's to dispatch, might be taken over, and could be: nobody has picked it up, and both
+    /// ends of its way are known.
+    pub(crate) fn is_adoptable(&self) -> bool {
+        !self.is_ours()
+            && (Status::Placed..=Status::ArrivedAtPickup).contains(&self.status)
+            && self.pickup.is_some()
+            && self.dropoff.is_some()
+    }
+
+    /// When it was last heard of.
+    pub fn heard_at(&self) -> Time {
+        self.history.last().map_or(self.placed_at, |step| step.at)
+    }
+
+    /// When it should be at the door.
+    pub fn eta(&self) -> Option<Time> {
+        self.eta
+    }
+
+    /// When it can be fetched.
+    pub fn ready_at(&self) -> Option<Time> {
+        self.ready_at
+    }
+
+    /// By when it was promised at the door.
+    pub fn promised_at(&self) -> Option<Time> {
+        self.promised_at
+    }
+
+    /// Whether its pilot was chosen here.
+    pub fn assigned_here(&self) -> bool {
+        self.assigned_here
+    }
+
+    /// Since when a pilot chosen here has owed an answer, where one does.
+    pub fn offered_at(&self) -> Option<Time> {
+        let offered = self.status == Status::Assigned && self.assigned_here;
+        let is_offer = |step: &&Step| step.what == Happening::Reached(Status::Assigned);
+        offered
+            .then(|| self.history.iter().rfind(is_offer).map(|step| step.at))
+            .flatten()
+    }
+
+    /// Since when its pilot has been silent with the parcel, where that was noted and nothing was heard since.
+    pub fn silent_since(&self) -> Option<Time> {
+        let last = self.history.last()?;
+        (self.carrier().is_some() && last.odd.contains(Oddities::SILENT)).then_some(last.at)
+    }
+
     /// The merchant in whose count of open orders it stands.
     pub(crate) fn open_for(&self) -> Option<IdKey> {
         (!self.status.is_final()).then(|| self.merchant().map(IdKey::of_name)).flatten()
@@ -195,6 +249,8 @@ impl Order {
         parts.extend(details.client_ref.as_deref().map(|text| (Part::ClientRef, text)));
         self.text.set(&parts);
         self.ready_at = details.ready_at.or(self.ready_at);
+        self.promised_at = details.promised_at.or(self.promised_at);
+        self.priority = details.priority.unwrap_or(self.priority);
         self.cod_amount = details.cod_amount.or(self.cod_amount);
         self.currency = details.currency.or(self.currency);
     }

@@ -37,6 +37,10 @@ pub(crate) struct Row<'a> {
     ready_at: Option<Time>,
     #[serde(rename = "e", default, skip_serializing_if = "Option::is_none")]
     eta: Option<Time>,
+    #[serde(rename = "by", default, skip_serializing_if = "Option::is_none")]
+    promised_at: Option<Time>,
+    #[serde(rename = "pr", default, skip_serializing_if = "is_zero")]
+    priority: u16,
     #[serde(rename = "cod", default, skip_serializing_if = "Option::is_none")]
     cod_amount: Option<Money>,
     #[serde(rename = "got", default, skip_serializing_if = "Option::is_none")]
@@ -69,6 +73,12 @@ fn is_false(value: &bool) -> bool {
     !value
 }
 
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_zero(value: &u16) -> bool {
+    *value == 0
+}
+
 impl<'a> From<&'a Order> for Row<'a> {
     fn from(order: &'a Order) -> Self {
         Self {
@@ -84,6 +94,8 @@ impl<'a> From<&'a Order> for Row<'a> {
             dropoff: order.dropoff,
             ready_at: order.ready_at,
             eta: order.eta,
+            promised_at: order.promised_at,
+            priority: order.priority,
             cod_amount: order.cod_amount,
             cod_collected: order.cod_collected,
             currency: order.currency,
@@ -117,6 +129,8 @@ impl Row<'_> {
             dropoff: self.dropoff,
             ready_at: self.ready_at,
             eta: self.eta,
+            promised_at: self.promised_at,
+            priority: self.priority,
             cod_amount: self.cod_amount,
             cod_collected: self.cod_collected,
             currency: self.currency,

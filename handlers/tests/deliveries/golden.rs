@@ -33,10 +33,11 @@ fn kind(event: &Event) -> &'static str {
         Event::CallDue(_) => "call_due",
         Event::CallSettled(_) => "call_settled",
         Event::MerchantSet(_) => "merchant_set",
+        Event::OrderLapsed(_) => "order_lapsed",
     }
 }
 
-const KINDS: usize = 17;
+const KINDS: usize = 18;
 
 fn golden(name: &str) -> PathBuf {
     let root = PathBuf::from(env!("CARGO_MANIFEST_DIR"));
@@ -50,7 +51,7 @@ fn story() -> World {
     let mut full = order();
     full["items"] = json!([{"name": "idli", "count": 2}]);
     full["pickup"]["contact"] = json!({"name": "Ravi", "phone": "+918022223333"});
-    full["readyAt"] = json!("2026-01-31T10:00:00+05:30");
+    full["readyAt"] = json!("2026-01-31T09:32:00+05:30");
     let (_, placed) = world.post("/placeOrder", &full);
     let id = placed["orderId"].as_str().expect("an id").to_owned();
     world.now.0 += 1_500;
@@ -78,6 +79,11 @@ fn story() -> World {
         200,
         &json!({"status": "assigned", "minionId": "P1", "eta": "2026-01-31T04:30:00Z"}),
     );
+    let fourth = world.place();
+    assert_eq!(world.track(&fourth)["minionId"], "P2");
+    world.now.0 += 60_000;
+    world.decide(&Command::DispatchDue).expect("time passes");
+    world.post("/cancelOrder", &json!({"orderId": fourth}));
     calls(&mut world);
     leaves_and_comes_back(&mut world);
     world
@@ -136,6 +142,14 @@ fn every_released_event_is_read_and_written_again() {
         seen.insert(kind(&event));
     }
     assert_eq!(seen.len(), KINDS, "{seen:?}");
+}
+
+#[test]
+fn an_assignment_without_a_reason_is_still_read() {
+    let line =
+        r#"{"type":"order_assigned","v":1,"order":2,"pilot":1,"at":1769832000000,"here":true,"eta":1769835363000}"#;
+    let event: Event = serde_json::from_str(line).expect("the first form");
+    assert_eq!(serde_json::to_string(&event).expect("JSON"), line);
 }
 
 /// With `GOLDEN=write` in the environment the files are written anew; the difference is for a person to read.

@@ -5,6 +5,7 @@ mod bad_input;
 mod calls;
 mod cold_start;
 mod credentials;
+mod dispatching;
 mod failed_commits;
 mod forms;
 mod lifecycle;
