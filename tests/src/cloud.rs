@@ -135,9 +135,16 @@ impl Cloud {
 
     /// An order as the cloud knows it, by its own id.
     pub fn order(&self, id: &str) -> Option<Value> {
-        let all = self.ask(&Request::get("/__orders")).expect(200).json();
-        let orders = all["orders"].as_array()?;
-        orders.iter().find(|order| order["orderId"] == id).cloned()
+        self.orders().into_iter().find(|order| order["orderId"] == id)
+    }
+
+    /// Every order as the cloud knows it.
+    pub fn orders(&self) -> Vec<Value> {
+        let mut all = self.ask(&Request::get("/__orders")).expect(200).json();
+        match all["orders"].take() {
+            Value::Array(orders) => orders,
+            other => panic!("not a list of orders: {other}"),
+        }
     }
 
     fn ask(&self, request: &Request) -> Answer {

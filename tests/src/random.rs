@@ -16,8 +16,28 @@ impl Random {
             now.map_or(1, |now| now.as_nanos() as u64)
         });
         eprintln!("MEGAMIND_SEED={seed}");
+        Self::of(seed)
+    }
+
+    /// Seeded with a number.
+    pub fn of(seed: u64) -> Self {
         // Zero would stay zero.
         Self(seed | 1)
+    }
+
+    /// What [`Self::of`] makes the same choices from, from here on.
+    pub fn seed(&self) -> u64 {
+        self.0
+    }
+
+    /// Another one whose choices follow from those of this one.
+    pub fn fork(&mut self) -> Self {
+        Self::of(((self.below(1 << 31) as u64) << 32) | self.below(1 << 31) as u64)
+    }
+
+    /// True in so many of a hundred cases.
+    pub fn percent(&mut self, chance: usize) -> bool {
+        self.below(100) < chance
     }
 
     /// A number below `bound`, which must not be 0.

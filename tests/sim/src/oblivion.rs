@@ -65,6 +65,9 @@ pub struct Options {
     /// Takes no notice of Idempotency-Key, as many clouds do.
     #[arg(long)]
     pub ignore_keys: bool,
+    /// Has no /findOrder: nobody can ask what became of a write.
+    #[arg(long)]
+    pub no_lookup: bool,
     /// Leaves orders unassigned until somebody assigns them.
     #[arg(long)]
     pub no_dispatch: bool,
@@ -86,6 +89,7 @@ impl Options {
             data: None,
             dialect: Dialect::Default,
             ignore_keys: false,
+            no_lookup: false,
             no_dispatch: false,
             gzip: false,
             latency_ms: 0,
@@ -124,6 +128,7 @@ pub async fn serve(options: &Options) -> anyhow::Result<Server> {
         dialect: options.dialect,
         latency: Duration::from_millis(options.latency_ms),
         gzip: options.gzip,
+        can_be_asked: !options.no_lookup,
     });
     let bind = async |addr| {
         TcpListener::bind(addr)

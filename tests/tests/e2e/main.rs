@@ -9,6 +9,7 @@ mod dispatching;
 mod failed_commits;
 mod forms;
 mod lifecycle;
+mod model;
 mod mutations;
 mod no_client_sees_it;
 mod nothing_lost;

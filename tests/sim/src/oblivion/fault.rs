@@ -37,6 +37,10 @@ pub enum FaultKind {
     RateLimit,
     /// A write is applied, and its answer cut off in the middle of the body.
     Truncate,
+    /// 404 with an HTML page, as a load balancer without a backend answers; nothing is applied.
+    NoBackend,
+    /// 401 with `WWW-Authenticate`: the credentials have expired; nothing is applied.
+    ExpiredCredentials,
 }
 
 /// One fault, as it is set and shown.

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::cloud::{Admission, Cloud, WriteRequest};
 use super::dialect::{Dialect, Rendered};
-use super::endpoint::{Endpoint, Write};
+use super::endpoint::{Endpoint, Read, Write};
 use super::fault::{FaultKind, Faults, Strike};
 use super::form;
 use super::refusal::Refusal;
@@ -71,6 +71,8 @@ pub(crate) struct Shared {
     pub(crate) dialect: Dialect,
     pub(crate) latency: Duration,
     pub(crate) gzip: bool,
+    /// Whether `/findOrder` is there.
+    pub(crate) can_be_asked: bool,
 }
 
 /// A request that has been read to its end.
@@ -175,6 +177,16 @@ impl Shared {
                     .insert(header::LOCATION, HeaderValue::from_static("http://portal.invalid/"));
                 response
             }
+            FaultKind::NoBackend => {
+                let page = "<!doctype html><title>404</title><h1>No backend serves this host</h1>";
+                response(StatusCode::NOT_FOUND, "text/html; charset=utf-8", page.into())
+            }
+            FaultKind::ExpiredCredentials => {
+                let mut response = refuse(StatusCode::UNAUTHORIZED);
+                let challenge = HeaderValue::from_static("Bearer error=\"invalid_token\"");
+                response.headers_mut().insert(header::WWW_AUTHENTICATE, challenge);
+                response
+            }
             FaultKind::Slow => {
                 tokio::time::sleep(fault.delay()).await;
                 self.serve(request).await
@@ -237,6 +249,7 @@ impl Shared {
 
     fn serve_read(&self, request: &Whole) -> Result<Value, Refusal> {
         match self.dialect.endpoint(&request.path) {
+            Some(Endpoint::Read(Read::FindOrder)) if !self.can_be_asked => Err(Refusal::NotFound(request.path.clone())),
             Some(Endpoint::Read(read)) => {
                 let params = form::parse(&request.query, request.header(header::CONTENT_TYPE), &request.body)?;
                 self.cloud.read(read, &self.dialect.read(params))

@@ -1,0 +1,136 @@
+//! The cloud's log against the clients' own records.
+
+use std::collections::{HashMap, HashSet};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use megamind_tests::load::{Tag, Tally, Told, Written, audit_but};
+use megamind_tests::wait::PATIENCE;
+use megamind_tests::{City, Request};
+use serde_json::{Value, json};
+
+/// Orders that are asked for by both ids.
+const ASKED: usize = 60;
+
+/// Writes that only an operator can settle, and those that wait behind them.
+#[derive(Debug, Default)]
+pub(super) struct Waiting {
+    /// Parked, since they may have been applied and cannot be repeated.
+    pub(super) parked: HashSet<Tag>,
+    /// Not sent, since they name an order with a parked write.
+    pub(super) behind: HashSet<Tag>,
+    /// Which client's orders these are about: the client and the order.
+    owners: HashSet<(usize, usize)>,
+}
+
+/// Drains the queue as an operator would: what was refused is tried again. Ends when nothing is left, or with `hold`,
+/// when only what may have been applied is left, and what waits behind it.
+///
+/// It fails when nothing has moved for long.
+pub(super) fn drain(city: &City, may_hold: bool) -> Waiting {
+    let (mut moved, mut before) = (Instant::now(), Value::Null);
+    loop {
+        let status = city.gateway.status();
+        let (parked, pending) = (entries(city, "parked"), entries(city, "pending"));
+        let mut waiting = Waiting::default();
+        let mut left = 0;
+        for entry in &parked {
+            if may_hold && entry["possiblyApplied"] == true && entry["lastStatus"].is_null() {
+                left += 1;
+                waiting.parked.extend(tag_of(entry));
+                waiting.owners.extend(owner_of(entry));
+                continue;
+            }
+            let retry = Request::post(format!("/admin/queue/{}/retry", entry["id"]), &json!({}));
+            // Gone already: that is as good.
+            let _ = city.gateway.ask(&retry);
+        }
+        let is_held = |entry: &&Value| owner_of(entry).is_some_and(|owner| waiting.owners.contains(&owner));
+        let behind: Vec<&Value> = pending.iter().filter(is_held).collect();
+        waiting.behind = behind.iter().filter_map(|entry| tag_of(entry)).collect();
+        if left == parked.len() && behind.len() == pending.len() && status["mode"] == "forwarding" {
+            return waiting;
+        }
+        let now = status["queue"].clone();
+        if now != before {
+            (moved, before) = (Instant::now(), now);
+        }
+        assert!(
+            moved.elapsed() < PATIENCE * 2,
+            "the queue does not drain: {status}\nparked: {:?}\npending: {:?}",
+            &parked[..parked.len().min(5)],
+            &pending[..pending.len().min(5)],
+        );
+        thread::sleep(Duration::from_millis(100));
+    }
+}
+
+/// The entries of a state, in full.
+fn entries(city: &City, state: &str) -> Vec<Value> {
+    let ask = |path: String| city.gateway.ask(&Request::get(path)).expect("the admin listener answers");
+    let (mut all, mut after) = (Vec::new(), 0);
+    loop {
+        let page = ask(format!("/admin/queue?state={state}&after={after}&limit=200"))
+            .expect(200)
+            .json();
+        let Some(last) = page["entries"].as_array().and_then(|page| page.last()) else {
+            return all;
+        };
+        after = last["id"].as_u64().expect("a number");
+        for entry in page["entries"].as_array().into_iter().flatten() {
+            let whole = ask(format!("/admin/queue/{}", entry["id"]));
+            // It may have left the queue meanwhile.
+            if whole.status == 200 && whole.json()["state"] == state {
+                all.push(whole.json());
+            }
+        }
+    }
+}
+
+fn tag_of(entry: &Value) -> Option<Tag> {
+    Tag::find(entry["body"].as_str()?)
+}
+
+/// Whose entry it is: no two clients share an order, and each order has a pilot of its own.
+fn owner_of(entry: &Value) -> Option<(usize, usize)> {
+    if let Some(tag) = tag_of(entry) {
+        return Some((tag.worker, tag.order));
+    }
+    let body: Value = serde_json::from_str(entry["body"].as_str()?).ok()?;
+    let (worker, order) = body["minionId"].as_str()?.strip_prefix('P')?.split_once('-')?;
+    Some((worker.parse().ok()?, order.parse().ok()?))
+}
+
+/// Fails the test unless the cloud has what the clients were told, and everything can be found by both ids.
+#[track_caller]
+pub(super) fn audit(city: &City, written: &[Written], waiting: &Waiting) -> Tally {
+    let log = city.cloud.log();
+    let parked = waiting.parked.iter().map(|tag| (*tag, 1));
+    let excused: HashMap<Tag, usize> = parked.chain(waiting.behind.iter().map(|tag| (*tag, 0))).collect();
+    let tally = audit_but(written, &log, &excused);
+    let names: HashMap<Tag, &str> = log
+        .iter()
+        .filter(|effect| effect.endpoint() == "/placeOrder")
+        .filter_map(|effect| Some((Tag::find(effect.body())?, effect.text("orderId"))))
+        .collect();
+    let statuses: HashMap<String, Value> = city
+        .cloud
+        .orders()
+        .into_iter()
+        .map(|order| (order["orderId"].as_str().unwrap_or_default().to_owned(), order["status"].clone()))
+        .collect();
+    let placed = written
+        .iter()
+        .filter(|write| write.tag.step == 0 && write.told == Told::Done && write.id.is_some())
+        .filter(|write| !waiting.owners.contains(&(write.tag.worker, write.tag.order)));
+    // The newest: the oldest were placed before anything went wrong.
+    for write in placed.rev().take(ASKED) {
+        let (own, upstream) = (write.id.as_deref().unwrap_or_default(), names[&write.tag]);
+        for id in [own, upstream] {
+            let told = city.track(id).expect(200).json();
+            assert_eq!(told["orderId"], id, "{}: asked for by {id}", write.tag);
+            assert_eq!(told["status"], statuses[upstream], "{}: {own} is {upstream}: {told}", write.tag);
+        }
+    }
+    tally
+}
