@@ -223,6 +223,27 @@ fn the_candidates_of_an_order_are_ranked_with_reasons() {
 }
 
 #[test]
+fn what_a_pilot_was_told_stays_and_more_of_the_place_joins_it() {
+    let told_order = Order { told: Some(PilotId(1)), ..order(1, 10, 15, 0) };
+    // The other pilot is nearer, and the first one's shift is over: what was said is said.
+    let mut held = pilot(1, 30);
+    held.shift_end = Some(10);
+    let city = snapshot(vec![told_order.clone()], vec![held, pilot(2, 10)]);
+    assert_eq!(planned(&plan(&city)), [], "nothing new for anybody");
+    let both = snapshot(vec![told_order, order(2, 10, 16, 0)], vec![pilot(1, 12)]);
+    assert_eq!(told(&plan(&both)), [(1, vec![2])]);
+}
+
+#[test]
+fn who_just_said_no_is_not_asked_again_at_once() {
+    let mut order = order(1, 10, 15, 0);
+    order.excluded = smallvec![PilotId(1)];
+    order.ask_again = false;
+    let alone = plan(&snapshot(vec![order], vec![pilot(1, 10)]));
+    assert_eq!((told(&alone), alone.later), (vec![], vec![OrderId(1)]));
+}
+
+#[test]
 fn the_nearest_policy_is_what_it_says() {
     let settings = Settings { policy: Policy::Nearest, ..Settings::default() };
     let orders = vec![order(1, 10, 15, 9_000), order(2, 10, 15, 0), order(3, 10, 15, 0)];

@@ -2,7 +2,11 @@
 
 use crate::support::{World, body_of, enveloped, get, order, post};
 use megamind_domain::{Domain, Replay, Stance};
-use megamind_handlers::Settings;
+use megamind_handlers::{
+    Command, Settings,
+    dispatch::Planner,
+    planning::{self, Scope, View},
+};
 use serde_json::{Value, json};
 
 fn statuses(answer: &Value) -> Vec<&str> {
@@ -431,4 +435,27 @@ fn whom_nobody_saw_is_not_there() {
     assert_eq!(ask(&mut world), (503, Some("not_known_here".into())));
     world.stance = Stance::Standby;
     assert_eq!(ask(&mut world), (404, Some("minion_not_found".into())));
+}
+
+#[test]
+fn ten_thousand_orders_at_one_restaurant_are_planned() {
+    let mut world = World::acting();
+    for number in 0..10_000 {
+        let mut body = order();
+        body["merchantId"] = json!(format!("M{}", number / 100));
+        body["clientRef"] = json!(number.to_string());
+        assert_eq!(world.post("/placeOrder", &body).0, 201);
+    }
+    world.pilot("P1", 12.97, 77.59, 4);
+    let scope = Scope { acting_since: None, joins: true };
+    let view = View::of(&world.city, world.domain.settings(), world.now, scope);
+    let plan = Planner::new(planning::settings(world.domain.settings())).plan(&view.snapshot, &view);
+    let planned = planning::commitments(&plan, world.now);
+    assert_eq!(planned.len(), 4, "a bundle of one restaurant");
+    world.decide(&Command::FollowPlan(planned.clone())).expect("decided");
+    let carried = |world: &World| world.city.carried_count();
+    assert_eq!(carried(&world), 4);
+    // The same plan again finds its orders taken.
+    world.decide(&Command::FollowPlan(planned)).expect("decided");
+    assert_eq!(carried(&world), 4);
 }
