@@ -20,6 +20,8 @@ pub(crate) const MAX: usize = 255;
 pub(crate) struct Keys {
     secret: [u8; 32],
     count: AtomicU64,
+    /// Begins the hash of what makes a repetition recognizable.
+    natural: blake3::Hasher,
 }
 
 impl Keys {
@@ -30,7 +32,8 @@ impl Keys {
     pub(crate) fn new() -> Result<Self, getrandom::Error> {
         let mut secret = [0; 32];
         getrandom::fill(&mut secret)?;
-        Ok(Self { secret, count: AtomicU64::new(0) })
+        let natural = blake3::Hasher::new_derive_key("megamind 2026 natural idempotency key");
+        Ok(Self { secret, count: AtomicU64::new(0), natural })
     }
 
     /// The key of a write: the client's, or one derived from what `parsed` says, or a random one.
@@ -43,7 +46,7 @@ impl Keys {
         }
         let hash = match parsed.and_then(|parsed| parsed.natural.as_ref()) {
             Some(natural) => {
-                let mut hasher = blake3::Hasher::new_derive_key("megamind 2026 natural idempotency key");
+                let mut hasher = self.natural.clone();
                 hasher.update(path.as_bytes());
                 hasher.update(&[0]);
                 hasher.update(natural);

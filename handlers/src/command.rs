@@ -1,5 +1,7 @@
 //! What somebody wants, and what comes back.
 
+use std::sync::Arc;
+
 use megamind_domain::{Rejection, Time};
 
 use crate::{
@@ -15,7 +17,7 @@ use crate::{
 #[derive(Clone, Debug)]
 pub enum Command {
     /// Take a new order.
-    PlaceOrder(Box<Details>),
+    PlaceOrder(Arc<Details>),
     /// Tell where an order is.
     TrackOrder(Name),
     /// Change an order.
@@ -23,7 +25,7 @@ pub enum Command {
         /// Which.
         order: Name,
         /// What is new.
-        details: Box<Details>,
+        details: Arc<Details>,
     },
     /// Call an order off.
     CancelOrder {
@@ -204,7 +206,7 @@ pub struct WatchedOrder {
     /// Which.
     pub order: Name,
     /// What the merchant had said.
-    pub details: Details,
+    pub details: Arc<Details>,
     /// Where it is.
     pub status: Option<Status>,
     /// Who carries it.

@@ -3,6 +3,8 @@
 //! A released form is read for ever: `tests/golden/events-v1.jsonl` holds a line of each. Change one by adding a
 //! variant (or a field with a default), never by changing what is there.
 
+use std::sync::Arc;
+
 use megamind_domain::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
@@ -78,6 +80,27 @@ impl<'de, const N: u8> Deserialize<'de> for V<N> {
     }
 }
 
+/// Details that are shared with what they came from.
+mod shared {
+    use std::sync::Arc;
+
+    use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+    use super::Details;
+
+    pub(super) fn says_nothing(details: &Arc<Details>) -> bool {
+        details.is_empty()
+    }
+
+    pub(super) fn serialize<S: Serializer>(details: &Arc<Details>, serializer: S) -> Result<S::Ok, S::Error> {
+        Details::serialize(details, serializer)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Details>, D::Error> {
+        Details::deserialize(deserializer).map(Arc::new)
+    }
+}
+
 /// An order was taken here.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct OrderPlaced {
@@ -90,7 +113,8 @@ pub struct OrderPlaced {
     /// When.
     pub at: Time,
     /// What the merchant said.
-    pub details: Details,
+    #[serde(with = "shared")]
+    pub details: Arc<Details>,
 }
 
 /// Something was learned about an order from elsewhere; what is not there stays as it is.
@@ -109,8 +133,8 @@ pub struct OrderSeen {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub id: Option<KeptName>,
     /// What the merchant said.
-    #[serde(default, skip_serializing_if = "Details::is_empty")]
-    pub details: Details,
+    #[serde(default, with = "shared", skip_serializing_if = "shared::says_nothing")]
+    pub details: Arc<Details>,
     /// Where it is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub status: Option<Status>,

@@ -3,7 +3,7 @@
 //! The header has the names of the public interface; members of members with a dot or in brackets
 //! (`pickup.lat`, `pickup[lat]`). What is imported is taken as the upstream's word and never told to it.
 
-use std::{borrow::Cow, fmt};
+use std::{borrow::Cow, fmt, sync::Arc};
 
 use megamind_domain::Rejection;
 
@@ -57,7 +57,7 @@ pub fn orders(settings: &Settings, text: &[u8]) -> Result<Vec<Command>, Vec<Line
     read(settings, text, |reader| {
         Ok(Watched::Order(Box::new(WatchedOrder {
             order: reader.required_order(&settings.city)?,
-            details: details(reader)?,
+            details: Arc::new(details(reader)?),
             status: status(reader)?,
             pilot: reader.name(Field::MinionId)?,
             position: None,

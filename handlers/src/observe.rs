@@ -78,7 +78,7 @@ impl Watcher<'_> {
                     return Observed::nothing();
                 };
                 let status = Some(Status::Placed);
-                let mut order = self.about(id.clone(), (**placed).clone(), answer);
+                let mut order = self.about(id.clone(), placed.clone(), answer);
                 order.status = order.status.or(status);
                 return Observed {
                     upstream_id: Some(id.text().into()),
@@ -86,7 +86,7 @@ impl Watcher<'_> {
                 };
             }
             Command::TrackOrder(order) => {
-                let mut order = self.about(order.clone(), Details::default(), answer);
+                let mut order = self.about(order.clone(), Details::nothing(), answer);
                 order.read = true;
                 // A read whose answer says nothing tells nothing.
                 if order.status.is_none() && order.pilot.is_none() {
@@ -95,7 +95,7 @@ impl Watcher<'_> {
                 Watched::Order(Box::new(order))
             }
             Command::UpdateOrder { order, details } => {
-                Watched::Order(Box::new(self.about(order.clone(), (**details).clone(), answer)))
+                Watched::Order(Box::new(self.about(order.clone(), details.clone(), answer)))
             }
             Command::CancelOrder { order, .. } => Watched::Cancelled(order.clone()),
             Command::ReportPilots(many) => Watched::Pilots(self.taken(many, answer, route == Route::GeneralInfos)),
@@ -109,7 +109,7 @@ impl Watcher<'_> {
     }
 
     /// What an answer says about an order that was asked for under `order`.
-    fn about(&self, order: Name, said: Details, answer: Option<&Node<'_>>) -> WatchedOrder {
+    fn about(&self, order: Name, said: Arc<Details>, answer: Option<&Node<'_>>) -> WatchedOrder {
         let mut seen =
             WatchedOrder { order, details: said, status: None, pilot: None, position: None, eta: None, read: false };
         let Some(node) = answer else { return seen };
@@ -127,7 +127,7 @@ impl Watcher<'_> {
         if seen.details.is_empty()
             && let Ok(details) = details(&reader)
         {
-            seen.details = details;
+            seen.details = Arc::new(details);
         }
         seen
     }

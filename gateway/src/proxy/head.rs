@@ -15,30 +15,41 @@ use super::hop::by_hop;
 use crate::keys;
 
 /// The client's head, ready for the upstream: its own headers, and where it came from.
-pub(crate) fn forwarded(session: &ServerSession, target: &Bytes, body: &Bytes) -> Result<RequestHeader> {
+pub(crate) fn forwarded(session: &ServerSession, target: &Bytes, content: &Bytes) -> Result<RequestHeader> {
     let mut head = session.req_header().clone();
     let framed =
         head.headers.contains_key(header::CONTENT_LENGTH) || head.headers.contains_key(header::TRANSFER_ENCODING);
     for name in by_hop(&head.headers) {
         head.remove_header(&name);
     }
-    // `Expect` is answered here, and the body is whole.
-    for name in [header::EXPECT, header::CONTENT_LENGTH] {
-        head.remove_header(&name);
-    }
+    // Answered here.
+    head.remove_header(&header::EXPECT);
     head.set_version(http::Version::HTTP_11);
-    head.set_raw_path(target)?;
-    if framed || !body.is_empty() {
-        head.insert_header("Content-Length", body.len())?;
+    if head.raw_path() != &target[..] {
+        head.set_raw_path(target)?;
+    }
+    // The body is whole, and may have another length than it came with.
+    if !says_length(&head, content.len()) {
+        head.remove_header(&header::CONTENT_LENGTH);
+        if framed || !content.is_empty() {
+            head.insert_header(header::CONTENT_LENGTH, content.len())?;
+        }
     }
     add_origin(session, &mut head)?;
     Ok(head)
 }
 
+/// Whether a message has one `Content-Length`, and this one.
+fn says_length(head: &RequestHeader, length: usize) -> bool {
+    let mut values = head.headers.get_all(header::CONTENT_LENGTH).iter();
+    let first = values.next().map(HeaderValue::as_bytes);
+    first == Some(length.to_string().as_bytes()) && values.next().is_none()
+}
+
 /// Adds `X-Forwarded-For`, `-Proto` and `-Host`, as other proxies do.
 pub(crate) fn add_origin(session: &ServerSession, head: &mut RequestHeader) -> Result<()> {
     if let Some(SocketAddr::Inet(client)) = session.client_addr() {
-        let mut chain = String::new();
+        let mut chain = String::with_capacity(40);
         for earlier in head.headers.get_all("x-forwarded-for") {
             if let Ok(earlier) = earlier.to_str() {
                 let _ = write!(chain, "{earlier}, ");

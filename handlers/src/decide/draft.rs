@@ -93,7 +93,7 @@ pub(super) fn saying_nothing(order: OrderKey, at: Time) -> OrderSeen {
         at,
         local: None,
         id: None,
-        details: Details::default(),
+        details: Details::nothing(),
         status: None,
         pilot: None,
         eta: None,

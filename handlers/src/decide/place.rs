@@ -1,5 +1,7 @@
 //! Taking a new order.
 
+use std::sync::Arc;
+
 use megamind_domain::{Ctx, Decision, Rejection, Replay};
 
 use super::{Decided, Desk, beyond};
@@ -14,7 +16,7 @@ use crate::{
 };
 
 impl Desk<'_> {
-    pub(super) fn place(&self, details: &Details, ctx: &mut Ctx<'_>) -> Decided {
+    pub(super) fn place(&self, details: &Arc<Details>, ctx: &mut Ctx<'_>) -> Decided {
         self.within_limits(Decides::PlaceOrder)?;
         self.within_cash(details.cod_amount)?;
         self.within_open_orders(details)?;

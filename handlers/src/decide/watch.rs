@@ -14,7 +14,7 @@ use crate::{
     command::{Answer, Watched, WatchedOrder},
     event::{Event, OrderAliased, OrderCancelled, OrderJoined, OrderSeen, PilotChanged, V},
     id::{KeptName, LocalId, Name},
-    order::{Oddities, Order, Status},
+    order::{Details, Oddities, Order, Status},
     pilot::{PilotKey, Profile, is_newer},
 };
 
@@ -51,13 +51,11 @@ impl Desk<'_> {
         let pilot = seen.pilot.as_ref().map(|pilot| draft.pilot(pilot).0);
         let city = draft.city();
         let known = city.find_order(&seen.order);
-        let (order, said) = match known {
-            Some(order) => (Cow::Borrowed(order), saying_nothing(order.key(), self.now)),
-            None => {
-                let appears = appears(city, &seen.order, self.now);
-                (Cow::Owned(Order::unknown(appears.order, self.now)), appears)
-            }
+        let said = || match known {
+            Some(order) => saying_nothing(order.key(), self.now),
+            None => appears(city, &seen.order, self.now),
         };
+        let order = known.map_or_else(|| Cow::Owned(Order::unknown(said().order, self.now)), Cow::Borrowed);
         let status = seen.status.filter(|&status| {
             let ends = order.status().is_final()
                 && (seen.read || !status.is_final() || status.progress() < order.status().progress());
@@ -76,12 +74,12 @@ impl Desk<'_> {
         let news = status.is_some() || pilot_news.is_some() || eta.is_some() || details.is_some();
         let event = (known.is_none() || news).then(|| {
             Event::OrderSeen(Box::new(OrderSeen {
-                details: details.cloned().unwrap_or_default(),
+                details: details.cloned().unwrap_or_else(Details::nothing),
                 status,
                 pilot: pilot_news,
                 eta,
                 odd: Oddities::OVER_CAPACITY.when(pilot_news.is_some_and(|pilot| is_full(city, pilot))),
-                ..said
+                ..said()
             }))
         });
         let moved = pilot

@@ -1,6 +1,6 @@
 //! From a request to a command.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use megamind_domain::{Parsed, Patience, Rejection, Request};
 
@@ -39,10 +39,10 @@ pub(crate) fn parse(
 
 fn command(city: &str, route: Route, reader: &Reader<'_>) -> Result<Command, Rejection> {
     Ok(match route {
-        Route::PlaceOrder => Command::PlaceOrder(Box::new(placed(reader)?)),
+        Route::PlaceOrder => Command::PlaceOrder(Arc::new(placed(reader)?)),
         Route::TrackOrder => Command::TrackOrder(reader.required_order(city)?),
         Route::UpdateOrder => {
-            Command::UpdateOrder { order: reader.required_order(city)?, details: Box::new(details(reader)?) }
+            Command::UpdateOrder { order: reader.required_order(city)?, details: Arc::new(details(reader)?) }
         }
         Route::CancelOrder | Route::CancelOrderll => {
             Command::CancelOrder { order: reader.required_order(city)?, reason: reader.text(Field::Reason)? }

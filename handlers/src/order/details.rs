@@ -1,6 +1,9 @@
 //! What a merchant says about an order.
 
-use std::str::FromStr;
+use std::{
+    str::FromStr,
+    sync::{Arc, LazyLock},
+};
 
 use megamind_domain::Time;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -44,6 +47,12 @@ pub struct Details {
 }
 
 impl Details {
+    /// Nothing is said. All who say nothing share it.
+    pub fn nothing() -> Arc<Self> {
+        static NOTHING: LazyLock<Arc<Details>> = LazyLock::new(Arc::default);
+        NOTHING.clone()
+    }
+
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()

@@ -108,12 +108,17 @@ impl<D: Domain> Writer<D> {
         }
     }
 
-    /// The waiting observations and the draft as one batch.
+    /// The waiting observations and the draft as one batch. The rows that wait stay behind where the draft has newer
+    /// ones.
     fn assemble(&mut self, draft: &mut Draft<D>, rows: BTreeMap<EntityKey, Row>) -> Batch {
         let mut records = mem::take(&mut self.pending.records);
         records.append(&mut draft.records);
-        let mut all_rows = self.pending.rows.clone();
-        all_rows.extend(rows);
+        let mut all_rows = mem::take(&mut self.pending.rows);
+        for (key, row) in rows {
+            if let Some(older) = all_rows.insert(key, row) {
+                self.pending.rows.insert(key, older);
+            }
+        }
         let pack = |(seq, entry): (&u64, &Option<queue::Queued>)| (*seq, entry.as_ref().map(queue::pack));
         Batch {
             epoch: self.journal.epoch(),
@@ -137,6 +142,8 @@ impl<D: Domain> Writer<D> {
         let published = self.base.last_seq;
         let records = append.records.into_iter();
         self.pending.records = records.take_while(|record| record.seq <= published).collect();
+        let rows = append.rows.into_iter().filter(|row| row.seq <= published);
+        self.pending.rows.extend(rows.map(|row| (row.key, row)));
     }
 
     fn committed(&mut self, mut draft: Draft<D>, records: usize) {
