@@ -39,12 +39,6 @@ const NOT_BUILT: &[NotBuilt] = &[
     },
     NotBuilt { key: "shadow.bootstrap", when: When::Present, instead: LEAVE_OUT },
     NotBuilt { key: "sms", when: When::Present, instead: LEAVE_OUT },
-    NotBuilt {
-        key: "upstream.idempotency",
-        when: When::OneOf(&["lookup"]),
-        instead: "\"key\" or \"hold\"",
-    },
-    NotBuilt { key: "upstream.on_timeout", when: When::OneOf(&["wait"]), instead: "\"act\"" },
 ];
 
 impl When {

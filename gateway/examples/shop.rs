@@ -57,6 +57,7 @@ impl Domain for Shop {
                 name,
                 endpoint,
                 policy: Policy::Act,
+                creates: endpoint == ORDER,
                 access,
             })
             .into()

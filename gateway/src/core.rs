@@ -124,6 +124,7 @@ pub(crate) fn seen<C>(
         body: decoded(&head.headers, body)?,
         at: wall_clock(),
         created: None,
+        named: None,
     })
 }
 

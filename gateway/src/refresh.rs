@@ -65,6 +65,7 @@ async fn ask<D: Domain>(
         head,
         body: request.body.clone(),
         deadline: core.config.upstream.response_timeout,
+        patience: Duration::ZERO,
         collect: COLLECT,
         repeatable: true,
         subject: Subject::Traffic,

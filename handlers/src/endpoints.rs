@@ -71,6 +71,7 @@ pub(crate) fn table(dialect: &Dialect) -> Vec<RouteSpec> {
         name: route.path().trim_start_matches('/'),
         endpoint: route.endpoint(),
         policy: route.policy(),
+        creates: matches!(route, Route::PlaceOrder),
         access: route.access(),
     };
     Route::ALL.iter().map(spec).collect()

@@ -28,12 +28,12 @@ pub(crate) fn observe(domain: &Deliveries, _city: &City, exchange: &Exchange<Com
     let content = request::json(&exchange.body).ok();
     let answer = content.as_ref().and_then(|node| watcher.unwrap(node));
     if let Some(local) = &exchange.created {
-        return watcher.replayed(local, answer);
+        return watcher.replayed(local, answer, exchange.named.as_deref());
     }
     let Some(parsed) = &exchange.parsed else {
         return Observed::nothing();
     };
-    watcher.watched(route, parsed, answer)
+    watcher.watched(route, parsed, answer, exchange.named.as_deref())
 }
 
 struct Watcher<'w> {
@@ -59,9 +59,15 @@ impl Watcher<'_> {
         self.reader(node).order(&self.domain.settings.city).ok().flatten()
     }
 
-    /// The answer to the replay of what was placed here.
-    fn replayed(&self, local: &str, answer: Option<&Node<'_>>) -> Observed<Command> {
-        let Some(id) = self.order_in(answer).filter(|id| id.local().is_none()) else {
+    /// The upstream's id for what was placed: the one that it was found under, else the one in the answer.
+    fn name(&self, answer: Option<&Node<'_>>, found: Option<&str>) -> Option<Name> {
+        let found = found.map(|id| Name::order(&self.domain.settings.city, id, false));
+        found.or_else(|| self.order_in(answer))
+    }
+
+    /// The answer to the replay of what was placed here, or the name under which it was found.
+    fn replayed(&self, local: &str, answer: Option<&Node<'_>>, named: Option<&str>) -> Observed<Command> {
+        let Some(id) = self.name(answer, named).filter(|id| id.local().is_none()) else {
             return Observed::nothing();
         };
         let local = LocalId::parse(&self.domain.settings.city, local);
@@ -71,10 +77,16 @@ impl Watcher<'_> {
         }
     }
 
-    fn watched(&self, route: Route, parsed: &Arc<Parsed<Command>>, answer: Option<&Node<'_>>) -> Observed<Command> {
+    fn watched(
+        &self,
+        route: Route,
+        parsed: &Arc<Parsed<Command>>,
+        answer: Option<&Node<'_>>,
+        named: Option<&str>,
+    ) -> Observed<Command> {
         let watched = match &parsed.command {
             Command::PlaceOrder(placed) => {
-                let Some(id) = self.order_in(answer) else {
+                let Some(id) = self.name(answer, named) else {
                     return Observed::nothing();
                 };
                 let status = Some(Status::Placed);

@@ -5,11 +5,14 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::HeaderMap;
 use megamind_conf::Settlement;
-use megamind_domain::{Domain, Exchange, Request};
+use megamind_domain::{Domain, Exchange, Request, Time};
 use megamind_store::{Entry, SendState, Settle, Span, SubmitError};
 use pingora::http::{RequestHeader, ResponseHeader};
 
-use super::verdict::{About, Kind, Verdict, judge};
+use super::{
+    lookup::{self, Found, NoAnswer},
+    verdict::{About, Kind, Verdict, judge},
+};
 use crate::{
     core::{Core, rfc3339, seen, wall_clock},
     credentials::Carried,
@@ -19,6 +22,9 @@ use crate::{
 
 /// The longest answer to a replay that is read.
 const COLLECT: usize = 256 * 1024;
+
+/// Why an entry is put aside that may have been applied.
+const NO_PROOF: &str = "it may have been applied, and a repetition might have a second effect";
 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,6 +47,13 @@ pub(super) enum Ended {
     },
     /// It stays, and was not sent or refused for want of a credential that the upstream accepts: others go on.
     Waits,
+    /// It stays for that long, though nothing is wrong.
+    Later {
+        /// For the log.
+        why: &'static str,
+        /// How long.
+        after: Duration,
+    },
     /// It could not be read or settled here; the queue is as it was.
     Local(String),
 }
@@ -52,11 +65,12 @@ pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
         Ok(None) => return Ended::Local("the entry is gone".into()),
         Err(error) => return Ended::Local(error),
     };
-    if let Some(reason) = must_not_be_sent(core, &entry) {
-        let parked = Settle::Parked { seq, status: None, reason: reason.into() };
-        return settled(core, parked, "parked").await;
+    if let SendState::PossiblyApplied { since } = entry.state
+        && let Some(ended) = in_doubt(core, exchanger, &entry, since).await
+    {
+        return ended;
     }
-    if core.config.upstream.idempotency == Settlement::Hold
+    if core.config.upstream.idempotency != Settlement::Key
         && let Err(error) = core.store.settle(Settle::Sent { seq }).await
     {
         return Ended::Local(error.to_string());
@@ -104,26 +118,69 @@ async fn read<D: Domain>(core: &Arc<Core<D>>, seq: u64) -> Result<Option<Entry>,
     }
 }
 
-/// A write that may have been applied is repeated only where a repetition is known to have no second effect.
-fn must_not_be_sent<D: Domain>(core: &Core<D>, entry: &Entry) -> Option<&'static str> {
-    let SendState::PossiblyApplied { since } = entry.state else {
-        return None;
-    };
+/// A write that may have been applied is repeated only where a repetition is known to have no second effect. Answers
+/// with how the attempt ended where it is not repeated now.
+async fn in_doubt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, entry: &Entry, since: Time) -> Option<Ended> {
     let settings = &core.config.upstream;
-    match settings.idempotency {
+    let reason = match settings.idempotency {
         Settlement::Key => {
             let retention = u64::try_from(settings.key_retention.as_millis()).unwrap_or(u64::MAX);
             // While the clock is doubtful nothing is known to be old.
-            core.store
-                .time()
-                .age(since)
-                .is_some_and(|age| age > retention)
-                .then_some("it may have been applied, and the upstream no longer remembers its key")
+            let forgotten = core.store.time().age(since).is_some_and(|age| age > retention);
+            if !forgotten {
+                return None;
+            }
+            "it may have been applied, and the upstream no longer remembers its key"
         }
-        Settlement::Hold | Settlement::Lookup => {
-            Some("it may have been applied, and a repetition might have a second effect")
-        }
-    }
+        Settlement::Hold => NO_PROOF,
+        Settlement::Lookup => match lookup::look_up(core, exchanger, entry).await {
+            Ok(Found::Arrived(id)) => return Some(arrived(core, entry, id).await),
+            Ok(Found::Absent) if unsettled(core, since) > Duration::ZERO => {
+                let why = "it has not arrived, but an earlier attempt may still be running";
+                return Some(Ended::Later { why, after: unsettled(core, since) });
+            }
+            Ok(Found::Absent) if entry.unknown => {
+                let why = "it did not arrive; its client knows that the outcome was unknown".into();
+                let discarded = Settle::Discarded { seq: entry.seq, who: "drain".into(), why, then: None };
+                return Some(settled(core, discarded, "yielded").await);
+            }
+            Ok(Found::Absent) => return None,
+            Ok(Found::NotProvable) => NO_PROOF,
+            Err(NoAnswer::Failed(failure)) => {
+                core.note_failure(&failure);
+                return Some(Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after });
+            }
+            Err(NoAnswer::Unclear { why, after }) => return Some(Ended::Again { why, after }),
+        },
+    };
+    let parked = Settle::Parked { seq: entry.seq, status: None, reason: reason.into() };
+    Some(settled(core, parked, "parked").await)
+}
+
+/// How long an attempt of that time may still be running at the upstream.
+fn unsettled<D: Domain>(core: &Core<D>, since: Time) -> Duration {
+    let age = Duration::from_millis(wall_clock().millis_since(since));
+    core.config.upstream.settle_after.saturating_sub(age)
+}
+
+/// The entry was applied by an earlier attempt, and this is the upstream's id for what it created.
+async fn arrived<D: Domain>(core: &Core<D>, entry: &Entry, id: Box<str>) -> Ended {
+    let request = Arc::new(request(entry));
+    let exchange = Exchange {
+        endpoint: entry.endpoint,
+        parsed: core.parsed(entry.endpoint, &request),
+        request,
+        status: 200,
+        content_type: None,
+        body: Bytes::new(),
+        at: wall_clock(),
+        created: entry.created.clone(),
+        named: Some(id),
+    };
+    let now = core.store.tick();
+    let span = Span { started: now, finished: now };
+    let acknowledged = Settle::Acknowledged { seq: entry.seq, exchange: Some(exchange), span };
+    settled(core, acknowledged, "acknowledged").await
 }
 
 async fn exchange<D: Domain>(
@@ -145,6 +202,7 @@ async fn exchange<D: Domain>(
         head,
         body,
         deadline: core.config.upstream.response_timeout,
+        patience: Duration::ZERO,
         collect: COLLECT,
         repeatable: core.config.upstream.idempotency == Settlement::Key && entry.key.is_some(),
         subject: Subject::Traffic,
@@ -231,9 +289,7 @@ fn about<D: Domain>(core: &Core<D>, entry: &Entry, seen: Option<&Exchange<D::Com
     };
     let unsettled = match entry.state {
         SendState::NeverSent => false,
-        SendState::PossiblyApplied { since } => {
-            Duration::from_millis(wall_clock().millis_since(since)) < core.config.upstream.settle_after
-        }
+        SendState::PossiblyApplied { since } => unsettled(core, since) > Duration::ZERO,
     };
     let kind = media_type(headers);
     let fact = seen
@@ -264,10 +320,10 @@ async fn failed<D: Domain>(core: &Core<D>, entry: &Entry, failure: Failure) -> E
     core.note_failure(&failure);
     let seq = entry.seq;
     let noted = match (failure.applied, core.config.upstream.idempotency) {
-        (Applied::No, Settlement::Hold) if entry.state == SendState::NeverSent => {
+        (Applied::No, Settlement::Hold | Settlement::Lookup) if entry.state == SendState::NeverSent => {
             core.store.settle(Settle::NotSent { seq }).await
         }
-        (Applied::Possibly, Settlement::Key | Settlement::Lookup) if entry.state == SendState::NeverSent => {
+        (Applied::Possibly, Settlement::Key) if entry.state == SendState::NeverSent => {
             core.store.settle(Settle::Sent { seq }).await
         }
         _ => Ok(()),

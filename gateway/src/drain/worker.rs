@@ -145,6 +145,12 @@ impl<D: Domain> Worker<D> {
                 self.core.modes.good();
                 self.again(seq, &why, after).await;
             }
+            Ended::Later { why, after } => {
+                tracing::debug!(seq, why, "entry waits");
+                self.core.modes.good();
+                let trouble = self.trouble(seq);
+                trouble.not_before = Instant::now() + after;
+            }
             Ended::Failed { why, after } => self.again(seq, &why, after).await,
             Ended::Waits => {
                 let settled_before = self.settled;
@@ -158,18 +164,23 @@ impl<D: Domain> Worker<D> {
         }
     }
 
+    fn trouble(&mut self, seq: u64) -> &mut Trouble {
+        self.troubled.entry(seq).or_insert(Trouble {
+            attempts: 0,
+            not_before: Instant::now(),
+            settled_before: self.settled,
+        })
+    }
+
     /// Keeps an entry for later, and goes more slowly; parks it where it alone keeps failing.
     async fn again(&mut self, seq: u64, why: &str, after: Option<u32>) {
-        let settings = &self.core.config.drain;
+        let core = self.core.clone();
+        let settings = &core.config.drain;
         self.core.metrics.drained.with_label_values(&["retried"]).inc();
         let asked = after.map(|seconds| Duration::from_secs(seconds.into()).min(settings.max_backoff));
         self.pace.failed(self.started.elapsed(), asked, jitter());
         let settled = self.settled;
-        let trouble = self.troubled.entry(seq).or_insert(Trouble {
-            attempts: 0,
-            not_before: Instant::now(),
-            settled_before: settled,
-        });
+        let trouble = self.trouble(seq);
         trouble.attempts += 1;
         let pause = backoff(settings.backoff, settings.max_backoff, trouble.attempts);
         trouble.not_before = Instant::now() + asked.unwrap_or_else(|| pause.mul_f64(jitter()));

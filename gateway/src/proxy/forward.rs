@@ -1,10 +1,10 @@
 //! A handled request on its way to the upstream and back, watched.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
 use http::header;
-use megamind_conf::Settlement;
+use megamind_conf::{OnTimeout, Settlement};
 use megamind_domain::{Access, Domain, Parsed, Request};
 use megamind_store::{Prior, Span};
 use pingora::{
@@ -23,6 +23,9 @@ use crate::{
 
 /// The longest answer of a handled route that is collected before it is passed on: 256 KiB.
 const COLLECT: usize = 256 * 1024;
+
+/// The longest that a write which was sent waits for its answer with `on_timeout = "wait"`.
+pub(super) const LONG_WAIT: Duration = Duration::from_secs(25);
 
 /// Validators and digests of an answer whose ids are mapped: they no longer hold.
 const DIGESTS: [&str; 5] = ["etag", "content-md5", "digest", "content-digest", "repr-digest"];
@@ -124,9 +127,18 @@ impl<D: Domain> Proxy<D> {
             head,
             body,
             deadline: core.config.upstream.response_timeout,
+            patience: self.patience(key),
             collect: COLLECT,
             subject: Subject::Traffic,
         })
+    }
+
+    /// How long the answer to a request that has been sent is waited for. Only writes have a key.
+    fn patience(&self, key: Option<&megamind_store::Key>) -> Duration {
+        match (self.core.config.upstream.on_timeout, key) {
+            (OnTimeout::Wait, Some(_)) => LONG_WAIT,
+            _ => Duration::ZERO,
+        }
     }
 
     async fn pass_on(

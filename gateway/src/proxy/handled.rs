@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use http::{HeaderValue, Method, header};
+use megamind_conf::OnTimeout;
 use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touches, Touching};
 use megamind_store::{Key, Prior};
 use pingora::{Result, http::RequestHeader, proxy::Session};
@@ -11,6 +12,7 @@ use super::{
     Proxy, RequestCtx, Route,
     answer::{self, Extra},
     body::{self, Body},
+    forward::LONG_WAIT,
     head,
 };
 use crate::{keys, modes::Mode};
@@ -99,10 +101,16 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// A write that is decided here waits for those about the same that are still under way to the upstream. They end
-    /// within `response_timeout` and are decided then; twice that is enough, whatever else happens.
+    /// within `response_timeout`, or as late as `on_timeout` lets them, and are decided then; twice that is enough,
+    /// whatever else happens.
     async fn wait_for_forwarded(&self, handled: &Handled<D>) {
         if let (Ok(parsed), Access::Write) = (&handled.parsed, handled.route.access) {
-            let enough = self.core.config.upstream.response_timeout * 2;
+            let upstream = &self.core.config.upstream;
+            let longest = match upstream.on_timeout {
+                OnTimeout::Act => upstream.response_timeout,
+                OnTimeout::Wait => upstream.response_timeout.max(LONG_WAIT),
+            };
+            let enough = longest * 2;
             let touches = self.touches(parsed);
             let earlier = self.core.in_flight.wait_for_earlier(&touches);
             // After that the order of arrival is not known to matter any more.

@@ -17,6 +17,7 @@ pub(crate) struct Route {
     pub(crate) endpoint: Endpoint,
     pub(crate) policy: Policy,
     pub(crate) access: Access,
+    creates: bool,
     cors: ArcSwapOption<Cors>,
 }
 
@@ -45,6 +46,7 @@ impl Routes {
                     endpoint: spec.endpoint,
                     policy,
                     access: spec.access,
+                    creates: spec.creates,
                     cors: ArcSwapOption::empty(),
                 };
                 Some((trimmed(&spec.path).into(), Arc::new(route)))
@@ -60,6 +62,11 @@ impl Routes {
     /// The handled route of a path. A trailing slash is the same route.
     pub(crate) fn handled(&self, path: &str) -> Option<&Arc<Route>> {
         self.handled.get(trimmed(path))
+    }
+
+    /// Whether what is written there creates something that the upstream names.
+    pub(crate) fn creates(&self, endpoint: Endpoint) -> bool {
+        self.handled.values().any(|route| route.endpoint == endpoint && route.creates)
     }
 
     /// The label of a path that only the upstream answers: one of few, whatever clients ask for.

@@ -38,6 +38,8 @@ pub(crate) struct Call {
     pub body: Bytes,
     /// The time for everything up to the end of a collected answer, or the head of a longer one.
     pub deadline: Duration,
+    /// The same once the request has been sent, where that is longer.
+    pub patience: Duration,
     /// The longest answer that is collected, in bytes.
     pub collect: usize,
     /// Whether a pooled connection that turns out dead may be tried once more on a new one: only where a second
@@ -125,15 +127,15 @@ impl Exchanger {
         let Some((server, peers)) = servers.pick() else {
             return Err(Failure::unsent(Reason::NoAddress));
         };
-        let until = Instant::now() + call.deadline;
+        let started = Instant::now();
         let Some(resting) = peers.idle.take() else {
-            return self.first(server, &peers, Some(&peers.idle), &call, until).await;
+            return self.first(server, &peers, Some(&peers.idle), &call, started).await;
         };
-        match self.converse(resting, &peers, Some(&peers.idle), &call, until).await {
+        match self.converse(resting, &peers, Some(&peers.idle), &call, started).await {
             Ok(answer) => self.judge(server, answer, &call),
             // A resting connection that the server had closed already says nothing about the server.
             Err(broken) if broken.silent && broken.reason == Reason::Reset && call.repeatable => {
-                let again = self.first(server, &peers, Some(&peers.idle), &call, until).await;
+                let again = self.first(server, &peers, Some(&peers.idle), &call, started).await;
                 // The connection that broke may have brought the request all the same.
                 again.map_err(|failure| if broken.sent { failure.possibly() } else { failure })
             }
@@ -151,7 +153,7 @@ impl Exchanger {
         peers: &Arc<Peers>,
         call: Call,
     ) -> Result<Answer, Failure> {
-        self.first(server, peers, None, &call, Instant::now() + call.deadline).await
+        self.first(server, peers, None, &call, Instant::now()).await
     }
 
     /// Sends a request by a new connection.
@@ -161,10 +163,10 @@ impl Exchanger {
         peers: &Arc<Peers>,
         idle: Option<&Idle>,
         call: &Call,
-        until: Instant,
+        started: Instant,
     ) -> Result<Answer, Failure> {
-        let answer = match self.connect(peers, until).await {
-            Ok(stream) => self.converse(stream, peers, idle, call, until).await,
+        let answer = match self.connect(peers, started + call.deadline).await {
+            Ok(stream) => self.converse(stream, peers, idle, call, started).await,
             Err(broken) => Err(broken),
         };
         match answer {
@@ -189,8 +191,9 @@ impl Exchanger {
         peers: &Arc<Peers>,
         idle: Option<&Idle>,
         call: &Call,
-        until: Instant,
+        started: Instant,
     ) -> Result<Answer, Broken> {
+        let until = started + call.deadline.max(call.patience);
         let left = until.saturating_duration_since(Instant::now());
         let (head, body, mut session) = match timeout(left, talk(stream, peers, call)).await {
             Ok(talked) => talked?,

@@ -102,6 +102,8 @@ pub struct RouteSpec {
     pub endpoint: Endpoint,
     /// Who answers while the upstream is well.
     pub policy: Policy,
+    /// Whether its requests create something that the upstream gives an id of its own.
+    pub creates: bool,
     /// Whether a request is a write. The path decides, not the method: old clients cancel by GET.
     pub access: Access,
 }

@@ -89,6 +89,8 @@ pub struct Exchange<C> {
     pub at: Time,
     /// For a replay: the local id that the replayed decision created.
     pub created: Option<Box<str>>,
+    /// The upstream's id for it, where that is known from elsewhere than the answer.
+    pub named: Option<Box<str>>,
 }
 
 /// What an exchange tells.

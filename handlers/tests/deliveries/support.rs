@@ -115,6 +115,7 @@ impl World {
             body: answer.to_string().into(),
             at: self.now,
             created: None,
+            named: None,
         };
         if let Some(command) = self.domain.observe(&self.city, &exchange).command {
             self.decide(&command).expect("what was seen is never refused");
@@ -132,6 +133,7 @@ impl World {
             body: answer.to_string().into(),
             at: self.now,
             created: Some(created.into()),
+            named: None,
         };
         let observed = self.domain.observe(&self.city, &exchange);
         if let Some(command) = observed.command {

@@ -119,6 +119,7 @@ impl Domain for Toy {
                 name: "toy",
                 endpoint,
                 policy: Policy::Act,
+                creates: false,
                 access,
             })
             .into()
@@ -376,6 +377,7 @@ pub(crate) fn exchange(endpoint: Endpoint, command: Option<Command>, answer: &st
         body: Bytes::copy_from_slice(answer.as_bytes()),
         at: Time(0),
         created: None,
+        named: None,
     }
 }
 

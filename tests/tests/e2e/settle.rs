@@ -73,3 +73,47 @@ fn a_retry_after_an_outage_has_effect_once() {
         city.track(&city.id_of(&answer)).expect(200);
     }
 }
+
+#[test]
+fn a_cloud_without_keys_is_asked_whether_an_order_arrived() {
+    let config = "
+        upstream.idempotency = 'lookup'
+        upstream.settle_after = '500ms'
+        [upstream.lookup]
+        path = '/findOrder'
+        match = ['merchantId', 'clientRef']
+        found = '/orders/0/orderId'
+    ";
+    let city = City::with(config).cloud_flags(&["--ignore-keys"]).start();
+    let fault = |kind: &str| json!({"kind": kind, "paths": ["/placeOrder"], "count": 1});
+    city.cloud.fault(&fault("lose_reply"));
+    let applied = city.place("applied");
+    city.cloud.fault(&fault("reset"));
+    let lost = city.place("lost");
+    // Nothing tells this one from another: it cannot be asked for.
+    let mut nameless = order("nameless");
+    nameless.as_object_mut().and_then(|order| order.remove("clientRef"));
+    nameless["notes"] = json!("nameless");
+    city.cloud.fault(&fault("lose_reply"));
+    city.post("/placeOrder", &nameless).expect(201).expect_local();
+    wait::until("one is parked, the others are settled", || {
+        let queue = &city.gateway.status()["queue"];
+        (queue["parked"] == 1 && queue["entries"] == 1).then_some(())
+    });
+    for (id, text) in [(applied, "\"applied\""), (lost, "\"lost\"")] {
+        assert_eq!(city.cloud.effects_of(text).len(), 1, "{text}");
+        city.track(&id).expect(200).expect_forwarded();
+    }
+    assert_eq!(city.cloud.effects_of("nameless").len(), 1);
+}
+
+#[test]
+fn a_write_that_was_sent_can_be_waited_for() {
+    let city = City::with("upstream.on_timeout = 'wait'\nupstream.response_timeout = '300ms'").start();
+    let slow = json!({"kind": "slow", "delay_ms": 1500, "paths": ["/placeOrder", "/trackOrder"]});
+    city.cloud.fault(&slow);
+    let placed = city.post("/placeOrder", &order("patient")).expect(201).expect_forwarded();
+    assert_eq!(city.cloud.effects_of("\"patient\"").len(), 1);
+    // Reads have nothing to wait for.
+    city.track(&city.id_of(&placed)).expect(200).expect_local();
+}
