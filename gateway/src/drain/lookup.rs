@@ -14,6 +14,7 @@ use serde_json::{Map, Value};
 
 use crate::{
     core::Core,
+    credentials::Carried,
     proxy::head,
     upstream::{Answer, Call, Exchanger, Failure, Reason, Subject, decoded, media_type, retry_after},
 };
@@ -46,7 +47,7 @@ pub(super) enum NoAnswer {
     },
 }
 
-/// Asks for an entry.
+/// Asks for an entry, with the credential that it would be sent with.
 ///
 /// # Errors
 /// See [`NoAnswer`]; nothing is known then.
@@ -54,6 +55,7 @@ pub(super) async fn look_up<D: Domain>(
     core: &Arc<Core<D>>,
     exchanger: &Exchanger,
     entry: &Entry,
+    carried: &Carried,
 ) -> Result<Found, NoAnswer> {
     let (Some(lookup), true) = (&core.config.upstream.lookup, core.routes.creates(entry.endpoint)) else {
         return Ok(Found::NotProvable);
@@ -64,8 +66,11 @@ pub(super) async fn look_up<D: Domain>(
     let question = question(lookup, &fields);
     let failed = |reason| NoAnswer::Failed(Failure::unsent(reason));
     let target = head::target(&question);
-    let head = head::replayed(&question, &target, &question.body, core.servers.authority(), None)
+    let mut head = head::replayed(&question, &target, &question.body, core.servers.authority(), None)
         .map_err(|_| failed(Reason::Malformed))?;
+    if let Some(secret) = &carried.secret {
+        secret.put(&mut head).map_err(|_| failed(Reason::Malformed))?;
+    }
     let call = Call {
         head,
         body: question.body,

@@ -65,8 +65,14 @@ pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
         Ok(None) => return Ended::Local("the entry is gone".into()),
         Err(error) => return Ended::Local(error),
     };
+    let speaker = core
+        .parsed(entry.endpoint, &request(&entry))
+        .and_then(|parsed| parsed.subject.clone());
+    let Some(carried) = core.credential_for(&entry, speaker.as_deref()).await else {
+        return Ended::Waits;
+    };
     if let SendState::PossiblyApplied { since } = entry.state
-        && let Some(ended) = in_doubt(core, exchanger, &entry, since).await
+        && let Some(ended) = in_doubt(core, exchanger, &entry, &carried, since).await
     {
         return ended;
     }
@@ -75,12 +81,6 @@ pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
     {
         return Ended::Local(error.to_string());
     }
-    let speaker = core
-        .parsed(entry.endpoint, &request(&entry))
-        .and_then(|parsed| parsed.subject.clone());
-    let Some(carried) = core.credential_for(&entry, speaker.as_deref()).await else {
-        return unsent(core, &entry).await;
-    };
     let started = core.store.tick();
     match exchange(core, exchanger, &entry, &carried).await {
         Ok((head, _)) if matches!(head.status.as_u16(), 401 | 403) && core.credentials.refused(&carried) => {
@@ -100,7 +100,9 @@ pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
 async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry) -> Ended {
     let seq = entry.seq;
     let noted = match core.config.upstream.idempotency {
-        Settlement::Hold if entry.state == SendState::NeverSent => core.store.settle(Settle::NotSent { seq }).await,
+        Settlement::Hold | Settlement::Lookup if entry.state == SendState::NeverSent => {
+            core.store.settle(Settle::NotSent { seq }).await
+        }
         _ => Ok(()),
     };
     match noted {
@@ -120,7 +122,13 @@ async fn read<D: Domain>(core: &Arc<Core<D>>, seq: u64) -> Result<Option<Entry>,
 
 /// A write that may have been applied is repeated only where a repetition is known to have no second effect. Answers
 /// with how the attempt ended where it is not repeated now.
-async fn in_doubt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, entry: &Entry, since: Time) -> Option<Ended> {
+async fn in_doubt<D: Domain>(
+    core: &Arc<Core<D>>,
+    exchanger: &Exchanger,
+    entry: &Entry,
+    carried: &Carried,
+    since: Time,
+) -> Option<Ended> {
     let settings = &core.config.upstream;
     let reason = match settings.idempotency {
         Settlement::Key => {
@@ -133,7 +141,7 @@ async fn in_doubt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, entry: 
             "it may have been applied, and the upstream no longer remembers its key"
         }
         Settlement::Hold => NO_PROOF,
-        Settlement::Lookup => match lookup::look_up(core, exchanger, entry).await {
+        Settlement::Lookup => match lookup::look_up(core, exchanger, entry, carried).await {
             Ok(Found::Arrived(id)) => return Some(arrived(core, entry, id).await),
             Ok(Found::Absent) if unsettled(core, since) > Duration::ZERO => {
                 let why = "it has not arrived, but an earlier attempt may still be running";
