@@ -22,7 +22,7 @@ use crate::{
     keys::Keys,
     metrics::Metrics,
     modes::Modes,
-    proxy::Routes,
+    proxy::{Recent, Routes},
     recall::Recall,
     upstream::{Failure, Servers, decoded},
 };
@@ -42,6 +42,10 @@ pub(crate) struct Core<D: Domain> {
     pub(crate) unanswered: Arc<AtomicUsize>,
     /// Forwarded writes among them.
     pub(crate) in_flight: Arc<InFlight>,
+    /// Writes under way by what makes their repetition recognizable.
+    pub(crate) twins: Arc<InFlight>,
+    /// The upstream's answers to natural content.
+    pub(crate) recent: Recent,
     /// The last read of a handled route that failed.
     pub(crate) probe: ArcSwapOption<Request>,
     /// Whose credentials the replays carry.

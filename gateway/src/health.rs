@@ -10,8 +10,8 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use crate::{
     core::Core,
     modes::Observation,
-    proxy::head,
-    upstream::{Answer, Call, Exchanger, Failure, Reason, Subject},
+    outbound,
+    upstream::{Call, Exchanger, Reason, Subject},
 };
 
 /// A health page longer than this is not read to its end.
@@ -118,34 +118,9 @@ async fn probe<D: Domain>(core: &Core<D>, exchanger: &Exchanger) {
         }
         return;
     };
-    match replay_read(core, exchanger, &request).await {
-        Ok(()) => core.modes.good(),
+    match outbound::ask(core, exchanger, &request, COLLECT).await {
+        Ok(_) => core.modes.good(),
         Err(failure) => core.note_failure(&failure),
-    }
-}
-
-async fn replay_read<D: Domain>(
-    core: &Core<D>,
-    exchanger: &Exchanger,
-    request: &megamind_domain::Request,
-) -> Result<(), Failure> {
-    let lookup = |local: &str| core.store.aliases().upstream_of(local);
-    let target = core.ids.replace(&head::target(request), &mut Vec::new(), lookup);
-    let body = core.ids.replace(&request.body, &mut Vec::new(), lookup);
-    let authority = core.servers.authority();
-    let head =
-        head::replayed(request, &target, &body, authority, None).map_err(|_| Failure::unsent(Reason::Malformed))?;
-    let call = Call {
-        head,
-        body,
-        deadline: core.config.upstream.response_timeout,
-        patience: Duration::ZERO,
-        collect: COLLECT,
-        repeatable: true,
-        subject: Subject::Traffic,
-    };
-    match exchanger.exchange(&core.servers, call).await? {
-        Answer::Whole { .. } | Answer::Long(_) => Ok(()),
     }
 }
 

@@ -1,19 +1,27 @@
 //! Local ids in requests and answers, as text.
 //!
 //! An id given here is `CITY-ULID`: 26 characters of Crockford's base 32 behind the city's prefix. Nothing else looks
-//! like it, and none of its characters is escaped in a URL, a form or JSON, so it is found and replaced in the raw
-//! bytes of a path, a query or a body of any form, and everything around it stays as it was.
+//! like it, and none of its characters has to be escaped in a URL, a form or JSON, so it is found and replaced in the
+//! raw bytes of a path, a query or a body of any form, and everything around it stays as it was. Clients that escape
+//! the hyphen all the same (`%2D`, `\u002d`) are understood. What is put in is escaped as its place demands.
+//!
+//! The way back is narrower, because the upstream's ids may look like anything: only whole JSON strings are mapped, and
+//! an id of digits only where it is the value of a member that is called an id, or of the member that the request named
+//! it in. There it is mapped as a string and as a number, and becomes a string.
 
-use std::sync::Arc;
+use std::{borrow::Cow, fmt::Write as _, ops::Range, sync::Arc};
 
 use bytes::{Bytes, BytesMut};
-use memchr::memmem::{Finder, find_iter};
+use memchr::memmem::Finder;
 
 const ULID: usize = 26;
 
+/// The hyphen between city and ULID, as clients may write it.
+const HYPHENS: [&[u8]; 5] = [b"-", b"%2D", b"%2d", b"\\u002d", b"\\u002D"];
+
 /// Finds the ids of one city.
 pub(crate) struct LocalIds {
-    prefix: Finder<'static>,
+    city: Finder<'static>,
 }
 
 /// A local id and the upstream's name for the same thing.
@@ -23,25 +31,57 @@ pub(crate) struct Alias {
     pub local: Box<str>,
     /// The upstream's.
     pub upstream: Arc<str>,
+    /// The member, field or parameter that it was found in.
+    pub member: Option<Box<str>>,
+}
+
+/// Where a text stands, which decides how an id in it is escaped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Place {
+    /// A path, a query, or a form (RFC 3986, 2.1).
+    Url,
+    /// JSON (RFC 8259, 7).
+    Json,
+    /// Anything else: nothing is escaped.
+    Raw,
+}
+
+/// A local id in a text.
+struct Found<'t> {
+    at: Range<usize>,
+    id: Cow<'t, str>,
 }
 
 impl LocalIds {
     /// The ids of `city`.
     pub(crate) fn new(city: &str) -> Self {
-        Self { prefix: Finder::new(&format!("{city}-")).into_owned() }
+        Self { city: Finder::new(city).into_owned() }
     }
 
     /// The local ids within `text`, in order.
-    pub(crate) fn find<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = &'t str> + 't {
-        let prefix = self.prefix.needle().len();
-        self.prefix.find_iter(text).filter_map(move |start| {
-            let end = start + prefix + ULID;
-            let ulid = text.get(start + prefix..end)?;
-            let alone = !start.checked_sub(1).is_some_and(|before| is_word(text[before]))
-                && !text.get(end).is_some_and(|after| is_word(*after));
-            (alone && ulid.iter().copied().all(is_crockford))
-                .then(|| std::str::from_utf8(&text[start..end]).ok())
-                .flatten()
+    pub(crate) fn find<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Cow<'t, str>> + 't {
+        self.places(text).map(|found| found.id)
+    }
+
+    fn places<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Found<'t>> + 't {
+        let city = self.city.needle();
+        self.city.find_iter(text).filter_map(move |start| {
+            let rest = text.get(start + city.len()..)?;
+            let hyphen = HYPHENS.iter().find(|hyphen| rest.starts_with(hyphen))?;
+            let ulid = rest.get(hyphen.len()..hyphen.len() + ULID)?;
+            let end = start + city.len() + hyphen.len() + ULID;
+            let alone = begins_word(text, start) && !text.get(end).is_some_and(|after| is_word(*after));
+            if !alone || !ulid.iter().copied().all(is_crockford) {
+                return None;
+            }
+            let id = match hyphen.len() {
+                1 => Cow::Borrowed(std::str::from_utf8(&text[start..end]).ok()?),
+                _ => {
+                    let (city, ulid) = (std::str::from_utf8(city).ok()?, std::str::from_utf8(ulid).ok()?);
+                    Cow::Owned(format!("{city}-{ulid}"))
+                }
+            };
+            Some(Found { at: start..end, id })
         })
     }
 
@@ -49,21 +89,22 @@ impl LocalIds {
     pub(crate) fn replace(
         &self,
         text: &Bytes,
+        place: Place,
         used: &mut Vec<Alias>,
         mut alias: impl FnMut(&str) -> Option<Arc<str>>,
     ) -> Bytes {
         let mut out = BytesMut::new();
         let mut copied = 0;
-        for local in self.find(text) {
-            let Some(upstream) = alias(local) else {
+        for Found { at, id } in self.places(text) {
+            let Some(upstream) = alias(&id) else {
                 continue;
             };
-            let start = local.as_ptr() as usize - text.as_ptr() as usize;
-            out.extend_from_slice(&text[copied..start]);
-            out.extend_from_slice(upstream.as_bytes());
-            copied = start + local.len();
-            if !used.iter().any(|known| &*known.local == local) {
-                used.push(Alias { local: local.into(), upstream });
+            out.extend_from_slice(&text[copied..at.start]);
+            out.extend_from_slice(escaped(&upstream, place).as_bytes());
+            copied = at.end;
+            if !used.iter().any(|known| *known.local == *id) {
+                let member = member_before(&text[..at.start], place).map(Box::from);
+                used.push(Alias { local: id.into(), upstream, member });
             }
         }
         if copied == 0 {
@@ -74,27 +115,176 @@ impl LocalIds {
     }
 }
 
-/// A JSON answer with the upstream's ids put back into local ones: whole strings that equal an id of `aliases`.
+/// The upstream's id as it stands in a text of this kind.
+fn escaped(id: &str, place: Place) -> Cow<'_, str> {
+    if place == Place::Raw || id.bytes().all(is_unreserved) {
+        return Cow::Borrowed(id);
+    }
+    if place == Place::Json {
+        let quoted = serde_json::Value::from(id).to_string();
+        return Cow::Owned(quoted[1..quoted.len() - 1].to_owned());
+    }
+    let mut out = String::with_capacity(id.len() * 3);
+    for byte in id.bytes() {
+        if is_unreserved(byte) {
+            out.push(char::from(byte));
+        } else {
+            // Writing to a String cannot fail.
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    Cow::Owned(out)
+}
+
+/// The name whose value begins where `text` ends: `"name": "` in JSON, `name=` elsewhere.
+fn member_before(text: &[u8], place: Place) -> Option<&str> {
+    let name = if place == Place::Json {
+        let text = text.strip_suffix(b"\"")?.trim_ascii_end();
+        let text = text.strip_suffix(b":")?.trim_ascii_end().strip_suffix(b"\"")?;
+        &text[memchr::memrchr(b'"', text)? + 1..]
+    } else {
+        let text = text.strip_suffix(b"=")?;
+        let start = text.iter().rposition(|byte| matches!(byte, b'&' | b'?' | b'\n'));
+        &text[start.map_or(0, |start| start + 1)..]
+    };
+    std::str::from_utf8(name).ok().filter(|name| !name.is_empty())
+}
+
+/// A JSON answer with the upstream's ids put back into local ones. What is not JSON comes back as it is.
 pub(crate) fn back_to_local(body: &Bytes, aliases: &[Alias]) -> Bytes {
-    aliases.iter().fold(body.clone(), |body, alias| {
-        let quoted = format!("\"{}\"", alias.upstream);
-        let mut out = BytesMut::with_capacity(body.len() + 64);
-        let mut copied = 0;
-        for start in find_iter(&body, quoted.as_bytes()) {
-            out.extend_from_slice(&body[copied..start]);
-            out.extend_from_slice(format!("\"{}\"", alias.local).as_bytes());
-            copied = start + quoted.len();
+    let quoted: Vec<String> = aliases
+        .iter()
+        .map(|alias| escaped(&alias.upstream, Place::Json).into_owned())
+        .collect();
+    let local = |value: &[u8], member: &[u8], is_number: bool| {
+        let index = quoted.iter().position(|id| id.as_bytes() == value)?;
+        let alias = &aliases[index];
+        let digits = alias.upstream.bytes().all(|byte| byte.is_ascii_digit());
+        let named = alias.member.as_deref().is_some_and(|name| name.as_bytes() == member) || is_called_id(member);
+        // A number like any other, unless its name says that it is an id.
+        (named || !digits && !is_number).then_some(&*alias.local)
+    };
+    let mut out = BytesMut::new();
+    let mut copied = 0;
+    for Scalar { at, member, is_number } in Scalars::of(body) {
+        let value = if is_number { at.clone() } else { at.start + 1..at.end - 1 };
+        if let Some(local) = local(&body[value], &body[member], is_number) {
+            out.extend_from_slice(&body[copied..at.start]);
+            out.extend_from_slice(format!("\"{local}\"").as_bytes());
+            copied = at.end;
         }
-        if copied == 0 {
-            return body;
+    }
+    if copied == 0 {
+        return body.clone();
+    }
+    out.extend_from_slice(&body[copied..]);
+    out.freeze()
+}
+
+/// A header such as `Location` with whole words that are the upstream's ids put back.
+pub(crate) fn words_to_local(text: &str, aliases: &[Alias]) -> String {
+    aliases.iter().fold(text.to_owned(), |text, alias| {
+        let upstream = escaped(&alias.upstream, Place::Url);
+        let mut out = String::with_capacity(text.len() + 32);
+        let mut rest = 0;
+        for (start, found) in text.match_indices(&*upstream) {
+            let end = start + found.len();
+            let bytes = text.as_bytes();
+            if begins_word(bytes, start) && !bytes.get(end).is_some_and(|after| is_word(*after)) {
+                out.push_str(&text[rest..start]);
+                out.push_str(&alias.local);
+                rest = end;
+            }
         }
-        out.extend_from_slice(&body[copied..]);
-        out.freeze()
+        out.push_str(&text[rest..]);
+        out
     })
+}
+
+/// A string (with its quotes) or number in JSON, and the name of the member that it stands in.
+struct Scalar {
+    at: Range<usize>,
+    member: Range<usize>,
+    is_number: bool,
+}
+
+/// Walks over the scalars of a JSON text, in order. Text that is not JSON yields what looks like it.
+struct Scalars<'t> {
+    text: &'t [u8],
+    next: usize,
+    member: Range<usize>,
+}
+
+impl<'t> Scalars<'t> {
+    fn of(text: &'t [u8]) -> Self {
+        Self { text, next: 0, member: 0..0 }
+    }
+
+    /// The end of the string that begins at `start`, behind its quote.
+    fn string_end(&self, start: usize) -> Option<usize> {
+        let mut at = start + 1;
+        loop {
+            at += memchr::memchr2(b'"', b'\\', self.text.get(at..)?)?;
+            if self.text[at] == b'"' {
+                return Some(at + 1);
+            }
+            at += 2;
+        }
+    }
+}
+
+impl Iterator for Scalars<'_> {
+    type Item = Scalar;
+
+    fn next(&mut self) -> Option<Scalar> {
+        loop {
+            let start = self.next;
+            match *self.text.get(start)? {
+                b'"' => {
+                    let end = self.string_end(start)?;
+                    self.next = end;
+                    let after = self.text[end..].iter().find(|byte| !byte.is_ascii_whitespace());
+                    if after == Some(&b':') {
+                        self.member = start + 1..end - 1;
+                    } else {
+                        return Some(Scalar { at: start..end, member: self.member.clone(), is_number: false });
+                    }
+                }
+                b'-' | b'0'..=b'9' => {
+                    let is_part = |byte: &u8| !matches!(byte, b'-' | b'+' | b'.' | b'e' | b'E' | b'0'..=b'9');
+                    let length = self.text[start..].iter().position(is_part);
+                    self.next = length.map_or(self.text.len(), |length| start + length);
+                    return Some(Scalar { at: start..self.next, member: self.member.clone(), is_number: true });
+                }
+                _ => self.next += 1,
+            }
+        }
+    }
+}
+
+/// `id`, `orderId`, `order_ids`, …
+fn is_called_id(member: &[u8]) -> bool {
+    let one = member.strip_suffix(b"s").unwrap_or(member);
+    one.eq_ignore_ascii_case(b"id") || one.ends_with(b"Id") || one.ends_with(b"ID") || one.ends_with(b"_id")
+}
+
+/// Whether a word may begin here: after nothing, after what is no part of a word, or after an escaped character.
+fn begins_word(text: &[u8], start: usize) -> bool {
+    let Some(before) = text[..start].last() else {
+        return true;
+    };
+    let escape = text[..start].last_chunk::<3>();
+    !is_word(*before)
+        || escape.is_some_and(|[percent, hex @ ..]| *percent == b'%' && hex.iter().all(u8::is_ascii_hexdigit))
 }
 
 fn is_word(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_'
+}
+
+/// RFC 3986, 2.3.
+fn is_unreserved(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~')
 }
 
 /// Crockford's base 32, upper case: no I, L, O, U.
@@ -110,11 +300,12 @@ mod tests {
 
     const ID: &str = "blr-01ARZ3NDEKTSV4RRFFQ69G5FAV";
 
-    fn replaced(text: &str) -> (String, usize) {
+    fn replaced(text: &str, place: Place, upstream: &str) -> (String, Vec<Alias>) {
         let mut used = Vec::new();
-        let out = LocalIds::new("blr")
-            .replace(&Bytes::from(text.to_owned()), &mut used, |local| (local == ID).then(|| Arc::from("OB-7")));
-        (String::from_utf8(out.to_vec()).expect("text"), used.len())
+        let out = LocalIds::new("blr").replace(&Bytes::from(text.to_owned()), place, &mut used, |local| {
+            (local == ID).then(|| Arc::from(upstream))
+        });
+        (String::from_utf8(out.to_vec()).expect("text"), used)
     }
 
     #[test]
@@ -124,9 +315,32 @@ mod tests {
             (format!("orderId={ID}&x=1"), "orderId=OB-7&x=1"),
             (format!(r#"{{"orderId":"{ID}"}}"#), r#"{"orderId":"OB-7"}"#),
             (format!("{ID},{ID}"), "OB-7,OB-7"),
+            (format!("?ids=%5B%22{ID}%22%2C%22{ID}%22%5D"), "?ids=%5B%22OB-7%22%2C%22OB-7%22%5D"),
+            (ID.replace('-', "%2D"), "OB-7"),
+            (format!("/x?orderId={}&y", ID.replace('-', "%2d")), "/x?orderId=OB-7&y"),
+            (format!(r#"["{}"]"#, ID.replace('-', "\\u002d")), r#"["OB-7"]"#),
         ] {
-            assert_eq!(replaced(&before), (after.to_owned(), 1));
+            let (out, used) = replaced(&before, Place::Url, "OB-7");
+            assert_eq!((out.as_str(), used.len()), (after, 1));
+            assert_eq!(&*used[0].local, ID);
         }
+    }
+
+    #[test]
+    fn an_id_is_escaped_as_its_place_demands() {
+        let id = "a/b \"7\"";
+        assert_eq!(replaced(&format!("/o/{ID}"), Place::Url, id).0, "/o/a%2Fb%20%227%22");
+        assert_eq!(replaced(&format!("\"{ID}\""), Place::Json, id).0, "\"a/b \\\"7\\\"\"");
+        assert_eq!(replaced(ID, Place::Raw, id).0, id);
+    }
+
+    #[test]
+    fn it_is_known_what_the_request_called_it() {
+        let member = |text: String, place| replaced(&text, place, "7").1[0].member.clone();
+        assert_eq!(member(format!("{{\"nr\" : \"{ID}\"}}"), Place::Json).as_deref(), Some("nr"));
+        assert_eq!(member(format!("/x?a=1&nr={ID}"), Place::Url).as_deref(), Some("nr"));
+        assert_eq!(member(format!("nr={ID}"), Place::Url).as_deref(), Some("nr"));
+        assert_eq!(member(format!("/x/{ID}"), Place::Url), None);
     }
 
     #[test]
@@ -139,26 +353,58 @@ mod tests {
             "blr-01ARZ3NDEKTSV4RRFFQ69G5FAI".to_owned(),
             "blr-".to_owned(),
         ] {
-            assert_eq!(replaced(&text), (text.clone(), 0));
+            assert_eq!(replaced(&text, Place::Json, "OB-7"), (text.clone(), Vec::new()));
         }
+    }
+
+    fn back(body: &'static str, upstream: &str, member: Option<&str>) -> String {
+        let alias = Alias { local: "L".into(), upstream: upstream.into(), member: member.map(Box::from) };
+        String::from_utf8(back_to_local(&Bytes::from_static(body.as_bytes()), &[alias]).to_vec()).expect("text")
     }
 
     #[test]
     fn an_answer_gets_the_local_id_back_where_the_whole_string_is_the_id() {
-        let alias = Alias { local: ID.into(), upstream: "OB-7".into() };
-        let body = Bytes::from_static(br#"{"orderId":"OB-7","note":"OB-7 late","next":"OB-71"}"#);
         assert_eq!(
-            back_to_local(&body, &[alias]),
-            format!(r#"{{"orderId":"{ID}","note":"OB-7 late","next":"OB-71"}}"#)
+            back(
+                r#"{"orderId":"OB-7","note":"OB-7 late","next":"OB-71","all":["x","OB-7"],"OB-7":1}"#,
+                "OB-7",
+                None
+            ),
+            r#"{"orderId":"L","note":"OB-7 late","next":"OB-71","all":["x","L"],"OB-7":1}"#
         );
+        assert_eq!(back(r#"{"said":"\"OB-7\""}"#, "OB-7", None), r#"{"said":"\"OB-7\""}"#);
+        assert_eq!(back(r#"{"id":"a\"b"}"#, "a\"b", None), r#"{"id":"L"}"#);
+    }
+
+    #[test]
+    fn an_id_of_digits_is_mapped_where_it_is_called_an_id() {
+        let body = r#"{"orderId": 7, "codAmount": 7, "cod":"7", "order_ids":[7,70,"7"], "id":-7, "nr":7}"#;
+        assert_eq!(
+            back(body, "7", None),
+            r#"{"orderId": "L", "codAmount": 7, "cod":"7", "order_ids":["L",70,"L"], "id":-7, "nr":7}"#
+        );
+        assert!(back(body, "7", Some("nr")).ends_with(r#""nr":"L"}"#));
+    }
+
+    #[test]
+    fn a_header_gets_whole_words_back() {
+        let alias = Alias { local: "L".into(), upstream: "7".into(), member: None };
+        assert_eq!(words_to_local("http://h:70/o/7?x=7", &[alias]), "http://h:70/o/L?x=L");
     }
 
     proptest! {
         #[test]
         fn nothing_else_changes(text in "[ -~]{0,60}(blr-)?[ -~]{0,60}") {
-            let (out, used) = replaced(&text);
-            prop_assert_eq!(used, 0);
+            let (out, used) = replaced(&text, Place::Url, "7");
+            prop_assert_eq!(used.len(), 0);
             prop_assert_eq!(out, text);
+        }
+
+        #[test]
+        fn no_answer_is_too_odd(text in "[\\[\\]{}:,\"\\\\0-9a-e -]{0,60}") {
+            let alias = Alias { local: "L".into(), upstream: "no such id".into(), member: None };
+            let body = Bytes::from(text);
+            prop_assert_eq!(back_to_local(&body, &[alias]), body);
         }
     }
 }

@@ -11,7 +11,7 @@
 //! | [`health`] | active checks |
 //! | [`upstream`] | servers, one way to exchange a request, the one test of failure |
 //! | [`drain`] | replaying the queue |
-//! | [`ids`], [`keys`] | local ids in requests and answers; idempotency keys |
+//! | [`ids`], [`outbound`], [`keys`] | local ids in requests and answers; requests as they go out; idempotency keys |
 //! | [`admin`] | the operator's listener |
 //! | [`tasks`] | supervised background tasks |
 //!
@@ -33,6 +33,7 @@ mod listen;
 mod log;
 mod metrics;
 pub mod modes;
+mod outbound;
 mod proxy;
 mod recall;
 mod refresh;

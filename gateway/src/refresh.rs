@@ -9,9 +9,9 @@ use tokio::time::{MissedTickBehavior, interval, sleep};
 use crate::{
     core::{Core, seen},
     modes::Mode,
-    proxy::head,
+    outbound,
     tasks::Gaps,
-    upstream::{Answer, Call, Exchanger, Failure, Reason, Subject},
+    upstream::{Answer, Exchanger, Failure},
 };
 
 /// Questions in one round.
@@ -58,20 +58,8 @@ async fn ask<D: Domain>(
     endpoint: Endpoint,
     request: Request,
 ) -> Result<(), Failure> {
-    let target = head::target(&request);
-    let head = head::replayed(&request, &target, &request.body, core.servers.authority(), None)
-        .map_err(|_| Failure::unsent(Reason::Malformed))?;
-    let call = Call {
-        head,
-        body: request.body.clone(),
-        deadline: core.config.upstream.response_timeout,
-        patience: Duration::ZERO,
-        collect: COLLECT,
-        repeatable: true,
-        subject: Subject::Traffic,
-    };
     let started = core.store.tick();
-    let answer = exchanger.exchange(&core.servers, call).await;
+    let answer = outbound::ask(core, exchanger, &request, COLLECT).await;
     let Answer::Whole { head, body } = answer.inspect_err(|failure| core.note_failure(failure))? else {
         return Ok(());
     };

@@ -8,13 +8,20 @@ use std::{
     time::Duration,
 };
 
-use megamind_domain::{Domain, Request, Time};
+use megamind_domain::{Endpoint, Parsed, Request, Time};
 
-use crate::{checksum::Sum, timekeeping::Ages, write::Write};
+use crate::{checksum::Sum, timekeeping::Ages, write::Key};
 
 /// Endpoint, subject and key (or natural content), hashed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Scope(u128);
+
+impl Scope {
+    /// Half of it.
+    pub(crate) fn number(self) -> u64 {
+        self.0 as u64
+    }
+}
 
 /// One key of a batch.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -30,19 +37,19 @@ pub(crate) struct KeyRow {
 
 impl KeyRow {
     /// The key of a write, without a record yet; `None` if its repetition could not be recognized.
-    pub(crate) fn of<D: Domain>(write: &Write<D>) -> Option<Self> {
-        let client = write.key.as_ref().filter(|key| key.from_client);
-        let natural = write.parsed.natural.as_deref();
+    pub(crate) fn of<C>(endpoint: Endpoint, parsed: &Parsed<C>, request: &Request, key: Option<&Key>) -> Option<Self> {
+        let client = key.filter(|key| key.from_client);
+        let natural = parsed.natural.as_deref();
         let text = client.map(|key| key.text.as_bytes()).or(natural)?;
         let mut scope = Sum::new();
         scope
-            .number(u64::from(write.endpoint.0))
+            .number(u64::from(endpoint.0))
             .number(u64::from(client.is_some()))
-            .bytes(write.parsed.subject.as_deref().unwrap_or("").as_bytes())
+            .bytes(parsed.subject.as_deref().unwrap_or("").as_bytes())
             .bytes(text);
         Some(Self {
             scope: Scope(scope.long()),
-            fingerprint: fingerprint(&write.request),
+            fingerprint: fingerprint(request),
             seq: 0,
             from_client: client.is_some(),
         })

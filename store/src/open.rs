@@ -71,6 +71,7 @@ pub(crate) fn open<D: Domain>(
         ticks: AtomicU64::new(0),
         changes: Arc::new(Changes::new()),
         queue: Mutex::new(queue),
+        keys: Mutex::new(keys),
         reader,
         options,
     });
@@ -84,7 +85,7 @@ pub(crate) fn open<D: Domain>(
         millis = began.elapsed().as_millis() as u64,
         "the journal is open"
     );
-    let writer = Writer::new(domain, Arc::clone(&shared), journal, inbox, base, keys);
+    let writer = Writer::new(domain, Arc::clone(&shared), journal, inbox, base);
     let handle = WriterHandle::spawn(writer, sender)
         .map_err(|source| OpenError::Io { path: shared.options.path.clone(), source })?;
     Ok((shared, handle))

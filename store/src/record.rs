@@ -9,7 +9,7 @@ mod tests;
 use std::borrow::Cow;
 
 use bytes::Bytes;
-use megamind_domain::{Endpoint, Request, Response};
+use megamind_domain::{Endpoint, Request, Response, Time};
 use serde::{Deserialize, Serialize};
 
 use crate::{
@@ -34,6 +34,15 @@ pub(crate) enum Head<'a> {
     /// A write that was refused here and that the upstream may have applied.
     #[serde(rename = "unknown/1", borrow)]
     Unknown(Decided<'a>),
+    /// A write is about to be sent on, to an upstream that would take its repetition for another one.
+    #[serde(rename = "attempted/1")]
+    Attempted,
+    /// The upstream answered a forwarded write; without an answer where it had no effect.
+    #[serde(rename = "answered/1")]
+    Answered {
+        #[serde(borrow, skip_serializing_if = "Option::is_none")]
+        answer: Option<AnswerHead<'a>>,
+    },
     /// What one exchange with the upstream told: a form of earlier releases, read for ever.
     #[serde(rename = "observed/1")]
     Observed {
@@ -221,15 +230,18 @@ impl Record {
         serde_json::from_slice(&self.head)
     }
 
-    /// The stored answer of a decided or refused write.
-    pub(crate) fn stored_answer(&self) -> Option<Response> {
-        let (Head::Decided(head) | Head::Refused(head)) = self.read_head().ok()? else {
-            return None;
+    /// What is kept for the repetition of a write.
+    pub(crate) fn kept(&self) -> Kept {
+        let answer = match self.read_head() {
+            Ok(Head::Decided(head) | Head::Refused(head)) => head.answer,
+            Ok(Head::Answered { answer: Some(answer) }) => answer,
+            Ok(Head::Attempted) => return Kept::Attempted(self.at),
+            _ => return Kept::Nothing,
         };
-        Some(Response {
-            status: head.answer.status,
-            content_type: Cow::Owned(head.answer.content_type.into_owned()),
-            retry_after: head.answer.retry_after,
+        Kept::Answer(Response {
+            status: answer.status,
+            content_type: Cow::Owned(answer.content_type.into_owned()),
+            retry_after: answer.retry_after,
             body: self.answer.clone(),
         })
     }
@@ -254,6 +266,16 @@ impl Record {
             _ => None,
         }
     }
+}
+
+/// What is kept for the repetition of a write.
+pub(crate) enum Kept {
+    /// Its answer.
+    Answer(Response),
+    /// It was sent then, and nobody knows what came of it.
+    Attempted(Time),
+    /// Nothing: it may be decided anew.
+    Nothing,
 }
 
 /// What a replay needs of a head.

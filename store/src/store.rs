@@ -1,6 +1,7 @@
 //! The store as its users hold it.
 
 use std::{
+    any::Any,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -12,16 +13,17 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use megamind_domain::{Domain, EntityKey, Exchange};
+use megamind_domain::{Domain, EntityKey, Exchange, Response};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
-    Aliases, Entry, EntryState, EntrySummary, Health, Metrics, OpenError, Options, Outcome, Published, ReadError,
-    Settle, Span, SubmitError, Work, Write, WriterHandle,
+    Aliases, Entry, EntryState, EntrySummary, Health, Identity, Metrics, OpenError, Options, Outcome, Published,
+    ReadError, Repeat, Settle, Span, SubmitError, Work, Write, WriterHandle,
     backup::{self, Copied, CopyError},
     changes::{Changes, Waiter},
     entry::SendState,
     journal::{Journal, Reader, Record, Restored, Sqlite},
+    keys::{Keys, Seen},
     open,
     queue::{Queue, Queued, sealed_name},
     record::ReplayHead,
@@ -44,6 +46,7 @@ pub(crate) struct Shared<D: Domain> {
     pub(crate) published: ArcSwap<Published<D>>,
     /// Entries that are durable; changed by the writer after each commit.
     pub(crate) queue: Mutex<Queue>,
+    pub(crate) keys: Mutex<Keys>,
     pub(crate) health: ArcSwap<Health>,
     pub(crate) mode: ArcSwapOption<String>,
     pub(crate) aliases: Aliases,
@@ -60,6 +63,10 @@ pub(crate) struct Shared<D: Domain> {
 impl<D: Domain> Shared<D> {
     pub(crate) fn queue(&self) -> MutexGuard<'_, Queue> {
         self.queue.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn keys(&self) -> MutexGuard<'_, Keys> {
+        self.keys.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The newest tick given: a local decision is as late as that.
@@ -251,6 +258,34 @@ impl<D: Domain> Store<D> {
         inbox.reserve(cost).await;
         // After the end of the writer there is nobody left who could use it.
         let _ = inbox.send(Message::Observe { exchange: Box::new(exchange), span, cost });
+    }
+
+    /// Whether a request of this identity came before: what became of it, [`Store::first`] tells. Never waits.
+    pub fn is_repeated(&self, identity: &Identity) -> bool {
+        self.0.keys().look(&identity.0, self.0.time.ages()) != Seen::Never
+    }
+
+    /// What came of the first request of this identity.
+    pub async fn first(&self, identity: &Identity) -> Result<Repeat, SubmitError> {
+        let key = identity.0;
+        self.ask(0, |reply, cost| Message::Look { key, reply, cost }).await
+    }
+
+    /// A write is about to be sent to an upstream that would take its repetition for another one. Durable when this
+    /// returns: until it is answered or decided here, its repetition is in doubt.
+    pub async fn attempt(&self, identity: &Identity) -> Result<(), SubmitError> {
+        let key = identity.0;
+        self.ask(0, |reply, cost| Message::Attempt { key, reply, cost }).await
+    }
+
+    /// What the upstream answered to a forwarded write, for its repetition; `None` if it had no effect. Waits for room,
+    /// and is durable as soon as an observation is. `held` is dropped when a repetition gets this answer.
+    pub async fn answered(&self, identity: &Identity, answer: Option<Response>, held: Option<Box<dyn Any + Send>>) {
+        let inbox = &self.0.inbox;
+        let cost = inbox.cost(answer.as_ref().map_or(0, |answer| answer.body.len()));
+        inbox.reserve(cost).await;
+        // After the end of the writer there is nobody left who could use it.
+        let _ = inbox.send(Message::Answered { key: identity.0, answer, held, cost });
     }
 
     /// A watched read. False if it was dropped, because more than half of the queue is full.

@@ -7,10 +7,12 @@ mod commit;
 mod decide;
 mod draft;
 mod observe;
+mod repeats;
 mod settle;
 mod upkeep;
 
 use std::{
+    any::Any,
     collections::BTreeMap,
     io,
     panic::{AssertUnwindSafe, catch_unwind},
@@ -20,7 +22,7 @@ use std::{
 };
 
 use imbl::OrdMap;
-use megamind_domain::{Access, Domain, Endpoint, EntityKey, Exchange, IdSource, Time};
+use megamind_domain::{Access, Domain, Endpoint, EntityKey, Exchange, IdSource, Response, Time};
 use tokio::sync::oneshot;
 
 use self::{
@@ -28,14 +30,17 @@ use self::{
     draft::{Draft, Trial},
 };
 use crate::{
-    Health, Outcome, Settle, Span, SubmitError, Write,
+    Health, Outcome, Repeat, Settle, Span, SubmitError, Write,
     journal::{Journal, Older, Record, Row},
-    keys::Keys,
+    keys::KeyRow,
     queue::Changes,
     record::Head,
     store::{Cost, Shared},
     ticks::Ticks,
 };
+
+/// Something that is dropped when a message has been seen through.
+pub(crate) type Held = Option<Box<dyn Any + Send>>;
 
 /// How long the writer rests after a batch that nobody waits for, at most. Being woken for every single observation
 /// costs more than the observation; whoever waits for an answer ends the rest at once.
@@ -61,6 +66,25 @@ pub(crate) enum Message<D: Domain> {
     Observe {
         exchange: Box<Exchange<D::Command>>,
         span: Span,
+        cost: Cost,
+    },
+    /// See [`crate::Store::answered`].
+    Answered {
+        key: KeyRow,
+        answer: Option<Response>,
+        held: Held,
+        cost: Cost,
+    },
+    /// See [`crate::Store::attempt`].
+    Attempt {
+        key: KeyRow,
+        reply: oneshot::Sender<Result<(), SubmitError>>,
+        cost: Cost,
+    },
+    /// See [`crate::Store::first`].
+    Look {
+        key: KeyRow,
+        reply: oneshot::Sender<Result<Repeat, SubmitError>>,
         cost: Cost,
     },
     /// See [`crate::Store::upkeep`].
@@ -108,6 +132,9 @@ impl<D: Domain> Message<D> {
         match self {
             Self::Write { cost, .. }
             | Self::Observe { cost, .. }
+            | Self::Answered { cost, .. }
+            | Self::Attempt { cost, .. }
+            | Self::Look { cost, .. }
             | Self::Settle { cost, .. }
             | Self::Upkeep { cost, .. }
             | Self::Keep { cost, .. }
@@ -118,7 +145,7 @@ impl<D: Domain> Message<D> {
     }
 
     pub(crate) fn is_observation(&self) -> bool {
-        matches!(self, Self::Observe { .. })
+        matches!(self, Self::Observe { .. } | Self::Answered { .. })
     }
 
     /// Tells whoever waits what became of it.
@@ -141,6 +168,7 @@ impl<D: Domain> Message<D> {
             (
                 Self::Settle { reply, .. }
                 | Self::Mode { reply, .. }
+                | Self::Attempt { reply, .. }
                 | Self::Keep { reply, .. }
                 | Self::Release { reply, .. },
                 verdict,
@@ -153,7 +181,15 @@ impl<D: Domain> Message<D> {
             (Self::Tidy { reply } | Self::Barrier { reply }, _) => {
                 let _ = reply.send(());
             }
-            (Self::Observe { .. } | Self::Stop | Self::Write { .. }, _) => {}
+            (Self::Look { reply, .. }, Verdict::Looked(repeat)) => {
+                let _ = reply.send(Ok(repeat));
+            }
+            (Self::Look { reply, .. }, Verdict::Failed(error)) => {
+                let _ = reply.send(Err(error));
+            }
+            // Whoever waits for it to be in the city may go on.
+            (Self::Answered { held, .. }, _) => drop(held),
+            (Self::Observe { .. } | Self::Stop | Self::Write { .. } | Self::Look { .. }, _) => {}
         }
     }
 }
@@ -164,6 +200,7 @@ enum Verdict {
     Outcome(Outcome),
     Done,
     Declined,
+    Looked(Repeat),
     Failed(SubmitError),
 }
 
@@ -195,6 +232,8 @@ struct Pending {
     rows: BTreeMap<EntityKey, Row>,
     /// Waiting entries that a forwarded newer value made needless.
     queue: Changes,
+    /// Keys of forwarded writes that have been answered.
+    keys: Vec<KeyRow>,
     since: Option<Instant>,
 }
 
@@ -237,7 +276,6 @@ pub(crate) struct Writer<D: Domain> {
     /// The last record that is on disk; those of `pending` follow.
     durable_seq: u64,
     pending: Pending,
-    keys: Keys,
     ticks: Ticks,
     /// Observations of a batch that failed, to be applied before the next one.
     carried: Vec<Message<D>>,
@@ -255,7 +293,6 @@ impl<D: Domain> Writer<D> {
         journal: Box<dyn Journal>,
         inbox: mpsc::Receiver<Message<D>>,
         base: Base<D>,
-        keys: Keys,
     ) -> Self {
         Self {
             routes: Routes::new(&*domain),
@@ -266,7 +303,6 @@ impl<D: Domain> Writer<D> {
             inbox,
             base,
             pending: Pending::default(),
-            keys,
             ticks: Ticks::new(),
             carried: Vec::new(),
             unresolved: None,

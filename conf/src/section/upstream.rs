@@ -65,7 +65,8 @@ section! {
         /// How long Oblivion remembers an `Idempotency-Key`.
         pub key_retention: Duration = or(duration(SECOND..=DAY * 365), HOUR * 24),
         /// How long a 409 or 425 to the replay of a possibly applied write is retried before it
-        /// counts as a conflict: the first attempt may still be running.
+        /// counts as a conflict, and how long a lookup that finds nothing proves nothing: the first
+        /// attempt may still be running.
         pub settle_after: Duration = or(duration(Duration::ZERO..=HOUR), MINUTE),
         /// Idle connections that are kept open, over all servers.
         pub pool_size: NonZeroUsize = or(

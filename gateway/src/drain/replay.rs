@@ -16,7 +16,7 @@ use super::{
 use crate::{
     core::{Core, rfc3339, seen, wall_clock},
     credentials::Carried,
-    proxy::head,
+    outbound::Outbound,
     upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, media_type},
 };
 
@@ -198,17 +198,14 @@ async fn exchange<D: Domain>(
     carried: &Carried,
 ) -> Result<(Box<ResponseHeader>, Bytes), Failure> {
     let request = request(entry);
-    let lookup = |local: &str| core.store.aliases().upstream_of(local);
-    let target = core.ids.replace(&head::target(&request), &mut Vec::new(), lookup);
-    let body = core.ids.replace(&request.body, &mut Vec::new(), lookup);
-    let mut head =
-        replay_head(core, entry, &request, &target, &body).map_err(|_| Failure::unsent(Reason::Malformed))?;
+    let outbound = Outbound::of(core, &request);
+    let mut head = replay_head(core, entry, &request, &outbound).map_err(|_| Failure::unsent(Reason::Malformed))?;
     if let Some(secret) = &carried.secret {
         secret.put(&mut head).map_err(|_| Failure::unsent(Reason::Malformed))?;
     }
     let call = Call {
         head,
-        body,
+        body: outbound.body,
         deadline: core.config.upstream.response_timeout,
         patience: Duration::ZERO,
         collect: COLLECT,
@@ -225,11 +222,9 @@ fn replay_head<D: Domain>(
     core: &Core<D>,
     entry: &Entry,
     request: &Request,
-    target: &Bytes,
-    body: &Bytes,
+    outbound: &Outbound,
 ) -> pingora::Result<RequestHeader> {
-    let authority = core.servers.authority();
-    let mut head = head::replayed(request, target, body, authority, entry.key.as_deref())?;
+    let mut head = outbound.replayed(request, core.servers.authority(), entry.key.as_deref())?;
     head.insert_header("X-MegaMind-Replay", entry.seq.to_string())?;
     head.insert_header("X-MegaMind-Decided-At", rfc3339(entry.at))?;
     if let Some(created) = &entry.created {

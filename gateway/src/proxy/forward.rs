@@ -5,24 +5,33 @@ use std::{sync::Arc, time::Duration};
 use bytes::Bytes;
 use http::header;
 use megamind_conf::{OnTimeout, Settlement};
-use megamind_domain::{Access, Domain, Parsed, Request};
-use megamind_store::{Prior, Span};
+use megamind_domain::{Access, Domain, Exchange, Parsed, Request};
+use megamind_store::{Identity, Prior, Span};
 use pingora::{
     Result,
     http::{RequestHeader, ResponseHeader},
     proxy::Session,
 };
 
-use super::{Proxy, RequestCtx, Route, answer, handled::Handled, head};
+use super::{
+    Proxy, RequestCtx, Route, answer,
+    handled::Handled,
+    head,
+    repeats::{Recognized, identity, rememberable},
+};
 use crate::{
     core::{seen, wall_clock},
-    ids::{Alias, back_to_local},
+    ids::{Alias, back_to_local, words_to_local},
     keys,
+    outbound::Outbound,
     upstream::{Answer, Applied, Call, Failure, Stream, Subject, decoded},
 };
 
 /// The longest answer of a handled route that is collected before it is passed on: 256 KiB.
 const COLLECT: usize = 256 * 1024;
+
+/// The same for an answer whose ids have to be mapped back: a longer one passes as it is.
+const COLLECT_MAPPED: usize = 4 * 1024 * 1024;
 
 /// The longest that a write which was sent waits for its answer with `on_timeout = "wait"`.
 pub(super) const LONG_WAIT: Duration = Duration::from_secs(25);
@@ -36,31 +45,47 @@ struct Watched<D: Domain> {
     request: Arc<Request>,
     parsed: Option<Arc<Parsed<D::Command>>>,
     started: u64,
+    /// See [`Handled::recognized`].
+    recognized: Option<Recognized>,
+    /// What a repetition is recognized by while acting.
+    natural: Option<Identity>,
 }
+
+/// An exchange, and when it was.
+type Seen<D> = (Access, Exchange<<D as Domain>::Command>, Span);
 
 impl<D: Domain> Proxy<D> {
     /// Exchanges the request with the upstream; where that fails, the handlers answer after all.
-    pub(super) async fn forward(&self, session: &mut Session, ctx: &mut RequestCtx, handled: Handled<D>) -> Result<()> {
-        let mut aliases = Vec::new();
+    pub(super) async fn forward(
+        &self,
+        session: &mut Session,
+        ctx: &mut RequestCtx,
+        mut handled: Handled<D>,
+    ) -> Result<()> {
         let key = handled.key.as_ref().ok().and_then(Option::as_ref);
-        let call = self.call(session, &handled.request, key, &mut aliases)?;
-        let watched = Watched {
-            route: handled.route.clone(),
-            request: handled.request.clone(),
-            parsed: handled.parsed.as_ref().ok().cloned(),
-            started: self.core.store.tick(),
-        };
+        let (call, aliases) = self.call(session, &handled.request, key)?;
         let place = match (&handled.parsed, handled.route.access) {
             (Ok(parsed), Access::Write) => Some(self.core.in_flight.enter(&self.touches(parsed))),
             _ => None,
         };
+        self.note_attempt(handled.recognized.as_ref()).await;
+        let started = self.core.store.tick();
         match self.exchanger.exchange(&self.core.servers, call).await {
             Ok(answer) => {
                 self.core.modes.good();
                 if answer.head().status.is_success() {
-                    let speaker = watched.parsed.as_ref().and_then(|parsed| parsed.subject.as_deref());
+                    let speaker = handled.parsed.as_ref().ok().and_then(|parsed| parsed.subject.as_deref());
                     self.core.credentials.accepted(speaker, &session.req_header().headers);
                 }
+                let recognized = handled.recognized.take();
+                let watched = Watched {
+                    natural: if recognized.is_none() { identity(&handled) } else { None },
+                    recognized,
+                    route: handled.route,
+                    request: handled.request,
+                    parsed: handled.parsed.ok(),
+                    started,
+                };
                 self.pass_on(session, ctx, answer, &aliases, Some(watched)).await
             }
             Err(failure) => {
@@ -72,6 +97,9 @@ impl<D: Domain> Proxy<D> {
                     self.core.remember_probe(&handled.request);
                 }
                 let prior = prior(&failure);
+                if prior == Prior::NeverSent {
+                    self.forget_attempt(handled.recognized.as_ref()).await;
+                }
                 self.answer_here(session, ctx, handled, prior).await
             }
         }
@@ -83,9 +111,9 @@ impl<D: Domain> Proxy<D> {
         session: &mut Session,
         ctx: &mut RequestCtx,
         request: &Request,
+        key: Option<&megamind_store::Key>,
     ) -> Result<()> {
-        let mut aliases = Vec::new();
-        let call = self.call(session, request, None, &mut aliases)?;
+        let (call, aliases) = self.call(session, request, key)?;
         match self.exchanger.exchange(&self.core.servers, call).await {
             Ok(answer) => {
                 self.core.modes.good();
@@ -104,33 +132,33 @@ impl<D: Domain> Proxy<D> {
         session: &Session,
         request: &Request,
         key: Option<&megamind_store::Key>,
-        aliases: &mut Vec<Alias>,
-    ) -> Result<Call> {
+    ) -> Result<(Call, Vec<Alias>)> {
         let core = &self.core;
-        let lookup = |local: &str| core.store.aliases().upstream_of(local);
-        let target = core.ids.replace(&head::target(request), aliases, lookup);
-        let body = core.ids.replace(&request.body, aliases, lookup);
-        let mut head = head::forwarded(session.as_downstream(), &target, &body)?;
+        let outbound = Outbound::of(core, request);
+        let mut head = head::forwarded(session.as_downstream(), &outbound.target, &outbound.body)?;
+        outbound.adapt(&mut head);
         if let Some(key) = key
             && !key.from_client
         {
             head.insert_header(keys::HEADER, &*key.text)?;
         }
+        let aliases = outbound.aliases;
         if !aliases.is_empty() {
             // The answer has to be read to map ids back, and must not come from a cache of the other id.
             for name in [header::ACCEPT_ENCODING, header::IF_NONE_MATCH, header::IF_MATCH] {
                 head.remove_header(&name);
             }
         }
-        Ok(Call {
+        let call = Call {
             repeatable: repeatable(&head, core.config.upstream.idempotency, key.is_some()),
             head,
-            body,
+            body: outbound.body,
             deadline: core.config.upstream.response_timeout,
             patience: self.patience(key),
-            collect: COLLECT,
+            collect: if aliases.is_empty() { COLLECT } else { COLLECT_MAPPED },
             subject: Subject::Traffic,
-        })
+        };
+        Ok((call, aliases))
     }
 
     /// How long the answer to a request that has been sent is waited for. Only writes have a key.
@@ -151,29 +179,41 @@ impl<D: Domain> Proxy<D> {
     ) -> Result<()> {
         match answer {
             Answer::Whole { mut head, body } => {
-                if let Some(watched) = watched {
+                let seen = watched.map(|mut watched| {
                     watched.route.learn_cors(&head.headers);
-                    self.watch(watched, &head, &body).await;
-                }
+                    let memory = (watched.recognized.take(), watched.natural.take());
+                    (self.exchange_of(watched, &head, &body), memory)
+                });
                 answer::strip_hop_by_hop(&mut head);
                 let body = if aliases.is_empty() { body } else { map_back(&mut head, &body, aliases)? };
+                if let Some((exchange, (recognized, natural))) = seen {
+                    self.watch(exchange).await;
+                    if recognized.is_some() || natural.is_some() {
+                        let plain = decoded(&head.headers, &body);
+                        let answer = plain.and_then(|plain| rememberable(&head, &plain));
+                        self.remember(recognized, natural, answer).await;
+                    }
+                }
                 answer::whole(session, ctx, head, body).await
             }
             Answer::Long(stream) => self.stream(session, ctx, *stream).await,
         }
     }
 
+    /// What was seen, for the journal.
+    fn exchange_of(&self, watched: Watched<D>, head: &ResponseHeader, body: &Bytes) -> Option<Seen<D>> {
+        let Watched { route, request, parsed, started, .. } = watched;
+        let exchange = seen(route.endpoint, request, parsed, head, body)?;
+        Some((route.access, exchange, Span { started, finished: self.core.store.tick() }))
+    }
+
     /// Hands an exchange to the journal, before the last byte of its answer leaves. Waits for room with a write:
     /// its outcome is never dropped.
-    async fn watch(&self, watched: Watched<D>, head: &ResponseHeader, body: &Bytes) {
-        let Watched { route, request, parsed, started } = watched;
-        let Some(exchange) = seen(route.endpoint, request, parsed, head, body) else {
-            return;
-        };
-        let span = Span { started, finished: self.core.store.tick() };
-        match route.access {
-            Access::Write => self.core.store.observe_write(exchange, span).await,
-            Access::Read => {
+    async fn watch(&self, seen: Option<Seen<D>>) {
+        match seen {
+            None => {}
+            Some((Access::Write, exchange, span)) => self.core.store.observe_write(exchange, span).await,
+            Some((Access::Read, exchange, span)) => {
                 // Dropped under pressure; the store counts it.
                 let _ = self.core.store.observe_read(exchange, span);
             }
@@ -227,10 +267,7 @@ fn map_back(head: &mut ResponseHeader, body: &Bytes, aliases: &[Alias]) -> Resul
         head.remove_header(name);
     }
     if let Some(location) = head.headers.get(header::LOCATION).and_then(|value| value.to_str().ok()) {
-        let mapped = aliases
-            .iter()
-            .fold(location.to_owned(), |location, alias| location.replace(&*alias.upstream, &alias.local));
-        head.insert_header(header::LOCATION, mapped)?;
+        head.insert_header(header::LOCATION, words_to_local(location, aliases))?;
     }
     Ok(back_to_local(&plain, aliases))
 }

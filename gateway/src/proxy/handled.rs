@@ -1,6 +1,6 @@
 //! Requests that the handlers can answer.
 
-use std::sync::Arc;
+use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, header};
 use megamind_conf::OnTimeout;
@@ -14,6 +14,7 @@ use super::{
     body::{self, Body},
     forward::LONG_WAIT,
     head,
+    repeats::{Known, Recognized},
 };
 use crate::{keys, modes::Mode};
 
@@ -24,6 +25,8 @@ pub(super) struct Handled<D: Domain> {
     pub(super) parsed: Result<Arc<Parsed<D::Command>>, Rejection>,
     /// The key of a write; the error where the client's own is no key.
     pub(super) key: Result<Option<Key>, Rejection>,
+    /// Set for a write whose repetition is recognized.
+    pub(super) recognized: Option<Recognized>,
 }
 
 impl<D: Domain> Proxy<D> {
@@ -44,7 +47,11 @@ impl<D: Domain> Proxy<D> {
             }
             Body::Longer { prefix, done: true } => {
                 let request = head::request(session.req_header(), prefix);
-                self.forward_mapped(session, ctx, &request).await?;
+                let key = match route.access {
+                    Access::Read => None,
+                    Access::Write => self.core.keys.of::<D::Command>(session.req_header(), "", None),
+                };
+                self.forward_mapped(session, ctx, &request, key.as_ref()).await?;
                 return Ok(true);
             }
             Body::Longer { prefix, .. } => {
@@ -54,12 +61,17 @@ impl<D: Domain> Proxy<D> {
                 return Ok(false);
             }
         };
-        let handled = self.read(route, session.req_header(), body);
+        let mut handled = self.read(route, session.req_header(), body);
         // The mode may have changed while the body was on its way.
-        let ours = route.policy == Policy::Local || self.core.modes.current().stands_in();
-        if ours || self.fenced(&handled) {
+        let ours = || route.policy == Policy::Local || self.core.modes.current().stands_in();
+        let prior = match self.recognize(session, ctx, &mut handled, ours()).await? {
+            Known::Answered => return Ok(true),
+            Known::New => Prior::NeverSent,
+            Known::InDoubt { at } => Prior::PossiblyApplied { at },
+        };
+        if ours() || prior != Prior::NeverSent || self.fenced(&handled) {
             self.wait_for_forwarded(&handled).await;
-            self.answer_here(session, ctx, handled, Prior::NeverSent).await?;
+            self.answer_here(session, ctx, handled, prior).await?;
         } else {
             self.forward(session, ctx, handled).await?;
         }
@@ -89,7 +101,7 @@ impl<D: Domain> Proxy<D> {
                     .at(keys::HEADER)
                 }),
         };
-        Handled { route: route.clone(), request, parsed, key }
+        Handled { route: route.clone(), request, parsed, key, recognized: None }
     }
 
     /// The entities that a request names.
@@ -100,17 +112,21 @@ impl<D: Domain> Proxy<D> {
             .unwrap_or_default()
     }
 
+    /// The longest that a write is under way to the upstream.
+    pub(super) fn longest_forward(&self) -> Duration {
+        let upstream = &self.core.config.upstream;
+        match upstream.on_timeout {
+            OnTimeout::Act => upstream.response_timeout,
+            OnTimeout::Wait => upstream.response_timeout.max(LONG_WAIT),
+        }
+    }
+
     /// A write that is decided here waits for those about the same that are still under way to the upstream. They end
     /// within `response_timeout`, or as late as `on_timeout` lets them, and are decided then; twice that is enough,
     /// whatever else happens.
     async fn wait_for_forwarded(&self, handled: &Handled<D>) {
         if let (Ok(parsed), Access::Write) = (&handled.parsed, handled.route.access) {
-            let upstream = &self.core.config.upstream;
-            let longest = match upstream.on_timeout {
-                OnTimeout::Act => upstream.response_timeout,
-                OnTimeout::Wait => upstream.response_timeout.max(LONG_WAIT),
-            };
-            let enough = longest * 2;
+            let enough = self.longest_forward() * 2;
             let touches = self.touches(parsed);
             let earlier = self.core.in_flight.wait_for_earlier(&touches);
             // After that the order of arrival is not known to matter any more.

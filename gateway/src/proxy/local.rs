@@ -14,8 +14,9 @@ use super::{
     Proxy, RequestCtx, Route,
     answer::{self, Extra},
     handled::Handled,
+    repeats::{REPLAYED, key_reused},
 };
-use crate::{core::wall_clock, keys};
+use crate::core::wall_clock;
 
 /// How long a reader about to say that it does not know waits for what is being watched.
 const CATCH_UP: Duration = Duration::from_millis(200);
@@ -67,8 +68,7 @@ impl<D: Domain> Proxy<D> {
             Ok(said) => {
                 let mut extra = Extra { headers: Vec::new(), route: Some(route) };
                 if said.repeated {
-                    extra =
-                        extra.with(HeaderName::from_static("idempotency-replayed"), HeaderValue::from_static("true"));
+                    extra = extra.with(REPLAYED, HeaderValue::from_static("true"));
                 }
                 answer::own(session, ctx, &said.response, extra).await
             }
@@ -201,14 +201,7 @@ impl<D: Domain> Proxy<D> {
             Outcome::Decided { response, .. } => (response, false, None),
             Outcome::Repeated { response } => (response, true, None),
             Outcome::Rejected { rejection, response } => (response, false, Some(rejection)),
-            Outcome::KeyReused => {
-                return Err(Rejection::new(
-                    422,
-                    "idempotency_key_reused",
-                    "This Idempotency-Key was used with other content.",
-                )
-                .at(keys::HEADER));
-            }
+            Outcome::KeyReused => return Err(key_reused()),
         };
         Ok(Said { response, repeated, rejection })
     }
@@ -242,7 +235,7 @@ impl<D: Domain> Proxy<D> {
 }
 
 /// Whether the handlers take the request at all.
-fn admit<D: Domain>(session: &Session, handled: &Handled<D>) -> Result<Arc<Parsed<D::Command>>, Rejection> {
+pub(super) fn admit<D: Domain>(session: &Session, handled: &Handled<D>) -> Result<Arc<Parsed<D::Command>>, Rejection> {
     let method = &session.req_header().method;
     let fits = match handled.route.access {
         Access::Read => matches!(*method, Method::GET | Method::HEAD | Method::POST),

@@ -13,6 +13,7 @@ pub(crate) mod head;
 mod hop;
 mod local;
 mod plain;
+mod repeats;
 mod route;
 
 use std::{
@@ -33,6 +34,7 @@ use pingora::{
     upstreams::peer::HttpPeer,
 };
 
+pub(crate) use repeats::Recent;
 pub(crate) use route::{Route, Routes};
 
 use crate::{core::Core, log, metrics::ServedBy, upstream::Exchanger};

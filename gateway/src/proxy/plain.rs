@@ -51,7 +51,7 @@ impl<D: Domain> Proxy<D> {
             answer::own(session, ctx, &response, Extra::default()).await?;
         } else {
             let request = head::request(session.req_header(), body.unwrap_or_default());
-            self.forward_mapped(session, ctx, &request).await?;
+            self.forward_mapped(session, ctx, &request, None).await?;
         }
         Ok(true)
     }
@@ -65,7 +65,7 @@ impl<D: Domain> Proxy<D> {
             .chain(body.into_iter().flat_map(|body| ids.find(body)))
             .peekable();
         named.peek()?;
-        Some(named.any(|local| self.core.store.aliases().upstream_of(local).is_none()))
+        Some(named.any(|local| self.core.store.aliases().upstream_of(&local).is_none()))
     }
 
     /// 503 on a connection that stays usable.

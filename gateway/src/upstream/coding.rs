@@ -10,10 +10,16 @@ const MAX_DECODED: u64 = 4 * 1024 * 1024;
 
 /// The body without its content coding; `None` where the coding is unknown, broken or too large.
 pub(crate) fn decoded(headers: &HeaderMap, body: &Bytes) -> Option<Bytes> {
-    let Some(coding) = headers.get(header::CONTENT_ENCODING) else {
-        return Some(body.clone());
+    let coding = match headers.get(header::CONTENT_ENCODING) {
+        Some(coding) => Some(coding.to_str().ok()?),
+        None => None,
     };
-    let coding = coding.to_str().ok()?.trim();
+    decoded_from(coding, body)
+}
+
+/// The same for a coding by its name.
+pub(crate) fn decoded_from(coding: Option<&str>, body: &Bytes) -> Option<Bytes> {
+    let coding = coding.unwrap_or("").trim();
     if coding.is_empty() || coding.eq_ignore_ascii_case("identity") {
         Some(body.clone())
     } else if coding.eq_ignore_ascii_case("gzip") || coding.eq_ignore_ascii_case("x-gzip") {

@@ -25,6 +25,8 @@ fn every_kind_is_golden() {
         Head::Sent { .. } => "sent",
         Head::Bundled { .. } => "bundled",
         Head::NotSent { .. } => "not_sent",
+        Head::Attempted => "attempted",
+        Head::Answered { .. } => "answered",
         Head::Acknowledged { .. } => "acknowledged",
         Head::Parked { .. } => "parked",
         Head::Retry { .. } => "retry",
@@ -43,7 +45,7 @@ fn every_kind_is_golden() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 20, "{kinds:?}");
+    assert_eq!(kinds.len(), 22, "{kinds:?}");
 }
 
 #[test]

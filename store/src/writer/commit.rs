@@ -13,7 +13,8 @@ use super::{Message, Pending, Verdict, Writer, draft::Draft};
 use crate::{
     Health, SubmitError,
     journal::{AppendError, Batch, BatchId, Row},
-    keys, open, queue,
+    keys::{self, KeyRow},
+    open, queue,
     record::Head,
 };
 
@@ -42,6 +43,8 @@ impl<D: Domain> Writer<D> {
             self.pending.records.append(&mut draft.records);
             self.pending.rows.extend(rows);
             self.pending.queue = mem::take(&mut draft.queue);
+            self.remember(&draft.keys, draft.base.last_at);
+            self.pending.keys.append(&mut draft.keys);
             self.pending.since.get_or_insert_with(Instant::now);
             let touched = draft.take_touched();
             self.base = draft.base;
@@ -127,7 +130,7 @@ impl<D: Domain> Writer<D> {
             rows: all_rows.into_values().collect(),
             queue: draft.queue.iter().map(pack).collect(),
             aliases: draft.aliases.clone(),
-            keys: keys::pack(&draft.keys),
+            keys: keys::pack(&[&self.pending.keys[..], &draft.keys].concat()),
             mode: draft.mode.clone(),
             names: draft.names.clone(),
             secrets: draft.secrets.clone(),
@@ -151,11 +154,8 @@ impl<D: Domain> Writer<D> {
         let Draft { base, queue, keys, aliases, mode, released, trusted_since, .. } = draft;
         self.durable_seq = base.last_seq;
         self.pending = Pending::default();
+        self.remember(&keys, base.last_at);
         let time = &self.shared.time;
-        let ages = time.ages();
-        for key in &keys {
-            self.keys.insert(key, base.last_at, ages);
-        }
         time.wrote(base.last_at);
         if let Some(since) = trusted_since {
             tracing::info!("the clock is right again: ages count from now on");
@@ -181,6 +181,18 @@ impl<D: Domain> Writer<D> {
         if self.failing() {
             tracing::info!("the journal takes writes again");
             self.shared.health.store(Arc::new(Health::Ok));
+        }
+    }
+
+    /// From now on the requests under these keys are repetitions.
+    fn remember(&self, keys: &[KeyRow], at: Time) {
+        if keys.is_empty() {
+            return;
+        }
+        let ages = self.shared.time.ages();
+        let mut known = self.shared.keys();
+        for key in keys {
+            known.insert(key, at, ages);
         }
     }
 

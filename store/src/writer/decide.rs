@@ -10,7 +10,7 @@ use crate::{
     Outcome, Prior, SubmitError, Write,
     keys::{KeyRow, Seen},
     queue::{self, Progress, Queued, sealed_name},
-    record::{AnswerHead, Decided, Followed, Head, KeyHead, RequestHead},
+    record::{AnswerHead, Decided, Followed, Head, Kept, KeyHead, RequestHead},
 };
 
 /// Commands that may follow from one write: a limit against a domain that never ends.
@@ -22,15 +22,15 @@ const PASSING: [u16; 4] = [408, 421, 425, 429];
 impl<D: Domain> Trial<'_, D> {
     pub(super) fn write(&mut self, write: &Write<D>) -> Result<Outcome, SubmitError> {
         let now = self.now();
-        let key = KeyRow::of(write);
+        let key = KeyRow::of(write.endpoint, &write.parsed, &write.request, write.key.as_ref());
         let mut unsettled = None;
         if let Some(key) = &key {
             match self.seen(key) {
                 Seen::Never => {}
                 Seen::OtherContent => return Ok(Outcome::KeyReused),
-                Seen::Before(seq) => match self.stored(seq)? {
-                    Some(response) => return Ok(Outcome::Repeated { response }),
-                    None => unsettled = Some(seq),
+                Seen::Before(seq) => match self.kept(seq)? {
+                    Kept::Answer(response) => return Ok(Outcome::Repeated { response }),
+                    Kept::Attempted(_) | Kept::Nothing => unsettled = Some(seq),
                 },
             }
         }

@@ -10,9 +10,9 @@ use super::{Base, Message, Pending, Routes, Verdict, Writer};
 use crate::{
     SubmitError,
     journal::{Alias, Record, Row},
-    keys::{KeyRow, Keys, Scope, Seen, compare},
+    keys::{KeyRow, Scope, Seen, compare},
     queue::{self, Changes, Queued},
-    record::Head,
+    record::{Head, Kept},
     store::Shared,
     ticks::Ticks,
     timekeeping::Ages,
@@ -101,7 +101,8 @@ pub(super) struct Trial<'w, D: Domain> {
     pub(super) ticks: &'w mut Ticks,
     pub(super) epoch: u64,
     durable_seq: u64,
-    keys: &'w Keys,
+    /// Observations that are published and not yet durable.
+    unwritten: &'w [Record],
     ages: Ages,
     /// Rows of observations that are not durable yet.
     pending: &'w BTreeMap<EntityKey, Row>,
@@ -117,7 +118,7 @@ impl<'w, D: Domain> Trial<'w, D> {
             ticks: &mut writer.ticks,
             epoch: writer.journal.epoch(),
             durable_seq: writer.durable_seq,
-            keys: &writer.keys,
+            unwritten: &writer.pending.records,
             ages: writer.shared.time.ages(),
             pending: &writer.pending.rows,
         }
@@ -139,6 +140,18 @@ impl<'w, D: Domain> Trial<'w, D> {
             }
             Message::Settle { settle, .. } => match self.settle(settle) {
                 Ok(()) => Verdict::Done,
+                Err(error) => Verdict::Failed(error),
+            },
+            Message::Attempt { key, .. } => {
+                self.attempt(*key);
+                Verdict::Done
+            }
+            Message::Answered { key, answer, .. } => {
+                self.answered(*key, answer.as_ref());
+                Verdict::Done
+            }
+            Message::Look { key, .. } => match self.look(key) {
+                Ok(repeat) => Verdict::Looked(repeat),
                 Err(error) => Verdict::Failed(error),
             },
             Message::Mode { mode, why, .. } => {
@@ -268,7 +281,7 @@ impl<'w, D: Domain> Trial<'w, D> {
     pub(super) fn seen(&self, key: &KeyRow) -> Seen {
         match self.draft.scopes.get(&key.scope) {
             Some((fingerprint, seq)) => compare(key, *fingerprint, *seq),
-            None => self.keys.look(key, self.ages),
+            None => self.shared.keys().look(key, self.ages),
         }
     }
 
@@ -285,13 +298,18 @@ impl<'w, D: Domain> Trial<'w, D> {
         }
     }
 
-    /// The stored answer of a record, of this batch or an earlier one. `None` if it has none any more.
-    pub(super) fn stored(&mut self, seq: u64) -> Result<Option<megamind_domain::Response>, SubmitError> {
-        if let Some(record) = self.recorded(seq) {
-            return Ok(record.stored_answer());
+    /// What is kept of a record, of this batch or an earlier one, for the repetition of its request.
+    pub(super) fn kept(&self, seq: u64) -> Result<Kept, SubmitError> {
+        let of = |records: &[Record]| {
+            let first = records.first()?.seq;
+            records.get(usize::try_from(seq.checked_sub(first)?).ok()?).map(Record::kept)
+        };
+        // Observations that are not durable yet lie between those of this batch and the disk.
+        if let Some(kept) = of(&self.draft.records).or_else(|| of(self.unwritten)) {
+            return Ok(kept);
         }
         match self.shared.reader.record(seq) {
-            Ok(record) => Ok(record.and_then(|record| record.stored_answer())),
+            Ok(record) => Ok(record.map_or(Kept::Nothing, |record| record.kept())),
             Err(error) => {
                 tracing::error!(seq, %error, "a stored answer cannot be read");
                 Err(SubmitError::JournalUnavailable)

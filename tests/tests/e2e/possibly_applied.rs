@@ -1,0 +1,93 @@
+//! Clouds that do not honour keys: what may have been applied is looked up, waited for, or left to the operator.
+
+use megamind_tests::{City, wait};
+use serde_json::json;
+
+const LOOKUP: &str = r#"
+    [upstream]
+    idempotency = "lookup"
+    settle_after = "1s"
+    [upstream.lookup]
+    path = "/findOrder"
+    match = ["merchantId", "clientRef"]
+    found = "/orders/0/orderId"
+"#;
+
+fn forgetful(config: &str) -> City {
+    City::with(config).cloud_flags(&["--ignore-keys"]).start()
+}
+
+#[test]
+fn an_order_whose_reply_was_lost_is_found_and_not_placed_again() {
+    let city = forgetful(LOOKUP);
+    city.cloud
+        .fault(&json!({"kind": "lose_reply", "paths": ["/placeOrder"], "count": 1}));
+    let local = city.place("lost");
+    city.gateway.await_drained();
+    assert_eq!(city.cloud.effects_of("\"lost\"").len(), 1);
+    // It has both ids.
+    let answer = city.track(&local).expect(200).expect_forwarded();
+    assert_eq!(answer.json()["orderId"], local);
+}
+
+#[test]
+fn an_order_that_did_not_arrive_is_placed_once() {
+    let city = forgetful(LOOKUP);
+    city.cloud
+        .fault(&json!({"kind": "status", "status": 500, "paths": ["/placeOrder"], "count": 1}));
+    let local = city.place("refused");
+    city.gateway.await_drained();
+    assert_eq!(city.cloud.effects_of("\"refused\"").len(), 1);
+    city.track(&local).expect(200).expect_forwarded();
+}
+
+#[test]
+fn what_cannot_be_looked_up_is_held() {
+    let city = forgetful(LOOKUP);
+    let id = city.place("known");
+    city.cloud
+        .fault(&json!({"kind": "lose_reply", "paths": ["/updateOrder"], "count": 1}));
+    city.post("/updateOrder", &json!({"orderId": id, "notes": "by the back door"}))
+        .expect(200);
+    // Nor can an order without its match fields.
+    let mut order = megamind_tests::city::order("");
+    order.as_object_mut().expect("an object").remove("clientRef");
+    city.cloud
+        .fault(&json!({"kind": "lose_reply", "paths": ["/placeOrder"], "count": 1}));
+    city.post("/placeOrder", &order).expect(201).expect_local();
+    wait::until("both are parked", || (city.gateway.status()["queue"]["parked"] == 2).then_some(()));
+    assert_eq!(city.cloud.effects_of("back door").len(), 1);
+}
+
+#[test]
+fn a_restart_between_attempt_and_answer_does_not_repeat_a_replay() {
+    let mut city = forgetful(LOOKUP);
+    city.lose_cloud();
+    let local = city.place("crashed");
+    // The replay is applied, and its answer comes after the gateway's death.
+    city.cloud.start();
+    city.cloud
+        .fault(&json!({"kind": "lose_reply", "paths": ["/placeOrder"], "count": 1}));
+    wait::until("the replay was applied", || {
+        (!city.cloud.effects_of("\"crashed\"").is_empty()).then_some(())
+    });
+    city.gateway.kill();
+    city.gateway.start();
+    city.gateway.await_drained();
+    assert_eq!(city.cloud.effects_of("\"crashed\"").len(), 1);
+    city.track(&local).expect(200).expect_forwarded();
+}
+
+#[test]
+fn a_write_that_was_sent_is_waited_for() {
+    let city =
+        City::with("upstream.on_timeout = 'wait'\nupstream.response_timeout = '1s'\nhealth.passive.min_requests = 100")
+            .start();
+    city.cloud
+        .fault(&json!({"kind": "slow", "delay_ms": 3000, "paths": ["/placeOrder", "/trackOrder"]}));
+    let id = city.place("slow");
+    assert!(!id.starts_with("tst-"), "Oblivion's own answer was waited for");
+    assert_eq!(city.cloud.effects_of("\"slow\"").len(), 1);
+    // A read is not worth the wait.
+    city.track(&id).expect(200).expect_local();
+}
