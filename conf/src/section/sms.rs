@@ -36,6 +36,8 @@ section! {
         pub scheduler: Scheduler = or(word(), Scheduler::Priority),
         /// Messages that one SIM sends a day at most.
         pub daily_budget: u32 = or(count(0..=1_000_000), 90),
+        /// Messages that one SIM sends a minute at most; a quarter of them may go at once.
+        pub per_minute: u32 = or(count(1..=100_000), 20),
         /// The share of the budget that is kept for assignments.
         pub assignment_share: Ratio = or(ratio(), Ratio::THIRTY_PERCENT),
         /// A SIM without a delivery report for this long is rested.

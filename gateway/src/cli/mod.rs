@@ -9,6 +9,7 @@ mod manual;
 mod outbox;
 mod remote;
 mod run;
+mod sms;
 
 use std::{
     io::{stderr, stdout},
@@ -147,10 +148,13 @@ enum Command {
         /// Which shell.
         shell: clap_complete::Shell,
     },
-    /// Short messages: take PDUs apart and put them together, look at a modem.
+    /// Short messages: the modems of a running gateway and what they carry; PDUs taken apart and put together.
+    #[command(after_help = "Example: megamind sms status")]
     Sms {
         #[command(subcommand)]
-        command: megamind_sms::cli::Command,
+        action: sms::SmsAction,
+        #[command(flatten)]
+        config: ConfigFile,
     },
 }
 
@@ -173,6 +177,13 @@ enum ModeOrder {
 enum PilotAction {
     /// Register a pilot, or change what is given.
     Set(outbox::PilotSet),
+    /// Let a pilot write by SMS: prints a new secret, as text and as a QR code for authenticator apps.
+    Enrol(sms::Enrol),
+    /// Print a card of 100 codes, for a pilot without an app.
+    Card {
+        /// The pilot's id.
+        id: String,
+    },
 }
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
@@ -241,7 +252,11 @@ impl Cli {
             Command::Import { kind, file, config } => import::import(&config.path(), kind, &file),
             Command::Calls { action, config } => outbox::calls(&config.path(), &action),
             Command::Merchant { action, config } => outbox::merchant(&config.path(), &action),
-            Command::Pilot { action: PilotAction::Set(set), config } => outbox::pilot(&config.path(), &set),
+            Command::Pilot { action, config } => match action {
+                PilotAction::Set(set) => outbox::pilot(&config.path(), &set),
+                PilotAction::Enrol(enrol) => sms::enrol(&config.path(), &enrol),
+                PilotAction::Card { id } => sms::card(&config.path(), &id),
+            },
             Command::Oblivion(options) => {
                 logging::start(&logging::plain());
                 megamind_sim::oblivion::run(&options)
@@ -252,11 +267,12 @@ impl Cli {
             }
             Command::Man { folder } => manual::pages(&folder),
             Command::Completions { shell } => manual::completions(shell),
-            Command::Sms { command } => {
-                return command
+            Command::Sms { action: sms::SmsAction::Tools(tool), .. } => {
+                return tool
                     .run(&mut stdout().lock(), &mut stderr().lock())
                     .unwrap_or(ExitCode::FAILURE);
             }
+            Command::Sms { action, config } => sms::sms(&config.path(), &action),
         };
         match done {
             Ok(()) => ExitCode::SUCCESS,

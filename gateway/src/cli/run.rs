@@ -25,7 +25,7 @@ use tokio::{
 };
 
 use super::{deliveries, logging, told};
-use crate::deliveries::{calls, planner};
+use crate::deliveries::{calls, planner, sms};
 
 /// Runs the gateway until a signal ends it.
 pub(super) fn run(path: &Path) -> anyhow::Result<()> {
@@ -47,6 +47,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         .import("orders", |deliveries, text| lines(import::orders(deliveries.settings(), text.as_bytes())));
     builder = calls::add_to(builder, &config)?;
     builder = planner::add_to(builder)?;
+    builder = sms::add_to(builder, &config)?;
     let gateway = builder.open().context("the gateway cannot start")?;
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(&config));
     server.bootstrap();

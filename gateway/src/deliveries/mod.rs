@@ -2,3 +2,4 @@
 
 pub(crate) mod calls;
 pub(crate) mod planner;
+pub(crate) mod sms;

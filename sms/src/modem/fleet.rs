@@ -156,7 +156,9 @@ impl Fleet {
         outbox
             .restore(past.sending.known_to(|id| modems.iter().any(|modem| modem.id == *id)), now)
             .map_err(std::io::Error::other)?;
-        complete.into_iter().for_each(|message| listener(FleetEvent::Received(message)));
+        for message in complete {
+            listener(FleetEvent::Received(message));
+        }
         let shared = Arc::new(Shared {
             outbox: Mutex::new(outbox),
             inbox: Mutex::new(inbox),

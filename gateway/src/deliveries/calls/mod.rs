@@ -42,7 +42,7 @@ pub(crate) fn settings(config: &Config) -> Calls {
     Calls {
         allow: AllowList::new(allowed.collect()),
         merchants: config.merchants.iter().map(|merchant| merchant.id.as_str().into()).collect(),
-        sms: config.sms.is_some(),
+        sms: config.sms.is_some() || !config.modems.is_empty(),
         max_calls: config.callbacks.max_calls,
     }
 }
