@@ -19,8 +19,6 @@ struct NotBuilt {
 enum When {
     /// The key is there at all.
     Present,
-    /// It is `true`.
-    True,
     /// It is one of these words.
     OneOf(&'static [&'static str]),
 }
@@ -29,7 +27,6 @@ const LEAVE_OUT: &str = "leaving it out";
 
 const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "auth.mode", when: When::OneOf(&["learned", "jwt", "keys"]), instead: "\"open\"" },
-    NotBuilt { key: "drain.bulk", when: When::True, instead: "false" },
     NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
     NotBuilt { key: "modem[]", when: When::Present, instead: LEAVE_OUT },
     NotBuilt {
@@ -45,7 +42,6 @@ impl When {
     fn holds(&self, value: &DeValue<'_>) -> bool {
         match self {
             Self::Present => true,
-            Self::True => value.as_bool() == Some(true),
             Self::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
         }
     }
@@ -56,7 +52,6 @@ pub(crate) fn remark(key: &str) -> Option<String> {
     let entry = NOT_BUILT.iter().find(|entry| entry.key == key)?;
     Some(match entry.when {
         When::Present => "Not built yet.".to_owned(),
-        When::True => "`true` is not built yet.".to_owned(),
         When::OneOf(words) => {
             let are = if words.len() == 1 { "is" } else { "are" };
             format!(

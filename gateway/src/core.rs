@@ -17,6 +17,8 @@ use tokio::sync::Notify;
 use crate::{
     backup::Backups,
     credentials::Credentials,
+    drain,
+    handback::Handback,
     ids::LocalIds,
     in_flight::InFlight,
     keys::Keys,
@@ -56,6 +58,12 @@ pub(crate) struct Core<D: Domain> {
     pub(crate) backups: Backups,
     /// Work for the drain, or a mode that lets it go on.
     pub(crate) drain_wake: Notify,
+    /// What the drain asks of the domain.
+    pub(crate) handback: Arc<dyn Handback<D>>,
+    /// What the drain shows of itself.
+    pub(crate) drain: drain::View,
+    /// How long live exchanges take.
+    pub(crate) live: drain::Live,
 }
 
 impl<D: Domain> Core<D> {
@@ -129,6 +137,7 @@ pub(crate) fn seen<C>(
         at: wall_clock(),
         created: None,
         named: None,
+        settles: false,
     })
 }
 

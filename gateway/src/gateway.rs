@@ -27,6 +27,8 @@ use crate::{
     backup::Backups,
     core::{Core, wall_clock},
     credentials::Credentials,
+    drain,
+    handback::Handback,
     handle::{Asked, Handle, PageAnswer, Pages, Task},
     health,
     ids::LocalIds,
@@ -79,6 +81,7 @@ pub struct Builder<D: Domain> {
     domain: Arc<D>,
     periodic: Vec<Periodic<D>>,
     gaps: Option<Gaps<D>>,
+    handback: Arc<dyn Handback<D>>,
     tasks: Vec<Task<D>>,
     recall: Option<Recall<D>>,
     desk: Desk<D>,
@@ -105,6 +108,7 @@ impl<D: Domain> Builder<D> {
             domain: Arc::new(domain),
             periodic: Vec::new(),
             gaps: None,
+            handback: Arc::new(()),
             tasks: Vec::new(),
             recall: None,
             desk: Desk { census: None, imports: Vec::new(), pages: Vec::new() },
@@ -160,6 +164,12 @@ impl<D: Domain> Builder<D> {
         self
     }
 
+    /// What the drain asks of the domain.
+    pub fn handback(mut self, handback: impl Handback<D>) -> Self {
+        self.handback = Arc::new(handback);
+        self
+    }
+
     /// Counts the city for the metrics.
     pub fn census(mut self, count: impl Fn(&D::City) -> Census + Send + Sync + 'static) -> Self {
         self.desk.census = Some(Arc::new(count));
@@ -202,6 +212,9 @@ impl<D: Domain> Builder<D> {
             recall: self.recall,
             backups: Backups::default(),
             drain_wake: Notify::new(),
+            handback: self.handback,
+            drain: drain::View::default(),
+            live: drain::Live::default(),
             domain: self.domain,
             store,
             config,

@@ -55,6 +55,12 @@ pub(crate) struct Metrics {
     pub parked_entries: IntGauge,
     /// Replays by outcome.
     pub drained: IntCounterVec,
+    /// 1 while the drain pauses because the upstream refuses one entry after another.
+    pub drain_paused: IntGauge,
+    /// Replays that may be under way at once.
+    pub drain_width: IntGauge,
+    /// Fields in which the upstream had an order otherwise after it was drained.
+    pub disagreements: IntCounterVec,
     /// Size of the journal's files.
     pub journal_bytes: IntGauge,
     /// Records committed.
@@ -120,6 +126,14 @@ impl Metrics {
             queue_oldest_seconds: make.gauge("queue_oldest_seconds", "Age of the oldest queued entry.")?,
             parked_entries: make.gauge("parked_entries", "Entries that wait for the operator.")?,
             drained: make.counters("drained_total", "Replays, by outcome.", &["outcome"])?,
+            drain_paused: make
+                .gauge("drain_paused", "1 while the drain pauses because one entry after another does not pass.")?,
+            drain_width: make.gauge("drain_width", "Replays that may be under way at once.")?,
+            disagreements: make.counters(
+                "drain_disagreements_total",
+                "Fields in which the upstream had an order otherwise after it was drained.",
+                &["field"],
+            )?,
             journal_bytes: make.gauge("journal_bytes", "Size of the journal's files.")?,
             journal_records: make.counter("journal_records_total", "Records committed.")?,
             journal_panics: make.counter("journal_panics_total", "Decisions that panicked in the journal's writer.")?,
@@ -157,7 +171,7 @@ impl Metrics {
         for outcome in ["done", "failed"] {
             metrics.backups.with_label_values(&[outcome]);
         }
-        for outcome in ["acknowledged", "parked", "retried"] {
+        for outcome in ["acknowledged", "parked", "retried", "yielded"] {
             metrics.drained.with_label_values(&[outcome]);
         }
         Ok(metrics)

@@ -82,6 +82,13 @@ pub enum Command {
         /// The file with the secrets that sign what it is told.
         secret_file: Box<str>,
     },
+    /// An order placed here will never be told to the upstream: an operator said so.
+    Disown {
+        /// Our id.
+        local: LocalId,
+        /// Why, in the operator's words.
+        why: Box<str>,
+    },
     /// The upstream gave its own id to an order placed here.
     Alias {
         /// Our id.
@@ -217,6 +224,8 @@ pub struct WatchedOrder {
     pub eta: Option<Time>,
     /// Whether it is the answer to a read, which never takes an order out of a final status.
     pub read: bool,
+    /// Whether the upstream has seen all that was queued about it: its decisions count, and facts stay.
+    pub settles: bool,
 }
 
 /// The answer to a command, before it is rendered.

@@ -15,23 +15,25 @@ impl Deliveries {
     /// Requests whose answers, watched, fill the gaps: trackOrder for open orders of the upstream's that nobody is
     /// known to carry, oldest first, `limit` at most.
     pub fn gaps(&self, city: &City, limit: usize) -> Vec<(Endpoint, Request)> {
-        let path = self.settings().dialect.path(Route::TrackOrder.path());
-        let field = encoded(self.wire(Field::OrderId));
         city.orders()
             .filter(|order| matches!(order.status(), Status::Unknown | Status::Placed))
             .filter_map(|order| order.upstream())
             .take(limit)
-            .map(|id| {
-                let request = Request {
-                    method: "GET".into(),
-                    path: path.as_str().into(),
-                    query: Some(format!("{field}={}", encoded(id)).into()),
-                    body: Bytes::new(),
-                    ..Request::default()
-                };
-                (Route::TrackOrder.endpoint(), request)
-            })
+            .map(|id| self.question_about(id))
             .collect()
+    }
+
+    /// trackOrder, by the upstream's id.
+    pub(crate) fn question_about(&self, id: &str) -> (Endpoint, Request) {
+        let field = encoded(self.wire(Field::OrderId));
+        let request = Request {
+            method: "GET".into(),
+            path: self.settings().dialect.path(Route::TrackOrder.path()).as_str().into(),
+            query: Some(format!("{field}={}", encoded(id)).into()),
+            body: Bytes::new(),
+            ..Request::default()
+        };
+        (Route::TrackOrder.endpoint(), request)
     }
 }
 

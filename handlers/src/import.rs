@@ -63,6 +63,7 @@ pub fn orders(settings: &Settings, text: &[u8]) -> Result<Vec<Command>, Vec<Line
             position: None,
             eta: reader.time(Field::Eta)?,
             read: false,
+            settles: false,
         })))
     })
 }

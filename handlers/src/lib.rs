@@ -13,6 +13,7 @@
 //! | [`retire`] | which orders leave the memory |
 //! | `observe` | what an exchange with the upstream tells |
 //! | [`dispatch`], [`planning`], `nearest` | who carries what |
+//! | [`handback`] | what goes back to the upstream together, and how it has an order afterwards |
 //! | `entity`, `touch` | rows of the journal, and which of them something concerns |
 //!
 //! Nothing here does IO, reads a clock or has randomness: see [`Domain`].
@@ -30,6 +31,7 @@ mod evolve;
 mod gaps;
 mod geo;
 mod grid;
+pub mod handback;
 pub mod id;
 pub mod import;
 mod money;

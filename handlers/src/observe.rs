@@ -33,7 +33,20 @@ pub(crate) fn observe(domain: &Deliveries, _city: &City, exchange: &Exchange<Com
     let Some(parsed) = &exchange.parsed else {
         return Observed::nothing();
     };
-    watcher.watched(route, parsed, answer, exchange.named.as_deref())
+    let mut observed = watcher.watched(route, parsed, answer, exchange.named.as_deref());
+    if exchange.settles
+        && let Some(Command::Watched(watched)) = &mut observed.command
+        && let Watched::Order(seen) = &mut **watched
+    {
+        seen.settles = true;
+    }
+    observed
+}
+
+/// The status of each item of a bulk answer, where it is a number; `None` for an answer of another form.
+pub(crate) fn statuses(domain: &Deliveries, node: &Node<'_>) -> Option<Vec<Option<u16>>> {
+    let watcher = Watcher { domain };
+    watcher.statuses(watcher.unwrap(node)?)
 }
 
 struct Watcher<'w> {
@@ -122,8 +135,16 @@ impl Watcher<'_> {
 
     /// What an answer says about an order that was asked for under `order`.
     fn about(&self, order: Name, said: Arc<Details>, answer: Option<&Node<'_>>) -> WatchedOrder {
-        let mut seen =
-            WatchedOrder { order, details: said, status: None, pilot: None, position: None, eta: None, read: false };
+        let mut seen = WatchedOrder {
+            order,
+            details: said,
+            status: None,
+            pilot: None,
+            position: None,
+            eta: None,
+            read: false,
+            settles: false,
+        };
         let Some(node) = answer else { return seen };
         let reader = self.reader(node);
         let word = reader.text(Field::Status).ok().flatten();

@@ -101,6 +101,11 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
             }
         }
         Command::Watched(watched) => names.watched(watched),
+        Command::Disown { local, .. } => {
+            if let Some(order) = city.find_local(*local) {
+                names.add(subject(order.key()));
+            }
+        }
         Command::Alias { local, upstream } => {
             if let Some(order) = city.find_local(*local) {
                 names.add(subject(order.key()));

@@ -31,6 +31,8 @@ pub struct Entry {
     pub key: Option<Box<str>>,
     /// The local id of what it created.
     pub created: Option<Box<str>>,
+    /// The number of the bulk request that it went in.
+    pub bundle: Option<u64>,
     /// Whether the upstream may have applied it.
     pub state: SendState,
     /// How often it was sent.

@@ -331,6 +331,15 @@ impl Queue {
         work
     }
 
+    /// The pending entries of a bundle, in order.
+    pub(crate) fn bundle(&self, number: u64) -> Vec<Work> {
+        let members = self
+            .pending
+            .iter()
+            .filter(|(_, entry)| entry.bundle.is_some_and(|of| of.get() == number));
+        members.map(|(seq, entry)| entry.work(*seq)).collect()
+    }
+
     /// The entries with this subject, in order.
     pub(crate) fn about(&self, subject: EntityKey) -> Vec<u64> {
         let of = |entry: &Queued| entry.subjects().any(|key| key == subject);

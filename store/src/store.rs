@@ -2,6 +2,7 @@
 
 use std::{
     any::Any,
+    num::NonZeroU64,
     path::Path,
     sync::{
         Arc, Mutex, MutexGuard, OnceLock, PoisonError,
@@ -421,6 +422,11 @@ impl<D: Domain> Store<D> {
         self.0.queue().work(window, limit, next, in_flight)
     }
 
+    /// All entries of a bulk request that was sent before, in order.
+    pub fn bundle(&self, number: u64) -> Vec<Work> {
+        self.0.queue().bundle(number)
+    }
+
     /// One entry with its body. Blocks: for a thread that may.
     pub fn entry(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
         let Some(record) = self.0.reader.record(seq)? else {
@@ -461,6 +467,7 @@ impl<D: Domain> Store<D> {
             body: record.body.clone(),
             key: Some(key.into()),
             created: text(replay.created),
+            bundle: queued.as_ref().and_then(|queued| queued.bundle).map(NonZeroU64::get),
             state: queued.as_ref().map_or(SendState::NeverSent, Queued::send_state),
             attempts: queued.as_ref().map_or(0, |queued| queued.attempts),
             own: replay.own,

@@ -59,7 +59,8 @@ section! {
             count(nz::<1>()..=nz::<10_000>()),
             nz::<200>(),
         ),
-        /// Whether delivery events that were never sent before go in bulk calls.
+        /// Whether delivery events that were never sent before go in bulk calls. Each item carries its own key as
+        /// `idempotencyKey`; an answer without `results` for each item switches it off until the next start.
         pub bulk: bool = or(flag(), false),
         /// Whether the gateway's own assignments are sent; `skip` is for a cloud that does not know
         /// `status: assigned`.

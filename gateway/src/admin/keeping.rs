@@ -8,7 +8,7 @@ use megamind_domain::Domain;
 use megamind_store::{CopyError, EntryState};
 use serde_json::{Value, json};
 
-use super::{Admin, Body, Page, Refusal, pages::detail};
+use super::{Admin, Body, Page, Refusal, queue::detail};
 use crate::{backup, core::rfc3339};
 
 /// Entries in one answer of the export.
@@ -82,7 +82,7 @@ impl<D: Domain> Admin<D> {
             for summary in waiting {
                 // One that has been acknowledged meanwhile is told as it is then.
                 if let Some(entry) = store.entry(summary.seq)? {
-                    let _ = writeln!(lines, "{}", detail(&entry));
+                    let _ = writeln!(lines, "{}", detail(&entry, None));
                 }
             }
             Ok::<_, megamind_store::ReadError>(lines)

@@ -5,6 +5,7 @@ mod guard;
 mod import;
 mod keeping;
 mod pages;
+mod queue;
 
 use std::{fs, sync::Arc};
 
@@ -80,7 +81,7 @@ impl<D: Domain> Admin<D> {
             (&Method::GET, ["metrics"]) => self.metrics(),
             (&Method::GET, ["admin", "status"]) => Ok(Body::Json(self.status())),
             (&Method::POST, ["admin", "mode"]) => self.set_mode(body).await,
-            (&Method::GET, ["admin", "queue"]) => self.queue(query),
+            (&Method::GET, ["admin", "queue"]) => self.queue(query).await,
             (&Method::GET, ["admin", "queue", "export"]) => self.export(query).await,
             (&Method::POST, ["admin", "queue", "release"]) => self.release(body).await,
             (&Method::POST, ["admin", "backup"]) => self.backup(body).await,

@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use megamind_conf::{self as conf, Config, Scalar};
-use megamind_domain::EntityKey;
-use megamind_gateway::{Census, Handle};
+use megamind_domain::{Endpoint, EntityKey, Exchange, Request};
+use megamind_gateway::{Census, Handback, Handle, Member, Said};
 use megamind_handlers::{
     City, Command, Deliveries, Settings,
     dialect::{Dialect, Envelope, ErrorEnvelope, Table, TimeFormat},
@@ -40,6 +40,43 @@ pub(super) fn settings(config: &Config) -> Settings {
         calls: calls::settings(config),
         dialect: Dialect::new(table(&config.dialect)),
         ..Settings::new(config.city.as_str())
+    }
+}
+
+/// What the drain asks of deliveries.
+pub(super) struct Back;
+
+impl Handback<Deliveries> for Back {
+    fn discarded(&self, domain: &Deliveries, created: &str, why: &str) -> Option<Command> {
+        domain.disowned(created, why)
+    }
+
+    fn question(&self, domain: &Deliveries, city: &City, subject: EntityKey) -> Option<(Endpoint, Request)> {
+        domain.question(city, subject)
+    }
+
+    fn differences(
+        &self,
+        domain: &Deliveries,
+        city: &City,
+        subject: EntityKey,
+        exchange: &Exchange<Command>,
+    ) -> Vec<&'static str> {
+        domain.differences(city, subject, exchange)
+    }
+
+    fn goes_in_bulk(&self, domain: &Deliveries, endpoint: Endpoint) -> bool {
+        domain.goes_in_bulk(endpoint)
+    }
+
+    fn bulk(&self, domain: &Deliveries, members: &[Member<'_>]) -> Option<(Endpoint, Request)> {
+        let parts: Vec<_> = members.iter().map(|member| (member.request, member.key)).collect();
+        domain.bulk(members.first()?.endpoint, &parts)
+    }
+
+    fn results(&self, domain: &Deliveries, body: &[u8], _members: usize) -> Option<Vec<Said>> {
+        let statuses = domain.results(body)?;
+        Some(statuses.into_iter().map(|status| Said { status }).collect())
     }
 }
 

@@ -7,6 +7,7 @@ mod keeping;
 mod logging;
 mod manual;
 mod outbox;
+mod queue;
 mod remote;
 mod run;
 mod sms;
@@ -68,7 +69,7 @@ enum Command {
     #[command(after_help = "Example: megamind queue list --state parked")]
     Queue {
         #[command(subcommand)]
-        action: QueueAction,
+        action: queue::QueueAction,
         #[command(flatten)]
         config: ConfigFile,
     },
@@ -192,52 +193,6 @@ enum ImportKind {
     Orders,
 }
 
-#[derive(Debug, Subcommand)]
-enum QueueAction {
-    /// List entries.
-    List {
-        /// Which ones.
-        #[arg(long, default_value = "pending")]
-        state: QueueState,
-    },
-    /// Show one entry whole.
-    Show {
-        /// Its id.
-        id: u64,
-    },
-    /// Send a parked entry again.
-    Retry {
-        /// Its id.
-        id: u64,
-    },
-    /// Never send an entry.
-    Discard {
-        /// Its id.
-        id: u64,
-        /// Who says so; journaled.
-        #[arg(long)]
-        who: String,
-        /// Why; journaled.
-        #[arg(long)]
-        why: String,
-    },
-    /// After a restore: send what waits.
-    Release {
-        /// Who says so; journaled.
-        #[arg(long, default_value = "operator")]
-        who: String,
-    },
-    /// Print what waits and what is parked, whole, one JSON object a line; without credentials.
-    Export,
-}
-
-#[derive(Clone, Copy, Debug, ValueEnum)]
-enum QueueState {
-    Pending,
-    Parked,
-    Done,
-}
-
 impl Cli {
     /// Does what was asked.
     pub(crate) fn run(self) -> ExitCode {
@@ -246,7 +201,10 @@ impl Cli {
             Command::Check { config, json } => return check::check(&config.path(), json),
             Command::Status { config, json } => remote::status(&config.path(), json),
             Command::Mode { order, config } => remote::mode(&config.path(), order),
-            Command::Queue { action, config } => remote::queue(&config.path(), &action),
+            Command::Queue { action, config } => {
+                let path = config.path();
+                load(&path).and_then(|loaded| queue::queue(&path, &loaded, &action))
+            }
             Command::Backup { file, config } => keeping::backup(&config.path(), &file),
             Command::Restore { file, config } => keeping::restore(&config.path(), &file),
             Command::Import { kind, file, config } => import::import(&config.path(), kind, &file),

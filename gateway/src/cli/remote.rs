@@ -7,7 +7,7 @@ use megamind_conf::Config;
 use serde_json::{Value, json};
 use ureq::Agent;
 
-use super::{ModeOrder, QueueAction, QueueState};
+use super::ModeOrder;
 
 /// How long the answer to a backup is waited for.
 const PATIENCE: Duration = Duration::from_hours(1);
@@ -150,6 +150,9 @@ pub(super) fn status(path: &Path, as_json: bool) -> anyhow::Result<()> {
         text("/queue/parked"),
         text("/queue/oldestAt")
     );
+    if let Some(why) = status.pointer("/drain/paused").and_then(Value::as_str) {
+        println!("drain     paused: {why}");
+    }
     Ok(())
 }
 
@@ -169,35 +172,5 @@ pub(super) fn mode(path: &Path, order: Option<ModeOrder>) -> anyhow::Result<()> 
     };
     let word = |name: &str| status.get(name).and_then(Value::as_str).unwrap_or("-");
     println!("{} (order: {})", word("mode"), word("order"));
-    Ok(())
-}
-
-/// `megamind queue`.
-pub(super) fn queue(path: &Path, action: &QueueAction) -> anyhow::Result<()> {
-    let remote = remote(path)?;
-    match action {
-        QueueAction::List { state } => {
-            let state = match state {
-                QueueState::Pending => "pending",
-                QueueState::Parked => "parked",
-                QueueState::Done => "done",
-            };
-            let listed = remote.get(&format!("/admin/queue?limit=1000&state={state}"))?;
-            for entry in listed.get("entries").and_then(Value::as_array).into_iter().flatten() {
-                println!("{entry}");
-            }
-        }
-        QueueAction::Release { who } => super::keeping::release(&remote, who)?,
-        QueueAction::Export => super::keeping::export(&remote)?,
-        QueueAction::Show { id } => println!("{}", remote.get(&format!("/admin/queue/{id}"))?),
-        QueueAction::Retry { id } => {
-            remote.post(&format!("/admin/queue/{id}/retry"), &json!({}))?;
-            println!("{id} will be sent again");
-        }
-        QueueAction::Discard { id, who, why } => {
-            remote.post(&format!("/admin/queue/{id}/discard"), &json!({"who": who, "why": why}))?;
-            println!("{id} will never be sent");
-        }
-    }
     Ok(())
 }

@@ -41,6 +41,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let mut builder = Builder::new(Deliveries::new(settings), config.clone())
         .census(deliveries::census)
         .gaps(Deliveries::gaps)
+        .handback(deliveries::Back)
         .recall(Deliveries::missing, deliveries::back)
         .task("retire", deliveries::retire)
         .import("pilots", |deliveries, text| lines(import::pilots(deliveries.settings(), text.as_bytes())))

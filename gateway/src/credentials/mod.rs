@@ -101,6 +101,11 @@ impl Credentials {
         vault.seal(FIRST, secret.bytes()).map(Arc::from)
     }
 
+    /// The gateway's own credential, where replays carry it.
+    pub(crate) fn service(&self) -> Option<Secret> {
+        (self.whose == Whose::Service).then(|| self.own().ok()).flatten()
+    }
+
     /// The gateway's own credential, read anew: it may have been replaced.
     fn own(&self) -> Result<Secret, String> {
         let path = self.service.as_deref().unwrap_or(Path::new(""));

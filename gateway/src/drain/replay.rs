@@ -1,6 +1,9 @@
 //! One attempt at one entry.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::HeaderMap;
@@ -17,7 +20,7 @@ use crate::{
     core::{Core, rfc3339, seen, wall_clock},
     credentials::Carried,
     outbound::Outbound,
-    upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, media_type},
+    upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, media_type, retry_after},
 };
 
 /// The longest answer to a replay that is read.
@@ -29,14 +32,23 @@ const NO_PROOF: &str = "it may have been applied, and a repetition might have a 
 /// How an attempt ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Ended {
-    /// The entry left the queue, or was parked: the outcome's label.
+    /// The entry left the queue: the outcome's label.
     Settled(&'static str),
+    /// It was parked; the status, where the upstream refused it.
+    Refused {
+        /// The upstream's answer.
+        status: Option<u16>,
+    },
+    /// It stays, and goes by itself from now on.
+    Alone,
     /// It stays; the upstream is there. Why.
     Again {
         /// For the log.
         why: String,
         /// Seconds of a `Retry-After`.
         after: Option<u32>,
+        /// The upstream's answer, where there was one.
+        status: Option<u16>,
     },
     /// It stays; the upstream failed by the test of failure.
     Failed {
@@ -58,31 +70,21 @@ pub(super) enum Ended {
     Local(String),
 }
 
-/// Sends one entry and settles what came of it.
-pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u64) -> Ended {
-    let entry = match read(core, seq).await {
-        Ok(Some(entry)) => entry,
-        Ok(None) => return Ended::Local("the entry is gone".into()),
-        Err(error) => return Ended::Local(error),
+/// Sends one entry and settles what came of it; and how long the upstream took.
+pub(super) async fn attempt<D: Domain>(
+    core: &Arc<Core<D>>,
+    exchanger: &Exchanger,
+    seq: u64,
+) -> (Ended, Option<Duration>) {
+    let (entry, carried) = match prepared(core, exchanger, seq).await {
+        Ok(prepared) => prepared,
+        Err(ended) => return (ended, None),
     };
-    let speaker = core
-        .parsed(entry.endpoint, &request(&entry))
-        .and_then(|parsed| parsed.subject.clone());
-    let Some(carried) = core.credential_for(&entry, speaker.as_deref()).await else {
-        return Ended::Waits;
-    };
-    if let SendState::PossiblyApplied { since } = entry.state
-        && let Some(ended) = in_doubt(core, exchanger, &entry, &carried, since).await
-    {
-        return ended;
-    }
-    if core.config.upstream.idempotency != Settlement::Key
-        && let Err(error) = core.store.settle(Settle::Sent { seq }).await
-    {
-        return Ended::Local(error.to_string());
-    }
     let started = core.store.tick();
-    match exchange(core, exchanger, &entry, &carried).await {
+    let began = Instant::now();
+    let exchanged = exchange(core, exchanger, &entry, &carried).await;
+    let took = Some(began.elapsed());
+    let ended = match exchanged {
         Ok((head, _)) if matches!(head.status.as_u16(), 401 | 403) && core.credentials.refused(&carried) => {
             unsent(core, &entry).await
         }
@@ -93,7 +95,32 @@ pub(super) async fn attempt<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
             answered(core, &entry, &head, &body, started).await
         }
         Err(failure) => failed(core, &entry, failure).await,
+    };
+    (ended, took)
+}
+
+/// The entry, read, with the credential that it goes with; marked as sent where a repetition would not be harmless.
+async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u64) -> Result<(Entry, Carried), Ended> {
+    let entry = match read(core, seq).await {
+        Ok(Some(entry)) => entry,
+        Ok(None) => return Err(Ended::Local("the entry is gone".into())),
+        Err(error) => return Err(Ended::Local(error)),
+    };
+    let speaker = core
+        .parsed(entry.endpoint, &request(&entry))
+        .and_then(|parsed| parsed.subject.clone());
+    let carried = core.credential_for(&entry, speaker.as_deref()).await.ok_or(Ended::Waits)?;
+    if let SendState::PossiblyApplied { since } = entry.state
+        && let Some(ended) = in_doubt(core, exchanger, &entry, &carried, since).await
+    {
+        return Err(ended);
     }
+    if core.config.upstream.idempotency != Settlement::Key
+        && let Err(error) = core.store.settle(Settle::Sent { seq }).await
+    {
+        return Err(Ended::Local(error.to_string()));
+    }
+    Ok((entry, carried))
 }
 
 /// It waits for a fresh credential: nothing of it was applied by this attempt.
@@ -150,7 +177,7 @@ async fn in_doubt<D: Domain>(
             Ok(Found::Absent) if entry.unknown => {
                 let why = "it did not arrive; its client knows that the outcome was unknown".into();
                 let discarded = Settle::Discarded { seq: entry.seq, who: "drain".into(), why, then: None };
-                return Some(settled(core, discarded, "yielded").await);
+                return Some(settled(core, discarded, Ended::Settled("yielded")).await);
             }
             Ok(Found::Absent) => return None,
             Ok(Found::NotProvable) => NO_PROOF,
@@ -158,11 +185,11 @@ async fn in_doubt<D: Domain>(
                 core.note_failure(&failure);
                 return Some(Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after });
             }
-            Err(NoAnswer::Unclear { why, after }) => return Some(Ended::Again { why, after }),
+            Err(NoAnswer::Unclear { why, after }) => return Some(Ended::Again { why, after, status: None }),
         },
     };
     let parked = Settle::Parked { seq: entry.seq, status: None, reason: reason.into() };
-    Some(settled(core, parked, "parked").await)
+    Some(settled(core, parked, Ended::Refused { status: None }).await)
 }
 
 /// How long an attempt of that time may still be running at the upstream.
@@ -184,11 +211,12 @@ async fn arrived<D: Domain>(core: &Core<D>, entry: &Entry, id: Box<str>) -> Ende
         at: wall_clock(),
         created: entry.created.clone(),
         named: Some(id),
+        settles: false,
     };
     let now = core.store.tick();
     let span = Span { started: now, finished: now };
     let acknowledged = Settle::Acknowledged { seq: entry.seq, exchange: Some(exchange), span };
-    settled(core, acknowledged, "acknowledged").await
+    settled(core, acknowledged, Ended::Settled("acknowledged")).await
 }
 
 async fn exchange<D: Domain>(
@@ -236,7 +264,7 @@ fn replay_head<D: Domain>(
     Ok(head)
 }
 
-fn request(entry: &Entry) -> Request {
+pub(super) fn request(entry: &Entry) -> Request {
     Request {
         method: entry.method.clone(),
         path: entry.path.clone(),
@@ -265,19 +293,15 @@ async fn answered<D: Domain>(
         Verdict::Acknowledged => {
             let span = Span { started, finished: core.store.tick() };
             let acknowledged = Settle::Acknowledged { seq, exchange: seen.filter(|_| !entry.own), span };
-            settled(core, acknowledged, "acknowledged").await
+            settled(core, acknowledged, Ended::Settled("acknowledged")).await
         }
-        Verdict::Yielded(why) => {
-            let discarded =
-                Settle::Discarded { seq, who: "drain".into(), why: format!("{why} ({status})"), then: None };
-            settled(core, discarded, "yielded").await
-        }
+        Verdict::Yielded(why) => discard(core, seq, why, status).await,
         Verdict::Parked(reason) => {
             let parked = Settle::Parked { seq, status: Some(status), reason };
-            settled(core, parked, "parked").await
+            settled(core, parked, Ended::Refused { status: Some(status) }).await
         }
         Verdict::Again(why) => {
-            Ended::Again { why: format!("{why} ({status})"), after: crate::upstream::retry_after(head) }
+            Ended::Again { why: format!("{why} ({status})"), after: retry_after(head), status: Some(status) }
         }
     }
 }
@@ -303,6 +327,7 @@ fn about<D: Domain>(core: &Core<D>, entry: &Entry, seen: Option<&Exchange<D::Com
             (true, _) => Kind::Own,
             (_, true) => Kind::Unknown,
             _ if fact => Kind::Fact,
+            _ if entry.created.is_some() => Kind::Creation,
             _ => Kind::Decision,
         },
         unnamed: entry.created.is_some() && !named(),
@@ -311,10 +336,18 @@ fn about<D: Domain>(core: &Core<D>, entry: &Entry, seen: Option<&Exchange<D::Com
     }
 }
 
-async fn settled<D: Domain>(core: &Core<D>, settle: Settle<D>, outcome: &'static str) -> Ended {
+/// The entry yields to the upstream's decision. How the upstream has it is asked once nothing more is queued about it.
+pub(super) async fn discard<D: Domain>(core: &Core<D>, seq: u64, why: &str, status: u16) -> Ended {
+    let why = format!("{why} ({status})");
+    let discarded = Settle::Discarded { seq, who: "drain".into(), why, then: None };
+    settled(core, discarded, Ended::Settled("yielded")).await
+}
+
+/// Settles an entry; `ended` is what that makes of the attempt.
+pub(super) async fn settled<D: Domain>(core: &Core<D>, settle: Settle<D>, ended: Ended) -> Ended {
     match core.store.settle(settle).await {
         // Somebody else has settled it meanwhile, an operator for example.
-        Ok(()) | Err(SubmitError::NotQueued) => Ended::Settled(outcome),
+        Ok(()) | Err(SubmitError::NotQueued) => ended,
         Err(error) => Ended::Local(error.to_string()),
     }
 }

@@ -18,8 +18,10 @@ pub(crate) struct About {
 /// How an entry takes a refusal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// A client's decision, such as an order or its cancellation: it may yield to the upstream's.
+    /// A client's decision, such as a change or a cancellation: it may yield to the upstream's.
     Decision,
+    /// A decision that made something: whoever placed it was told yes, so it does not yield.
+    Creation,
     /// A physical fact: it never yields.
     Fact,
     /// A request of the gateway's own making: a refusal is counted and blocks nothing.
@@ -92,6 +94,9 @@ mod tests {
     fn decisions_yield_to_the_upstream_and_facts_do_not() {
         check(&[409], PLAIN, |verdict| matches!(verdict, Verdict::Yielded(_)));
         check(&[409], About { kind: Kind::Fact, ..PLAIN }, |verdict| {
+            matches!(verdict, Verdict::Parked(_))
+        });
+        check(&[409], About { kind: Kind::Creation, ..PLAIN }, |verdict| {
             matches!(verdict, Verdict::Parked(_))
         });
         assert!(matches!(judge(409, PLAIN, OnConflict::Park), Verdict::Parked(_)));

@@ -62,10 +62,12 @@ async fn publish<D: Domain>(core: &Core<D>, change: &Change) {
     let Change { from, to, cause } = change;
     core.modes.current.store(*to as u8, Ordering::Release);
     let since = wall_clock();
-    let acting_since = if from.stands_in() { core.modes.status().acting_since } else { since };
+    let before = core.modes.status();
+    let acting_since = if from.stands_in() { before.acting_since } else { since };
+    let serves_since = if from.stands_in() { since } else { before.serves_since };
     core.modes
         .status
-        .store(Arc::new(Status { mode: *to, since, acting_since, reason: cause.name() }));
+        .store(Arc::new(Status { mode: *to, since, acting_since, serves_since, reason: cause.name() }));
     core.metrics.set_mode(*to);
     if *to == Mode::Acting && !from.stands_in() {
         core.metrics.failovers.with_label_values(&[cause.name()]).inc();

@@ -27,6 +27,8 @@ pub struct Status {
     pub since: Time,
     /// While standing in: since when, over all changes between acting and recovering.
     pub acting_since: Time,
+    /// While not standing in: since when, over all changes between draining and forwarding.
+    pub serves_since: Time,
     /// Why, in a word of [`Cause`].
     pub reason: &'static str,
 }
@@ -50,7 +52,7 @@ impl Modes {
     /// The modes of a gateway that begins in `mode`.
     pub fn new(limits: Limits, mode: Mode, since: Time) -> Self {
         let (observations, inbox) = mpsc::unbounded_channel();
-        let status = Status { mode, since, acting_since: since, reason: Cause::Start.name() };
+        let status = Status { mode, since, acting_since: since, serves_since: since, reason: Cause::Start.name() };
         Self {
             current: AtomicU8::new(mode as u8),
             status: ArcSwap::from_pointee(status),
@@ -72,6 +74,7 @@ impl Modes {
             mode: Mode::Acting,
             since,
             acting_since: since,
+            serves_since: since,
             reason: Cause::Start.name(),
         }));
     }

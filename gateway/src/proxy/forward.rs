@@ -1,6 +1,9 @@
 //! A handled request on its way to the upstream and back, watched.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use bytes::Bytes;
 use http::header;
@@ -70,8 +73,10 @@ impl<D: Domain> Proxy<D> {
         };
         self.note_attempt(handled.recognized.as_ref()).await;
         let started = self.core.store.tick();
+        let began = Instant::now();
         match self.exchanger.exchange(&self.core.servers, call).await {
             Ok(answer) => {
+                self.core.live.note(began.elapsed());
                 self.core.modes.good();
                 if answer.head().status.is_success() {
                     let speaker = handled.parsed.as_ref().ok().and_then(|parsed| parsed.subject.as_deref());

@@ -91,6 +91,9 @@ pub struct Exchange<C> {
     pub created: Option<Box<str>>,
     /// The upstream's id for it, where that is known from elsewhere than the answer.
     pub named: Option<Box<str>>,
+    /// A read that the gateway asked once nothing was queued about its subject any more: the upstream has seen all of
+    /// it, so where the two differ in what may be decided otherwise, the upstream's word counts.
+    pub settles: bool,
 }
 
 /// What an exchange tells.

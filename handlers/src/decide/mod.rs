@@ -66,6 +66,7 @@ fn decide_alone(domain: &Deliveries, city: &City, command: &Command, ctx: &mut C
         Command::SetMerchant { id, callback_url, secret_file } => {
             calls::set_merchant(domain, city, desk.now, id, callback_url, secret_file)
         }
+        Command::Disown { local, why } => Ok(desk.disown(*local, why)),
         Command::Alias { local, upstream } => Ok(desk.alias(*local, upstream)),
     }
 }

@@ -57,6 +57,9 @@ impl Desk<'_> {
         };
         let order = known.map_or_else(|| Cow::Owned(Order::unknown(said().order, self.now)), Cow::Borrowed);
         let status = seen.status.filter(|&status| {
+            if seen.settles {
+                return settled(order.status(), status);
+            }
             let ends = order.status().is_final()
                 && (seen.read || !status.is_final() || status.progress() < order.status().progress());
             !ends && status != order.status() && status != Status::Unknown
@@ -64,7 +67,9 @@ impl Desk<'_> {
         // A read tells nothing about an order that has ended.
         let ended = order.status().is_final() && status.is_none();
         let placed = seen.status == Some(Status::Placed);
-        let pilot_news = pilot.filter(|_| !ended && !placed && order.pilot() != pilot);
+        // Who was at a door was there, whoever was to go.
+        let is_fact = seen.settles && is_fact(order.status());
+        let pilot_news = pilot.filter(|_| !ended && !placed && !is_fact && order.pilot() != pilot);
         // Who has a pilot is with a pilot, whatever the word for it.
         let begins = pilot_news.is_some() && order.status() <= Status::Placed;
         let status = status.or_else(|| begins.then_some(Status::Assigned));
@@ -104,6 +109,18 @@ impl Desk<'_> {
         })
     }
 
+    /// An order that the upstream will never hear of is called off, unless it is over or on its way already.
+    pub(super) fn disown(&self, local: LocalId, why: &str) -> Decision<Deliveries> {
+        let mut decision = Decision::answer(Answer::Done);
+        let open = |order: &&Order| !order.status().is_final() && !order.status().is_picked_up();
+        if let Some(order) = self.city.find_local(local).filter(open) {
+            let (order, reason) = (order.key(), Some(why.into()).filter(|why: &Box<str>| !why.is_empty()));
+            let cancelled = OrderCancelled { v: V, order, at: self.now, reason };
+            decision.events.push(Event::OrderCancelled(cancelled));
+        }
+        decision
+    }
+
     /// The upstream's id for an order placed here. Where the upstream's order is known already, the two are one.
     pub(super) fn alias(&self, local: LocalId, upstream: &Name) -> Decision<Deliveries> {
         let mut decision = Decision::answer(Answer::Done);
@@ -122,5 +139,45 @@ impl Desk<'_> {
                 .push(Event::OrderAliased(OrderAliased { v: V, order: key, id, at })),
         }
         decision
+    }
+}
+
+/// Whether what happened at the doors says where an order is.
+fn is_fact(status: Status) -> bool {
+    status >= Status::ArrivedAtPickup && status != Status::Cancelled
+}
+
+/// Whether the upstream's word for where an order is replaces ours, once it has seen all that we know of it. Of
+/// decisions its own count; a fact gives way only to one that is further along. That it has given the order to nobody
+/// takes it from no pilot: it may still do so, and is seen doing it.
+fn settled(ours: Status, theirs: Status) -> bool {
+    match ours {
+        _ if theirs == ours || theirs == Status::Unknown => false,
+        Status::Delivered | Status::Failed => false,
+        Status::Assigned | Status::Accepted if theirs == Status::Placed => false,
+        _ if is_fact(ours) => is_fact(theirs) && theirs.progress() > ours.progress(),
+        _ => true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_upstreams_decisions_count_and_facts_stay() {
+        let takes = |ours| -> Vec<Status> { Status::ALL.into_iter().filter(|theirs| settled(ours, *theirs)).collect() };
+        // A cancellation that the upstream refused: the order goes on.
+        assert!(takes(Status::Cancelled).contains(&Status::Assigned));
+        assert!(takes(Status::Cancelled).contains(&Status::Placed));
+        assert!(takes(Status::Assigned).contains(&Status::Cancelled));
+        assert!(!takes(Status::Assigned).contains(&Status::Placed));
+        assert_eq!(takes(Status::PickedUp), [Status::ArrivedAtDropoff, Status::Delivered, Status::Failed]);
+        for over in [Status::Delivered, Status::Failed] {
+            assert_eq!(takes(over), []);
+        }
+        for status in Status::ALL {
+            assert!(!settled(status, status) && !settled(status, Status::Unknown));
+        }
     }
 }

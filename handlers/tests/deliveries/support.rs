@@ -116,6 +116,7 @@ impl World {
             at: self.now,
             created: None,
             named: None,
+            settles: false,
         };
         if let Some(command) = self.domain.observe(&self.city, &exchange).command {
             self.decide(&command).expect("what was seen is never refused");
@@ -134,6 +135,7 @@ impl World {
             at: self.now,
             created: Some(created.into()),
             named: None,
+            settles: false,
         };
         let observed = self.domain.observe(&self.city, &exchange);
         if let Some(command) = observed.command {

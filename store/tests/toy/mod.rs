@@ -378,6 +378,7 @@ pub(crate) fn exchange(endpoint: Endpoint, command: Option<Command>, answer: &st
         at: Time(0),
         created: None,
         named: None,
+        settles: false,
     }
 }
 

@@ -1,0 +1,74 @@
+//! What the drain shows of itself to the operator.
+
+use std::{
+    collections::BTreeMap,
+    sync::{Mutex, MutexGuard, PoisonError},
+};
+
+/// Entries that are remembered as troubled at most.
+const MAX_NOTES: usize = 10_000;
+
+/// What the last attempt at an entry came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Note {
+    /// Attempts since the start of this process.
+    pub(crate) attempts: u32,
+    /// The upstream's answer, where there was one.
+    pub(crate) status: Option<u16>,
+    /// Why it did not go through.
+    pub(crate) error: String,
+}
+
+/// The drain as others see it.
+#[derive(Default)]
+pub(crate) struct View(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    notes: BTreeMap<u64, Note>,
+    paused: Option<String>,
+    width: usize,
+}
+
+impl View {
+    /// An attempt failed.
+    pub(crate) fn note(&self, seq: u64, status: Option<u16>, error: &str) -> u32 {
+        let mut inner = self.inner();
+        if inner.notes.len() >= MAX_NOTES && !inner.notes.contains_key(&seq) {
+            inner.notes.pop_first();
+        }
+        let note = inner.notes.entry(seq).or_default();
+        note.attempts = note.attempts.saturating_add(1);
+        note.status = status;
+        error.clone_into(&mut note.error);
+        note.attempts
+    }
+
+    /// An entry is settled.
+    pub(crate) fn forget(&self, seq: u64) {
+        self.inner().notes.remove(&seq);
+    }
+
+    /// What is known of an entry's attempts.
+    pub(crate) fn of(&self, seq: u64) -> Option<Note> {
+        self.inner().notes.get(&seq).cloned()
+    }
+
+    /// How wide it goes, and why it pauses, if it does.
+    pub(crate) fn set(&self, width: usize, paused: Option<String>) {
+        let mut inner = self.inner();
+        inner.width = width;
+        inner.paused = paused;
+    }
+
+    /// Requests that may be under way, and why the drain pauses.
+    pub(crate) fn state(&self) -> (usize, Option<String>) {
+        let inner = self.inner();
+        (inner.width, inner.paused.clone())
+    }
+
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        // Plain values, whole between any two statements.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,64 @@
+//! What the way back to the upstream asks of a domain beside its ten methods. All of it is optional: without it every
+//! entry is replayed by itself, and nothing is compared afterwards.
+
+use megamind_domain::{Domain, Endpoint, EntityKey, Exchange, Request};
+
+/// An entry that may go in a bulk request.
+pub struct Member<'a> {
+    /// The endpoint of its route.
+    pub endpoint: Endpoint,
+    /// The request as it was queued.
+    pub request: &'a Request,
+    /// Its own idempotency key.
+    pub key: Option<&'a str>,
+}
+
+/// What the upstream said about one member of a bulk request.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Said {
+    /// The status that the member would have had alone.
+    pub status: u16,
+}
+
+/// The domain's part of the drain.
+pub trait Handback<D: Domain>: Send + Sync + 'static {
+    /// What follows in the city when the request that created `created` will never be sent; `why` is the operator's
+    /// word.
+    fn discarded(&self, _domain: &D, _created: &str, _why: &str) -> Option<D::Command> {
+        None
+    }
+
+    /// The read whose answer tells how the upstream has `subject`, asked once nothing is queued about it any more.
+    fn question(&self, _domain: &D, _city: &D::City, _subject: EntityKey) -> Option<(Endpoint, Request)> {
+        None
+    }
+
+    /// The fields in which the answer to that read differs from the city, for metrics and log.
+    fn differences(
+        &self,
+        _domain: &D,
+        _city: &D::City,
+        _subject: EntityKey,
+        _exchange: &Exchange<D::Command>,
+    ) -> Vec<&'static str> {
+        Vec::new()
+    }
+
+    /// Whether requests of an endpoint may go together.
+    fn goes_in_bulk(&self, _domain: &D, _endpoint: Endpoint) -> bool {
+        false
+    }
+
+    /// One request for all of these, which are of one endpoint; `None` where one of them cannot go so.
+    fn bulk(&self, _domain: &D, _members: &[Member<'_>]) -> Option<(Endpoint, Request)> {
+        None
+    }
+
+    /// What an answer to such a request says about each member; `None` where its form is another.
+    fn results(&self, _domain: &D, _body: &[u8], _members: usize) -> Option<Vec<Said>> {
+        None
+    }
+}
+
+/// A domain that adds nothing.
+impl<D: Domain> Handback<D> for () {}

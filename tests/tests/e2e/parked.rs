@@ -1,0 +1,100 @@
+//! What Oblivion refuses for good, and what an operator does about it.
+
+use megamind_tests::{City, wait};
+use serde_json::{Value, json};
+
+/// Orders placed in an outage after which Oblivion refuses to take orders.
+fn refused(city: &City, orders: usize) -> Vec<String> {
+    city.cloud.fault(&json!({"kind": "refuse"}));
+    city.gateway.await_mode("acting");
+    let ids = (0..orders).map(|number| city.place(&format!("refused-{number}"))).collect();
+    city.cloud
+        .fault(&json!({"kind": "status", "status": 422, "paths": ["/placeOrder"]}));
+    ids
+}
+
+fn await_parked(city: &City, parked: u64) {
+    wait::until("they are parked", || (city.gateway.status()["queue"]["parked"] == parked).then_some(()));
+}
+
+#[track_caller]
+fn command(city: &City, arguments: &[&str]) -> String {
+    let output = city.gateway.command(arguments);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
+    said
+}
+
+fn parked(city: &City) -> Vec<Value> {
+    let listed = command(city, &["queue", "list", "--state", "parked", "--json"]);
+    listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}
+
+#[test]
+fn an_operator_sees_it_and_sends_it_again_under_a_new_key() {
+    let city = City::start();
+    let ids = refused(&city, 1);
+    await_parked(&city, 1);
+    let list = parked(&city);
+    assert_eq!(
+        (list[0]["path"].as_str(), list[0]["lastStatus"].as_u64()),
+        (Some("/placeOrder"), Some(422))
+    );
+    let seq = list[0]["id"].to_string();
+    assert_eq!(command(&city, &["queue", "list", "--state", "parked", "--status", "404", "--json"]), "");
+    let show = |city: &City| -> Value {
+        serde_json::from_str(&command(city, &["queue", "show", &seq, "--json"])).expect("JSON")
+    };
+    let before = show(&city);
+    assert_eq!((&before["state"], &before["localId"]), (&json!("parked"), &json!(ids[0])));
+    assert!(command(&city, &["queue", "show", &seq]).contains("refused-0"));
+    city.cloud.heal();
+    command(&city, &["queue", "retry", "--all-parked"]);
+    city.gateway.await_drained();
+    let placed = city.cloud.effects_of("\"refused-0\"");
+    assert_eq!(placed.len(), 1);
+    assert_ne!(
+        placed[0].key(),
+        before["idempotencyKey"].as_str(),
+        "the cloud remembers the old key's refusal"
+    );
+    assert!(
+        !city.gateway.command(&["queue", "retry", &seq]).status.success(),
+        "it is not parked any more"
+    );
+}
+
+#[test]
+fn a_discarded_order_goes_with_all_that_is_queued_about_it() {
+    let city = City::start();
+    let ids = refused(&city, 1);
+    await_parked(&city, 1);
+    let change = json!({"orderId": ids[0], "notes": "second floor"});
+    city.post("/updateOrder", &change).expect(200).expect_local();
+    assert_eq!(city.gateway.status()["queue"]["entries"], 2);
+    let seq = parked(&city)[0]["id"].to_string();
+    command(&city, &["queue", "discard", &seq, "--who", "asha", "--why", "by phone instead"]);
+    assert_eq!(city.gateway.status()["queue"]["entries"], 0);
+    city.cloud.fault(&json!({"kind": "refuse"}));
+    city.gateway.await_mode("acting");
+    assert_eq!(city.status_of(&ids[0]), "cancelled");
+}
+
+#[test]
+fn refusal_after_refusal_pauses_the_drain_until_one_passes() {
+    let city = City::start();
+    refused(&city, 8);
+    wait::until("the drain pauses", || {
+        let status = city.gateway.status();
+        let why = status["drain"]["paused"].as_str()?.to_owned();
+        why.contains("422").then_some(())
+    });
+    assert_eq!(city.gateway.metric("megamind_drain_paused", ""), Some(1.0));
+    city.cloud.heal();
+    // Nobody has to do anything: what was refused meanwhile is tried again.
+    city.gateway.await_drained();
+    for number in 0..8 {
+        assert_eq!(city.cloud.effects_of(&format!("\"refused-{number}\"")).len(), 1);
+    }
+    assert_eq!(city.gateway.metric("megamind_drain_paused", ""), Some(0.0));
+}
