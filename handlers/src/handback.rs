@@ -54,7 +54,7 @@ impl Deliveries {
         if known.is_some_and(|status| status != order.status()) {
             fields.push("status");
         }
-        let theirs = seen.pilot.as_ref().map(|pilot| pilot.text());
+        let theirs = seen.pilot.as_ref().map(crate::id::Name::text);
         let ours = order.carrier().or(order.pilot()).and_then(|pilot| city.pilot(pilot));
         let ours = ours.map(|pilot| pilot.id().text());
         if theirs.is_some_and(|theirs| ours.as_deref() != Some(theirs)) {

@@ -1,8 +1,8 @@
 //! Clients that place orders and carry them through their lives, and an audit of what became of
 //! every write in the cloud.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
+use std::{collections::HashMap, hash::BuildHasher};
 
 use serde_json::{Value, json};
 
@@ -195,7 +195,7 @@ pub fn audit(written: &[Written], log: &[Effect]) -> Tally {
 
 /// The same, but for writes that wait in the queue for an operator: each of those has had effect so many times at most.
 #[track_caller]
-pub fn audit_but(written: &[Written], log: &[Effect], waiting: &HashMap<Tag, usize>) -> Tally {
+pub fn audit_but<S: BuildHasher>(written: &[Written], log: &[Effect], waiting: &HashMap<Tag, usize, S>) -> Tally {
     let mut effects: HashMap<Tag, Vec<usize>> = HashMap::new();
     for (position, effect) in log.iter().enumerate() {
         if let Some(tag) = Tag::find(effect.body()) {

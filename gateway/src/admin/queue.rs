@@ -41,7 +41,7 @@ impl<D: Domain> Admin<D> {
             };
             entries.into_iter().map(with_head).collect::<Vec<_>>()
         });
-        let entries = read.await.map_err(unreadable)?;
+        let entries = read.await.map_err(|error| unreadable(&error))?;
         let wanted = |(summary, entry): &(EntrySummary, Option<Entry>)| {
             let path = entry.as_ref().map_or("", |entry| &*entry.path);
             let status = summary.parked.as_ref().and_then(|parked| parked.status);
@@ -99,13 +99,13 @@ impl<D: Domain> Admin<D> {
         match tokio::task::spawn_blocking(move || store.entry(seq)).await {
             Ok(Ok(Some(entry))) => Ok(entry),
             Ok(Ok(None)) => Err(Refusal::not_found()),
-            Ok(Err(error)) => Err(unreadable(error)),
-            Err(error) => Err(unreadable(error)),
+            Ok(Err(error)) => Err(unreadable(&error)),
+            Err(error) => Err(unreadable(&error)),
         }
     }
 }
 
-fn unreadable(error: impl ToString) -> Refusal {
+fn unreadable(error: &impl ToString) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", error.to_string())
 }
 

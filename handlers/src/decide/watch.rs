@@ -114,7 +114,7 @@ impl Desk<'_> {
         let mut decision = Decision::answer(Answer::Done);
         let open = |order: &&Order| !order.status().is_final() && !order.status().is_picked_up();
         if let Some(order) = self.city.find_local(local).filter(open) {
-            let (order, reason) = (order.key(), Some(why.into()).filter(|why: &Box<str>| !why.is_empty()));
+            let (order, reason) = (order.key(), (!why.is_empty()).then(|| why.into()));
             let cancelled = OrderCancelled { v: V, order, at: self.now, reason };
             decision.events.push(Event::OrderCancelled(cancelled));
         }

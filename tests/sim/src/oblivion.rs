@@ -49,6 +49,7 @@ use self::server::Shared;
 
 /// How the stand-in cloud is started. These are its command-line flags, too.
 #[derive(Clone, Debug, clap::Args)]
+#[expect(clippy::struct_excessive_bools, reason = "each is a switch of the command line")]
 pub struct Options {
     /// Where the public interface listens; port 0 picks one, which is printed.
     #[arg(long, value_name = "ADDR")]

@@ -14,7 +14,7 @@ fn place(city: &City, client_ref: &str, key: &str) -> Request {
 }
 
 #[track_caller]
-fn expect_repeated(answer: Answer, first: &Answer) {
+fn expect_repeated(answer: &Answer, first: &Answer) {
     assert_eq!((answer.status, answer.text()), (first.status, first.text()), "{answer}");
     assert_eq!(answer.header("idempotency-replayed"), Some("true"), "{answer}");
 }
@@ -24,16 +24,16 @@ fn the_first_answer_is_repeated_in_every_mode_and_after_a_crash() {
     let mut city = City::with("").cloud_flags(&["--ignore-keys"]).start();
     let request = place(&city, "again", "k1");
     let first = city.send(&request).expect(201).expect_forwarded();
-    expect_repeated(city.send(&request), &first);
+    expect_repeated(&city.send(&request), &first);
     city.send(&place(&city, "another", "k1"))
         .expect_problem(422, "idempotency_key_reused");
     city.lose_cloud();
-    expect_repeated(city.send(&request), &first);
+    expect_repeated(&city.send(&request), &first);
     city.gateway.kill();
     city.gateway.start();
-    expect_repeated(city.send(&request), &first);
+    expect_repeated(&city.send(&request), &first);
     city.regain_cloud();
-    expect_repeated(city.send(&request), &first);
+    expect_repeated(&city.send(&request), &first);
     assert_eq!(city.cloud.effects_of("\"again\"").len(), 1);
     assert_eq!(city.cloud.effects_of("\"another\"").len(), 0);
     // A key is one client's at one endpoint.
@@ -47,7 +47,7 @@ fn an_answer_of_the_handlers_is_repeated_while_forwarding() {
     let request = place(&city, "ours", "k1");
     let first = city.send(&request).expect(201).expect_local();
     city.regain_cloud();
-    expect_repeated(city.send(&request), &first);
+    expect_repeated(&city.send(&request), &first);
     assert_eq!(city.cloud.effects_of("\"ours\"").len(), 1);
     city.track(&city.id_of(&first)).expect(200).expect_forwarded();
 }
@@ -82,10 +82,10 @@ fn natural_content_is_recognized_across_the_beginning_of_an_outage() {
     let request = city.dialect.post("/placeOrder", &order("natural"));
     let first = city.send(&request).expect(201).expect_forwarded();
     city.lose_cloud();
-    expect_repeated(city.send(&request), &first);
+    expect_repeated(&city.send(&request), &first);
     let local = city.dialect.post("/placeOrder", &order("natural too"));
     let first = city.send(&local).expect(201).expect_local();
-    expect_repeated(city.send(&local), &first);
+    expect_repeated(&city.send(&local), &first);
     city.regain_cloud();
     assert_eq!(city.cloud.effects_of("\"natural\"").len(), 1);
     assert_eq!(city.cloud.effects_of("\"natural too\"").len(), 1);
@@ -108,7 +108,7 @@ fn a_retry_after_a_crash_of_the_gateway_is_in_doubt_where_keys_are_not_honoured(
     city.gateway.await_mode("forwarding");
     // Sent on once more, it might take effect twice: it is taken here, and left to the operator.
     let again = city.send(&request).expect(201).expect_local();
-    expect_repeated(city.send(&request), &again);
+    expect_repeated(&city.send(&request), &again);
     megamind_tests::wait::until("it is parked", || (city.gateway.status()["queue"]["parked"] == 1).then_some(()));
     // What nobody sent before goes through.
     city.send(&place(&city, "fresh", "k2")).expect(201).expect_forwarded();
