@@ -194,7 +194,9 @@ fn text(entry: &Value, name: &str) -> String {
 
 fn print_list(entries: &[Value], as_json: bool) {
     if as_json {
-        entries.iter().for_each(|entry| println!("{entry}"));
+        for entry in entries {
+            println!("{entry}");
+        }
         return;
     }
     if entries.is_empty() {

@@ -356,7 +356,7 @@ fn travel_times_by_road_decide_who_is_near() {
     let across = |place: &str| place == "77.595000,12.972000";
     let row = |from: &&str| {
         let leg = |to: &&str| if across(from) == across(to) { 60.0 } else { 3_000.0 };
-        places.iter().map(|to| leg(to)).collect::<Vec<f64>>()
+        places.iter().map(leg).collect::<Vec<f64>>()
     };
     let durations: Vec<Vec<f64>> = places.iter().map(row).collect();
     assert!(places.iter().any(|place| across(place)), "{places:?}");

@@ -1,6 +1,4 @@
-//! The city as a picture: GeoJSON (RFC 7946) of pilots, orders, plans and tracks.
-
-use std::sync::Arc;
+//! The city as a picture: `GeoJSON` (RFC 7946) of pilots, orders, plans and tracks.
 
 use megamind_gateway::{Asked, Handle, PageAnswer, PageError};
 use megamind_handlers::{City, Deliveries, Position, Settings, order::Order, pilot::Pilot};
@@ -16,7 +14,7 @@ use super::{
 const MOST: usize = 5_000;
 
 /// `GET /admin/map.geojson`: each feature's `kind` says what it is: `pilot`, `order`, `plan` or `track`.
-pub(super) async fn map(handle: Handle<Deliveries>, asked: Asked, shared: Arc<Shared>) -> PageAnswer {
+pub(super) fn map(handle: &Handle<Deliveries>, asked: &Asked, shared: &Shared) -> PageAnswer {
     if asked.post {
         return Err(PageError::new(405, "method_not_allowed", "GET tells; nothing else works here."));
     }
@@ -31,7 +29,7 @@ pub(super) async fn map(handle: Handle<Deliveries>, asked: Asked, shared: Arc<Sh
         features.extend(drawn_pilot(pilot));
         let track = shared.tracks.of(pilot.key());
         if track.len() > 1 {
-            features.push(line(&track, json!({"kind": "track", "minionId": pilot.id().text()})));
+            features.push(line(&track, &json!({"kind": "track", "minionId": pilot.id().text()})));
         }
     }
     let carried = city.carried().filter_map(|(_, order)| city.order(order));
@@ -77,7 +75,7 @@ fn drawn_order(city: &City, settings: &Settings, order: &Order) -> Option<Value>
             "geometry": {"type": "Point", "coordinates": coordinates(*only)},
             "properties": properties,
         })),
-        _ => Some(line(&ends, properties)),
+        _ => Some(line(&ends, &properties)),
     }
 }
 
@@ -94,13 +92,13 @@ fn plans(city: &City, settings: &Settings, latest: &Latest) -> Vec<Value> {
         if way.len() > 1 {
             let names: Vec<_> = orders.iter().map(|order| order_name(settings, order)).collect();
             let minion = pilot_name(city, Some(*pilot));
-            drawn.push(line(&way, json!({"kind": "plan", "minionId": minion, "orders": names, "told": told})));
+            drawn.push(line(&way, &json!({"kind": "plan", "minionId": minion, "orders": names, "told": told})));
         }
     }
     drawn
 }
 
-fn line(way: &[Position], properties: Value) -> Value {
+fn line(way: &[Position], properties: &Value) -> Value {
     let way: Vec<_> = way.iter().copied().map(coordinates).collect();
     json!({
         "type": "Feature",

@@ -9,7 +9,7 @@ mod pages;
 mod tracks;
 mod worker;
 
-use std::{sync::Arc, time::Duration};
+use std::{future::ready, sync::Arc, time::Duration};
 
 use arc_swap::ArcSwap;
 use megamind_conf::{self as conf, Config};
@@ -102,7 +102,7 @@ pub(crate) fn add_to(builder: Builder<Deliveries>) -> anyhow::Result<Builder<Del
         .task("planner", move |handle| run(handle, work.clone()))
         .pages("admin/orders", pages::orders)
         .pages("admin/pilots", pages::pilots)
-        .pages("admin/map.geojson", move |handle, asked| map::map(handle, asked, drawn.clone())))
+        .pages("admin/map.geojson", move |handle, asked| ready(map::map(&handle, &asked, &drawn))))
 }
 
 /// Plans the city whenever it has changed, and every `dispatch.interval`, for as long as the gateway acts.

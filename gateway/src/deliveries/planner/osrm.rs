@@ -1,7 +1,7 @@
 //! Travel times by road, from a routing engine. One table serves until a place turns up that is not in it.
 
 use std::{
-    collections::HashMap,
+    collections::{HashMap, HashSet},
     time::{Duration, Instant},
 };
 
@@ -19,7 +19,7 @@ const CELLS_PER_DEGREE: f64 = 1_000.0;
 /// How long an engine that failed is left alone.
 const REST: Duration = Duration::from_secs(15);
 /// A table is asked for again after so long: streets fill up and empty.
-const FRESH: Duration = Duration::from_secs(10 * 60);
+const FRESH: Duration = Duration::from_mins(10);
 /// The longest answer that is read.
 const MAX_ANSWER: u64 = 64 * 1024 * 1024;
 
@@ -78,9 +78,9 @@ impl Osrm {
     pub(super) fn table<'o>(&'o mut self, view: &'o View, shared: &Shared) -> Roads<'o> {
         let mut wanted: Vec<Cell> = Vec::new();
         let mut centres: Vec<(f64, f64)> = Vec::new();
-        let mut seen = HashMap::new();
+        let mut seen = HashSet::new();
         for &place in &view.places {
-            if wanted.len() < self.most && seen.insert(cell(place), ()).is_none() {
+            if wanted.len() < self.most && seen.insert(cell(place)) {
                 wanted.push(cell(place));
                 centres.push(place);
             }

@@ -88,7 +88,7 @@ pub(super) async fn orders(handle: Handle<Deliveries>, asked: Asked) -> PageAnsw
     let (city, settings) = (&published.city, handle.domain().settings());
     let all = city.orders_from(OrderKey(span.first()));
     let (orders, cursor) = span.page(all, |order| order.key().0.get(), keep, |order| order_json(city, settings, order));
-    Ok(listed("orders", orders, cursor))
+    Ok(listed("orders", &orders, cursor))
 }
 
 /// `GET /admin/pilots?status=&limit=&cursor=`: in the order of their first appearance.
@@ -108,10 +108,10 @@ pub(super) async fn pilots(handle: Handle<Deliveries>, asked: Asked) -> PageAnsw
     let pilots = published.city.pilots_from(PilotKey(span.first()));
     let keep = |pilot: &Pilot| wanted.is_none_or(|wanted| pilot.availability() == wanted);
     let (pilots, cursor) = span.page(pilots, |pilot| pilot.key().0.get(), keep, pilot_json);
-    Ok(listed("pilots", pilots, cursor))
+    Ok(listed("pilots", &pilots, cursor))
 }
 
-fn listed(name: &str, entries: Vec<Value>, cursor: Option<u64>) -> Value {
+fn listed(name: &str, entries: &[Value], cursor: Option<u64>) -> Value {
     let mut answer = json!({ name: entries });
     if let Some(cursor) = cursor {
         answer["cursor"] = cursor.into();
