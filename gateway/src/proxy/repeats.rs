@@ -281,7 +281,8 @@ mod tests {
         assert_eq!(recent.get(&natural(b"a")), None, "the oldest goes");
         assert!(recent.get(&natural(b"c")).is_some());
         recent.put(&natural(b"d"), answer(MAX_RECENT_BYTES + 1), window);
-        assert_eq!((recent.answers().bytes, recent.answers().known.len()), (0, 0));
+        let answers = recent.answers();
+        assert_eq!((answers.bytes, answers.known.len()), (0, 0));
     }
 
     #[test]
