@@ -28,14 +28,17 @@ const LEAVE_OUT: &str = "leaving it out";
 const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "auth.mode", when: When::OneOf(&["learned", "jwt", "keys"]), instead: "\"open\"" },
     NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
-    NotBuilt { key: "modem[]", when: When::Present, instead: LEAVE_OUT },
     NotBuilt {
         key: "route[].policy",
         when: When::OneOf(&["cache", "queue"]),
         instead: "\"forward\", \"act\" or \"local\"",
     },
     NotBuilt { key: "shadow.bootstrap", when: When::Present, instead: LEAVE_OUT },
-    NotBuilt { key: "sms", when: When::Present, instead: LEAVE_OUT },
+    NotBuilt {
+        key: "sms.scheduler",
+        when: When::OneOf(&["round_robin", "least_busy", "random"]),
+        instead: "\"priority\"",
+    },
 ];
 
 impl When {

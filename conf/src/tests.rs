@@ -326,10 +326,10 @@ fn a_dialect_knows_its_wire_paths() {
 #[test]
 fn what_is_not_built_is_an_error() {
     check_section(
-        "[[modem]]\nname = \"sim1\"\ndevice = \"/dev/ttyUSB0\"\n[callbacks]\nallow = [\"10.0.0.0/8\"]\ntimeout = \"5s\"\n[ids]\nform = \"integer\"\n",
+        "[sms]\ncountry = \"IN\"\nscheduler = \"random\"\n[ids]\nform = \"integer\"\n",
         &[
-            "1:1 modem[0]: found a table, which is not built yet, allowed is leaving it out",
-            "8:8 ids.form: found \"integer\", which is not built yet, allowed is \"ulid\"",
+            "3:13 sms.scheduler: found \"random\", which is not built yet, allowed is \"priority\"",
+            "5:8 ids.form: found \"integer\", which is not built yet, allowed is \"ulid\"",
         ],
     );
     valid("[callbacks]\nallow = [\"10.0.0.0/8\", \"*.example.com\"]\n");

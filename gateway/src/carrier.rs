@@ -104,7 +104,6 @@ impl<D: Domain> Carrier<D> {
             session.write_body(&request.body).await?;
         }
         session.finish_body().await?;
-        session.read_response().await?;
         let answer = session.read_resp_header_parts().await?;
         let mut body = BytesMut::new();
         while let Some(piece) = session.read_body_bytes().await? {

@@ -23,6 +23,7 @@ mod readme;
 mod repeats;
 mod retention;
 mod settle;
+mod sms;
 mod startup;
 mod tls;
 mod watching;

@@ -4,7 +4,7 @@ use megamind_domain::{Request as HttpRequest, Time};
 use megamind_handlers::{
     Position,
     order::Status,
-    pilot::Availability,
+    pilot::{Availability, Pilot},
     short::{Brief, Report},
 };
 use megamind_sms::{
@@ -80,12 +80,7 @@ impl Worker {
             }
             Command::Rejected(id) => self.report(who, request, id, Report::Rejected, at).await?,
             Command::Here(place) => {
-                let near = self
-                    .handle
-                    .published()
-                    .city
-                    .pilot_called(&who.pilot)
-                    .and_then(|pilot| pilot.fix());
+                let near = self.handle.published().city.pilot_called(&who.pilot).and_then(Pilot::fix);
                 let near = near.map(|fix| (fix.position.lat(), fix.position.lng()));
                 let position = place.degrees(near).and_then(|(lat, lng)| Position::from_degrees(lat, lng));
                 match position {
@@ -94,12 +89,7 @@ impl Worker {
                 }
             }
             Command::State(state) => {
-                let before = self
-                    .handle
-                    .published()
-                    .city
-                    .pilot_called(&who.pilot)
-                    .map(|pilot| pilot.availability());
+                let before = self.handle.published().city.pilot_called(&who.pilot).map(Pilot::availability);
                 let done = self.whereabouts(who, request, None, Some(availability(*state)), at).await?;
                 Done { undo: before.and_then(word).map(str::to_owned), ..done }
             }

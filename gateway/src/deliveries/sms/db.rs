@@ -80,6 +80,9 @@ pub(super) struct Settled<'a> {
     pub(super) answer: Option<Out>,
 }
 
+/// A PDU that came: when, by which modem, itself, and what became of it.
+pub(super) type Came = (i64, String, String, Option<String>);
+
 /// A line of the log.
 pub(super) struct Line {
     pub(super) id: i64,
@@ -278,7 +281,7 @@ impl Db {
     }
 
     /// The newest messages, out and in.
-    pub(super) fn log(&self, limit: u32) -> Result<(Vec<Line>, Vec<(i64, String, String, Option<String>)>)> {
+    pub(super) fn log(&self, limit: u32) -> Result<(Vec<Line>, Vec<Came>)> {
         let inner = self.inner();
         let mut out = inner.connection.prepare(
             "SELECT id, at, number, text, state, coalesce(channel, sent_by), error FROM message ORDER BY id DESC LIMIT ?1",
@@ -373,6 +376,7 @@ fn restored(row: &Row<'_>) -> Result<Option<Restored>> {
 /// The modems' side of the file.
 pub(super) struct ModemJournal(pub(super) Db);
 
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: rusqlite::Error) -> JournalError {
     JournalError(error.to_string())
 }

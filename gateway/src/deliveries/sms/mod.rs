@@ -91,5 +91,7 @@ pub(crate) fn add_to(builder: Builder<Deliveries>, config: &Config) -> anyhow::R
     let work = shared.clone();
     Ok(builder
         .task("sms", move |handle| worker::supervised(handle, work.clone()))
-        .pages("admin/sms", move |handle, asked| pages::answer(handle, asked, shared.clone())))
+        .pages("admin/sms", move |handle, asked| {
+            std::future::ready(pages::answer(&handle, &asked, &shared))
+        }))
 }

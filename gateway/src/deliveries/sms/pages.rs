@@ -1,7 +1,5 @@
 //! `/admin/sms`: the modems, the messages, and who may write.
 
-use std::sync::Arc;
-
 use megamind_gateway::{Asked, Handle, PageAnswer, PageError};
 use megamind_handlers::Deliveries;
 use megamind_sms::{
@@ -14,14 +12,14 @@ use serde_json::{Value, json};
 use super::{Shared, db::Out, now};
 
 /// Answers `GET /admin/sms`, `GET /admin/sms/log`, and `POST /admin/sms/send`, `/enrol`, `/card`.
-pub(super) async fn answer(handle: Handle<Deliveries>, asked: Asked, shared: Arc<Shared>) -> PageAnswer {
+pub(super) fn answer(handle: &Handle<Deliveries>, asked: &Asked, shared: &Shared) -> PageAnswer {
     let rest: Vec<&str> = asked.rest.iter().map(String::as_str).collect();
     match (asked.post, rest.as_slice()) {
-        (false, []) => status(&shared),
-        (false, ["log"]) => log(&shared, &asked),
-        (true, ["send"]) => send(&shared, &asked),
-        (true, ["enrol"]) => enrol(&handle, &shared, &asked),
-        (true, ["card"]) => card(&shared, &asked),
+        (false, []) => status(shared),
+        (false, ["log"]) => log(shared, asked),
+        (true, ["send"]) => send(shared, asked),
+        (true, ["enrol"]) => enrol(handle, shared, asked),
+        (true, ["card"]) => card(shared, asked),
         _ => Err(PageError::not_found()),
     }
 }
