@@ -107,6 +107,11 @@ pub enum Settle<D: Domain> {
         /// The entries, ascending.
         seqs: Vec<u64>,
     },
+    /// An attempt is over, and may have had effect: so it stays, whatever a later one is answered.
+    InDoubt {
+        /// The entry.
+        seq: u64,
+    },
     /// The attempt had no effect, for certain.
     NotSent {
         /// The entry.
@@ -153,6 +158,7 @@ impl<D: Domain> Settle<D> {
     pub fn seq(&self) -> u64 {
         match self {
             Self::Sent { seq }
+            | Self::InDoubt { seq }
             | Self::NotSent { seq }
             | Self::Acknowledged { seq, .. }
             | Self::Parked { seq, .. }

@@ -88,7 +88,7 @@ pub(super) async fn events<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger
     if speak_for_themselves(core, work).await {
         return all(work, &Ended::Alone);
     }
-    let hold = core.config.upstream.idempotency == Settlement::Hold;
+    let hold = core.config.upstream.idempotency != Settlement::Key;
     if hold && let Err(error) = mark(core, work, |seq| Settle::Sent { seq }).await {
         return all(work, &Ended::Local(error.to_string()));
     }
@@ -176,7 +176,11 @@ async fn undo<D: Domain>(core: &Arc<Core<D>>, work: &[Work]) {
 
 /// Each of them may have been applied.
 async fn in_doubt<D: Domain>(core: &Arc<Core<D>>, work: &[Work], marked: bool, ended: &Ended) -> Done {
-    let noted = if marked { Ok(()) } else { mark(core, work, |seq| Settle::Sent { seq }).await };
+    let noted = if marked {
+        Ok(())
+    } else {
+        mark(core, work, |seq| Settle::InDoubt { seq }).await
+    };
     match noted {
         Ok(()) => all(work, ended),
         Err(error) => all(work, &Ended::Local(error.to_string())),

@@ -360,7 +360,7 @@ async fn failed<D: Domain>(core: &Core<D>, entry: &Entry, failure: Failure) -> E
             core.store.settle(Settle::NotSent { seq }).await
         }
         (Applied::Possibly, Settlement::Key) if entry.state == SendState::NeverSent => {
-            core.store.settle(Settle::Sent { seq }).await
+            core.store.settle(Settle::InDoubt { seq }).await
         }
         _ => Ok(()),
     };

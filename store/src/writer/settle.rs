@@ -53,6 +53,7 @@ impl<D: Domain> Trial<'_, D> {
                 return Ok(());
             }
             Settle::Sent { .. } => (Some(sent(entry, now)), Head::Sent { of }),
+            Settle::InDoubt { .. } => (Some(in_doubt(entry, now)), Head::Sent { of }),
             Settle::NotSent { .. } => (Some(without_effect(entry)), Head::NotSent { of }),
             Settle::Parked { status, reason, .. } => {
                 let parked = Parked { at: now, status: *status, reason: reason.clone() };
@@ -188,6 +189,19 @@ fn sent(entry: Queued, now: Time) -> Queued {
         Progress::Attempting { since } | Progress::PossiblyApplied { since } => Progress::PossiblyApplied { since },
     };
     Queued { progress, attempts: entry.attempts.saturating_add(1), ..entry }
+}
+
+/// An attempt that nobody had marked beforehand is over, without a definite end.
+fn in_doubt(entry: Queued, now: Time) -> Queued {
+    let since = match entry.progress {
+        Progress::NeverSent => now,
+        Progress::Attempting { since } | Progress::PossiblyApplied { since } => since,
+    };
+    Queued {
+        progress: Progress::PossiblyApplied { since },
+        attempts: entry.attempts.saturating_add(1),
+        ..entry
+    }
 }
 
 /// The attempt under way had a definite end without effect.
