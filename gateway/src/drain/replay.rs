@@ -115,9 +115,7 @@ async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u6
     {
         return Err(ended);
     }
-    if core.config.upstream.idempotency != Settlement::Key
-        && let Err(error) = core.store.settle(Settle::Sent { seq }).await
-    {
+    if let Err(error) = core.store.settle(Settle::Sent { seq }).await {
         return Err(Ended::Local(error.to_string()));
     }
     Ok((entry, carried))
@@ -126,11 +124,9 @@ async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u6
 /// It waits for a fresh credential: nothing of it was applied by this attempt.
 async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry) -> Ended {
     let seq = entry.seq;
-    let noted = match core.config.upstream.idempotency {
-        Settlement::Hold | Settlement::Lookup if entry.state == SendState::NeverSent => {
-            core.store.settle(Settle::NotSent { seq }).await
-        }
-        _ => Ok(()),
+    let noted = match entry.state {
+        SendState::NeverSent => core.store.settle(Settle::NotSent { seq }).await,
+        SendState::PossiblyApplied { .. } => Ok(()),
     };
     match noted {
         Ok(()) | Err(SubmitError::NotQueued) => Ended::Waits,
@@ -355,13 +351,9 @@ pub(super) async fn settled<D: Domain>(core: &Core<D>, settle: Settle<D>, ended:
 async fn failed<D: Domain>(core: &Core<D>, entry: &Entry, failure: Failure) -> Ended {
     core.note_failure(&failure);
     let seq = entry.seq;
-    let noted = match (failure.applied, core.config.upstream.idempotency) {
-        (Applied::No, Settlement::Hold | Settlement::Lookup) if entry.state == SendState::NeverSent => {
-            core.store.settle(Settle::NotSent { seq }).await
-        }
-        (Applied::Possibly, Settlement::Key) if entry.state == SendState::NeverSent => {
-            core.store.settle(Settle::InDoubt { seq }).await
-        }
+    let noted = match failure.applied {
+        Applied::No if entry.state == SendState::NeverSent => core.store.settle(Settle::NotSent { seq }).await,
+        Applied::Possibly if entry.state == SendState::NeverSent => core.store.settle(Settle::InDoubt { seq }).await,
         _ => Ok(()),
     };
     match noted {

@@ -191,17 +191,14 @@ fn sent(entry: Queued, now: Time) -> Queued {
     Queued { progress, attempts: entry.attempts.saturating_add(1), ..entry }
 }
 
-/// An attempt that nobody had marked beforehand is over, without a definite end.
+/// An attempt is over without a definite end, marked beforehand or not.
 fn in_doubt(entry: Queued, now: Time) -> Queued {
-    let since = match entry.progress {
-        Progress::NeverSent => now,
-        Progress::Attempting { since } | Progress::PossiblyApplied { since } => since,
+    let (since, more) = match entry.progress {
+        Progress::NeverSent => (now, 1),
+        Progress::Attempting { since } | Progress::PossiblyApplied { since } => (since, 0),
     };
-    Queued {
-        progress: Progress::PossiblyApplied { since },
-        attempts: entry.attempts.saturating_add(1),
-        ..entry
-    }
+    let attempts = entry.attempts.saturating_add(more);
+    Queued { progress: Progress::PossiblyApplied { since }, attempts, ..entry }
 }
 
 /// The attempt under way had a definite end without effect.
