@@ -51,23 +51,6 @@ fn an_order_is_told_step_by_step() {
 }
 
 #[test]
-fn while_the_cloud_serves_an_assignment_is_passed_on_and_the_merchant_is_the_clouds_affair() {
-    let dir = tempfile::TempDir::new().expect("a folder for temporary files");
-    let app = Receiver::start_new(dir.path(), "app");
-    let city = City::with("callbacks.allow = ['127.0.0.1']").within(dir).start();
-    let mut pilot = city::pilot("P1");
-    pilot["callbackUrl"] = app.url().into();
-    city.post("/ind/setminiongeneralinfo", &pilot).expect(200);
-    let id = city.place("forwarded");
-    city.post("/ind/assigntominion", &json!({"orderId": id, "minionId": "P1"}))
-        .expect(200);
-    // What the cloud makes of it afterwards is told too.
-    wait::until("the app knows", || {
-        app.actions(&id).first().is_some_and(|action| action == "assign").then_some(())
-    });
-}
-
-#[test]
 fn a_merchant_can_be_set_while_running() {
     let town = Town::start();
     let service = Receiver::start_new(town.city.dir(), "m2");
