@@ -33,7 +33,7 @@ pub(crate) struct Place {
 }
 
 impl InFlight {
-    /// A write that is about to be forwarded.
+    /// A write that is about to be forwarded, or decided here.
     pub(crate) fn enter(self: &Arc<Self>, touches: &Touches) -> Place {
         let keys = keys(touches);
         if keys.is_empty() {
@@ -46,16 +46,6 @@ impl InFlight {
         }
         drop(state);
         Place { register: self.clone(), keys, ticket }
-    }
-
-    /// Waits for the writes about the same entities that have been forwarded up to now.
-    pub(crate) async fn wait_for_earlier(self: &Arc<Self>, touches: &Touches) {
-        let keys = keys(touches);
-        if keys.is_empty() {
-            return;
-        }
-        let ticket = self.state().take_ticket();
-        self.wait(&keys, ticket).await;
     }
 
     async fn wait(&self, keys: &[EntityKey], ticket: u64) {
@@ -150,10 +140,11 @@ mod tests {
     fn a_decision_waits_for_what_was_forwarded_about_the_same() {
         let register = Arc::new(InFlight::default());
         let first = register.enter(&about(&[1, 2]));
-        assert!(!is_ready(register.wait_for_earlier(&about(&[2]))));
-        assert!(is_ready(register.wait_for_earlier(&about(&[3]))));
+        let (same, other) = (register.enter(&about(&[2])), register.enter(&about(&[3])));
+        assert!(!is_ready(same.wait_for_earlier()));
+        assert!(is_ready(other.wait_for_earlier()));
         drop(first);
-        assert!(is_ready(register.wait_for_earlier(&about(&[2]))));
+        assert!(is_ready(same.wait_for_earlier()));
     }
 
     #[test]
@@ -171,12 +162,14 @@ mod tests {
     fn a_departure_wakes_who_waits() {
         let register = Arc::new(InFlight::default());
         let first = register.enter(&about(&[1]));
-        let touches = about(&[1]);
-        let mut waiting = pin!(register.wait_for_earlier(&touches));
+        let second = register.enter(&about(&[1]));
+        let mut waiting = Box::pin(second.wait_for_earlier());
         let mut context = Context::from_waker(Waker::noop());
         assert_eq!(waiting.as_mut().poll(&mut context), Poll::Pending);
         drop(first);
         assert_eq!(waiting.as_mut().poll(&mut context), Poll::Ready(()));
+        drop(waiting);
+        drop(second);
         assert!(register.state().writes.is_empty(), "nothing is kept of what is gone");
     }
 }

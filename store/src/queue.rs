@@ -331,6 +331,12 @@ impl Queue {
         work
     }
 
+    /// The pending entries about an entity, in order, `most` at most.
+    pub(crate) fn pending_about(&self, key: EntityKey, most: usize) -> Vec<u64> {
+        let line = self.lines.range((key, 0)..=(key, u64::MAX));
+        line.map(|(_, seq)| *seq).take(most).collect()
+    }
+
     /// The pending entries of a bundle, in order.
     pub(crate) fn bundle(&self, number: u64) -> Vec<Work> {
         let members = self

@@ -14,7 +14,7 @@ use std::{
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption, Guard};
-use megamind_domain::{Domain, EntityKey, Exchange, Response};
+use megamind_domain::{Domain, EntityKey, Exchange, Response, Role, Touches};
 use tokio::sync::{Semaphore, oneshot};
 
 use crate::{
@@ -227,7 +227,7 @@ impl<D: Domain> Store<D> {
     }
 
     /// A place among those who wait for a change of certain entities; `None` if `most` wait already.
-    pub fn waiter(&self, touches: &megamind_domain::Touches, most: usize) -> Option<Waiter> {
+    pub fn waiter(&self, touches: &Touches, most: usize) -> Option<Waiter> {
         let changes = &self.0.changes;
         (changes.count() < most).then(|| Waiter::new(changes, touches))
     }
@@ -420,6 +420,23 @@ impl<D: Domain> Store<D> {
             return Vec::new();
         }
         self.0.queue().work(window, limit, next, in_flight)
+    }
+
+    /// What is queued about any of these entities, `most` entries of each at most; `None` where some of it is parked or
+    /// held back, so that nobody knows how long it stays.
+    pub fn pending_about(&self, touches: &Touches, most: usize) -> Option<Vec<u64>> {
+        let fences = self.published().fences.clone();
+        let queue = self.0.queue();
+        let mut seqs = Vec::new();
+        for touch in touches.iter().filter(|touch| touch.role != Role::Row) {
+            let pending = queue.pending_about(touch.key, most);
+            let all = fences.get(&touch.key.0).copied().unwrap_or(0) as usize;
+            if pending.len() < most.min(all) {
+                return None;
+            }
+            seqs.extend(pending);
+        }
+        Some(seqs)
     }
 
     /// All entries of a bulk request that was sent before, in order.

@@ -42,6 +42,8 @@ pub(crate) struct Pace {
     ramping: bool,
     failures: u32,
     paused_until: Duration,
+    /// The end of the longest pause that the upstream itself asked for.
+    asked_until: Duration,
     tokens: f64,
     filled_at: Duration,
     /// The running mean of the replays' latency and its best, in seconds; 0 before the first.
@@ -59,6 +61,7 @@ impl Pace {
             ramping: true,
             failures: 0,
             paused_until: Duration::ZERO,
+            asked_until: Duration::ZERO,
             tokens: 1.0,
             filled_at: Duration::ZERO,
             recent: 0.0,
@@ -115,6 +118,10 @@ impl Pace {
         }
         self.recent += (took - self.recent) * WEIGHT;
         self.best = (self.best * FORGET).min(self.recent);
+        if self.width <= 1.0 {
+            // One at a time makes nobody slow: that is how long it takes now, whatever it took before.
+            self.best += (self.recent - self.best) * WEIGHT;
+        }
         if self.recent > self.best * TOLERANCE + GRACE {
             self.ramping = false;
             // A third less after a round.
@@ -135,6 +142,15 @@ impl Pace {
         let pause = asked
             .unwrap_or_else(|| backoff(self.limits.backoff, self.limits.max_backoff, self.failures).mul_f64(jitter));
         self.paused_until = self.paused_until.max(now + pause);
+        if asked.is_some() {
+            self.asked_until = self.asked_until.max(now + pause);
+        }
+    }
+
+    /// The upstream is back after an outage: what it asked for holds, pauses of the drain's own choosing end.
+    pub(crate) fn back(&mut self) {
+        self.failures = 0;
+        self.paused_until = self.asked_until;
     }
 
     /// Once a second: whether live traffic is slower than it uses to be.
@@ -207,12 +223,13 @@ mod tests {
         for _ in 0..20 {
             pace.succeeded(5 * MS);
         }
-        for _ in 0..60 {
+        let narrowed = (0..40).position(|_| {
             pace.succeeded(50 * MS);
-        }
-        assert_eq!(pace.width(), 1);
-        // It stays that slow: that is how it is now.
-        for _ in 0..4_000 {
+            pace.width() == 1
+        });
+        assert!(narrowed.is_some());
+        // It stays that slow though there is one at a time: it is not the drain.
+        for _ in 0..60 {
             pace.succeeded(50 * MS);
         }
         assert_eq!(pace.width(), 8);
@@ -246,6 +263,20 @@ mod tests {
             pace.live(false);
         }
         assert_eq!(pace.width(), 8);
+    }
+
+    #[test]
+    fn an_upstream_that_is_back_need_not_wait_for_pauses_of_our_choosing() {
+        let mut pace = pace(0);
+        for _ in 0..10 {
+            pace.failed(Duration::ZERO, None, 1.0);
+        }
+        assert_eq!(pace.pause(MS), Some(Duration::from_millis(1999)));
+        pace.back();
+        assert_eq!(pace.pause(MS), None);
+        pace.failed(MS, Some(Duration::from_secs(7)), 1.0);
+        pace.back();
+        assert_eq!(pace.pause(MS), Some(Duration::from_secs(7)));
     }
 
     #[test]

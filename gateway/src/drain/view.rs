@@ -2,7 +2,10 @@
 
 use std::{
     collections::BTreeMap,
-    sync::{Mutex, MutexGuard, PoisonError},
+    sync::{
+        Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
 };
 
 /// Entries that are remembered as troubled at most.
@@ -21,7 +24,10 @@ pub(crate) struct Note {
 
 /// The drain as others see it.
 #[derive(Default)]
-pub(crate) struct View(Mutex<Inner>);
+pub(crate) struct View {
+    inner: Mutex<Inner>,
+    caught_up: AtomicBool,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -49,6 +55,22 @@ impl View {
         self.inner().notes.remove(&seq);
     }
 
+    /// Whether what is left to send came while the upstream served, so that each of it is a matter of moments.
+    pub(crate) fn is_caught_up(&self) -> bool {
+        self.caught_up.load(Relaxed)
+    }
+
+    /// Says so.
+    pub(crate) fn set_caught_up(&self, caught_up: bool) {
+        self.caught_up.store(caught_up, Relaxed);
+    }
+
+    /// Whether any of these entries has failed before.
+    pub(crate) fn troubles_any(&self, seqs: &[u64]) -> bool {
+        let inner = self.inner();
+        seqs.iter().any(|seq| inner.notes.contains_key(seq))
+    }
+
     /// What is known of an entry's attempts.
     pub(crate) fn of(&self, seq: u64) -> Option<Note> {
         self.inner().notes.get(&seq).cloned()
@@ -69,6 +91,6 @@ impl View {
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Plain values, whole between any two statements.
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -48,6 +48,8 @@ const ALARM: u32 = 5;
 struct Trouble {
     attempts: u32,
     not_before: Instant,
+    /// The upstream itself named that time.
+    asked: bool,
     /// Entries settled when it first failed: whether others pass meanwhile.
     settled_before: u64,
 }
@@ -79,6 +81,8 @@ struct Worker<D: Domain> {
     settled_at_look: u64,
     /// Trial replays begun since the upstream seems to be back.
     trials: u32,
+    /// When the mode that they are counted in began.
+    mode_since: Time,
     /// Orders of which an entry has just been settled: their next one goes first.
     next: VecDeque<EntityKey>,
     /// Orders of which nothing is queued any more: they are compared.
@@ -130,6 +134,7 @@ impl<D: Domain> Worker<D> {
             settled: 0,
             settled_at_look: 0,
             trials: 0,
+            mode_since: Time::default(),
             next: VecDeque::new(),
             audits: VecDeque::new(),
             last_failure: String::new(),
@@ -139,16 +144,16 @@ impl<D: Domain> Worker<D> {
     /// Sends what may be sent now; answers with the time after which to look again.
     fn send(&mut self) -> Duration {
         self.look_at_live_traffic();
-        let width = match self.core.modes.current() {
-            Mode::Acting => {
-                self.trials = 0;
-                return IDLE;
-            }
+        let width = match self.mode() {
+            Mode::Acting => return IDLE,
             Mode::Recovering if self.trials >= TRIALS => return IDLE,
             Mode::Recovering => 1,
             Mode::Forwarding | Mode::Draining => {
-                self.trials = 0;
-                if self.circuit.open().is_some() { 1 } else { self.pace.width() }
+                if self.circuit.open().is_some() {
+                    1
+                } else {
+                    self.pace.width()
+                }
             }
         };
         let elapsed = self.started.elapsed();
@@ -159,6 +164,7 @@ impl<D: Domain> Worker<D> {
             return IDLE;
         }
         if self.core.store.published().sendable == 0 {
+            self.core.drain.set_caught_up(true);
             if self.circuit.open().is_some() && self.under_way.is_empty() {
                 if let Some(seq) = self.circuit.trial() {
                     self.take_back(seq);
@@ -175,6 +181,10 @@ impl<D: Domain> Worker<D> {
         let work = self.core.store.work_after(&next, WINDOW, limit, |seq| left_out.contains(&seq));
         let bulk = |work: &Work| handback.goes_in_bulk(&self.core.domain, work.endpoint);
         let jobs = self.plan.of(work, bulk, |number| self.core.store.bundle(number));
+        if !jobs.is_empty() {
+            // The oldest are looked at first.
+            self.core.drain.set_caught_up(jobs.iter().all(|job| self.is_live(job)));
+        }
         for job in jobs {
             if self.under_way.len() >= width {
                 return IDLE;
@@ -190,6 +200,31 @@ impl<D: Domain> Worker<D> {
             self.launch(job);
         }
         wait
+    }
+
+    /// The mode now, after taking notice of a change. Modes may pass faster than this worker looks, so it goes by when
+    /// they began.
+    fn mode(&mut self) -> Mode {
+        let status = self.core.modes.status();
+        if status.since != self.mode_since {
+            (self.trials, self.mode_since) = (0, status.since);
+            if status.mode.stands_in() {
+                self.core.drain.set_caught_up(false);
+            }
+            if status.mode != Mode::Acting {
+                self.forgive();
+            }
+        }
+        status.mode
+    }
+
+    /// The upstream seems to be back: pauses that grew while nobody was there end, those that it asked for hold.
+    fn forgive(&mut self) {
+        self.pace.back();
+        let now = Instant::now();
+        for trouble in self.troubled.values_mut().filter(|trouble| !trouble.asked) {
+            trouble.not_before = trouble.not_before.min(now);
+        }
     }
 
     /// What is in flight or waits after a failure, and the time until the first of those may be tried again.
@@ -298,13 +333,14 @@ impl<D: Domain> Worker<D> {
                 }
                 Ended::Waits => {
                     let not_before = Instant::now() + CREDENTIAL;
-                    let trouble = Trouble { attempts: 0, not_before, settled_before: self.settled };
+                    let trouble = Trouble { attempts: 0, not_before, asked: false, settled_before: self.settled };
                     self.troubled.insert(seq, trouble);
                 }
                 Ended::Later { why, after } => {
                     tracing::debug!(seq, why, "entry waits");
                     self.core.modes.good();
-                    self.trouble(seq).not_before = Instant::now() + after;
+                    let trouble = self.trouble(seq);
+                    (trouble.asked, trouble.not_before) = (true, Instant::now() + after);
                 }
                 Ended::Local(why) => {
                     tracing::warn!(seq, why, "replay not settled");
@@ -361,6 +397,7 @@ impl<D: Domain> Worker<D> {
         self.troubled.entry(seq).or_insert(Trouble {
             attempts: 0,
             not_before: Instant::now(),
+            asked: false,
             settled_before: self.settled,
         })
     }
@@ -375,6 +412,7 @@ impl<D: Domain> Worker<D> {
         let trouble = self.trouble(seq);
         trouble.attempts += 1;
         let pause = backoff(settings.backoff, settings.max_backoff, trouble.attempts);
+        trouble.asked = after.is_some();
         trouble.not_before = Instant::now() + asked(after).unwrap_or_else(|| pause.mul_f64(jitter()));
         let alone = settled > trouble.settled_before;
         tracing::info!(seq, attempts = trouble.attempts, why, "replay will be repeated");
@@ -396,7 +434,8 @@ impl<D: Domain> Worker<D> {
     }
 
     fn look_at_live_traffic(&mut self) {
-        let draining = self.settled > self.settled_at_look;
+        // What live traffic suffers while there is one replay at a time is not the drain's doing.
+        let draining = self.settled > self.settled_at_look && self.pace.width() > 1;
         if let Some(suffers) = self.watch.look(&self.core.live, draining) {
             self.settled_at_look = self.settled;
             self.pace.live(suffers);

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     core::{seen, wall_clock},
     ids::{Alias, back_to_local, words_to_local},
+    in_flight::Place,
     keys,
     outbound::Outbound,
     upstream::{Answer, Applied, Call, Failure, Stream, Subject, decoded},
@@ -58,19 +59,17 @@ struct Watched<D: Domain> {
 type Seen<D> = (Access, Exchange<<D as Domain>::Command>, Span);
 
 impl<D: Domain> Proxy<D> {
-    /// Exchanges the request with the upstream; where that fails, the handlers answer after all.
+    /// Exchanges the request with the upstream; where that fails, the handlers answer after all, once what has an earlier
+    /// `place` is decided.
     pub(super) async fn forward(
         &self,
         session: &mut Session,
         ctx: &mut RequestCtx,
         mut handled: Handled<D>,
+        place: Option<Place>,
     ) -> Result<()> {
         let key = handled.key.as_ref().ok().and_then(Option::as_ref);
         let (call, aliases) = self.call(session, &handled.request, key)?;
-        let place = match (&handled.parsed, handled.route.access) {
-            (Ok(parsed), Access::Write) => Some(self.core.in_flight.enter(&self.touches(parsed))),
-            _ => None,
-        };
         self.note_attempt(handled.recognized.as_ref()).await;
         let started = self.core.store.tick();
         let began = Instant::now();
@@ -95,9 +94,7 @@ impl<D: Domain> Proxy<D> {
             }
             Err(failure) => {
                 self.core.note_failure(&failure);
-                if let Some(place) = &place {
-                    place.wait_for_earlier().await;
-                }
+                self.wait_behind(place.as_ref()).await;
                 if handled.route.access == Access::Read {
                     self.core.remember_probe(&handled.request);
                 }

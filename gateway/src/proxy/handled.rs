@@ -16,7 +16,7 @@ use super::{
     head,
     repeats::{Known, Recognized},
 };
-use crate::{keys, modes::Mode};
+use crate::{in_flight::Place, keys, modes::Mode};
 
 /// A request of a handled route, read.
 pub(super) struct Handled<D: Domain> {
@@ -69,11 +69,18 @@ impl<D: Domain> Proxy<D> {
             Known::New => Prior::NeverSent,
             Known::InDoubt { at } => Prior::PossiblyApplied { at },
         };
-        if ours() || prior != Prior::NeverSent || self.fenced(&handled) {
+        if ours() || prior != Prior::NeverSent {
             self.wait_for_forwarded(&handled).await;
             self.answer_here(session, ctx, handled, prior).await?;
+            return Ok(true);
+        }
+        // What comes later about the same is decided after this, however this is decided.
+        let place = self.place(&handled);
+        if self.fenced(&handled) && !self.handed_over(&handled).await {
+            self.wait_behind(place.as_ref()).await;
+            self.answer_here(session, ctx, handled, prior).await?;
         } else {
-            self.forward(session, ctx, handled).await?;
+            self.forward(session, ctx, handled, place).await?;
         }
         Ok(true)
     }
@@ -121,16 +128,26 @@ impl<D: Domain> Proxy<D> {
         }
     }
 
-    /// A write that is decided here waits for those about the same that are still under way to the upstream. They end
-    /// within `response_timeout`, or as late as `on_timeout` lets them, and are decided then; twice that is enough,
-    /// whatever else happens.
+    /// The place of a write among those about the same, in the order of arrival.
+    fn place(&self, handled: &Handled<D>) -> Option<Place> {
+        match (&handled.parsed, handled.route.access) {
+            (Ok(parsed), Access::Write) => Some(self.core.in_flight.enter(&self.touches(parsed))),
+            _ => None,
+        }
+    }
+
+    /// A write that is decided here waits for those about the same that are still under way to the upstream.
     async fn wait_for_forwarded(&self, handled: &Handled<D>) {
-        if let (Ok(parsed), Access::Write) = (&handled.parsed, handled.route.access) {
-            let enough = self.longest_forward() * 2;
-            let touches = self.touches(parsed);
-            let earlier = self.core.in_flight.wait_for_earlier(&touches);
+        let place = self.place(handled);
+        self.wait_behind(place.as_ref()).await;
+    }
+
+    /// Waits for the writes before this place. They end within `response_timeout`, or as late as `on_timeout` lets them,
+    /// and are decided then; twice that is enough, whatever else happens.
+    pub(super) async fn wait_behind(&self, place: Option<&Place>) {
+        if let Some(place) = place {
             // After that the order of arrival is not known to matter any more.
-            let _ = tokio::time::timeout(enough, earlier).await;
+            let _ = tokio::time::timeout(self.longest_forward() * 2, place.wait_for_earlier()).await;
         }
     }
 

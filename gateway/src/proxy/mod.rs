@@ -9,6 +9,7 @@ mod answer;
 mod body;
 mod forward;
 mod handled;
+mod handover;
 pub(crate) mod head;
 mod hop;
 mod local;
@@ -100,7 +101,10 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {
         let gateway = &self.core.config.gateway;
-        session.set_keepalive(Some(gateway.keepalive_timeout.as_secs().max(1)));
+        // Only where the client and the framing of its request allow it: RFC 9112, 6.1 and 9.3.
+        if session.get_keepalive().is_some() {
+            session.set_keepalive(Some(gateway.keepalive_timeout.as_secs().max(1)));
+        }
         session.set_read_timeout(Some(gateway.keepalive_timeout));
         session.set_write_timeout(Some(gateway.keepalive_timeout));
         let route = self.core.routes.handled(session.req_header().uri.path());

@@ -151,7 +151,7 @@ impl<D: Domain> Writer<D> {
 
     fn committed(&mut self, mut draft: Draft<D>, records: usize) {
         let touched = draft.take_touched();
-        let Draft { base, queue, keys, aliases, mode, released, trusted_since, .. } = draft;
+        let Draft { base, queue, keys, aliases, mode, released, trusted_since, released_keys, .. } = draft;
         self.durable_seq = base.last_seq;
         self.pending = Pending::default();
         self.remember(&keys, base.last_at);
@@ -171,7 +171,7 @@ impl<D: Domain> Writer<D> {
         self.shared.queue().apply(queue, &base.fences);
         self.base = base;
         self.publish();
-        self.shared.changes.tell(touched.keys());
+        self.shared.changes.tell(touched.keys().chain(&released_keys));
         let metrics = &self.shared.metrics;
         metrics.commits.fetch_add(1, Relaxed);
         metrics.records.fetch_add(records as u64, Relaxed);

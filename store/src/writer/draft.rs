@@ -36,6 +36,8 @@ pub(super) struct Draft<D: Domain> {
     pub(super) durable: bool,
     /// The record that takes what further exchanges tell.
     pub(super) watching: Option<u64>,
+    /// Entities about which something left the queue.
+    pub(super) released_keys: Vec<EntityKey>,
     /// Rows to write, and the record that touched each last.
     touched: BTreeMap<EntityKey, u64>,
     slots: HashMap<EntityKey, u64>,
@@ -57,6 +59,7 @@ impl<D: Domain> Draft<D> {
             trusted_since: None,
             durable: false,
             watching: None,
+            released_keys: Vec::new(),
             touched: BTreeMap::new(),
             slots: HashMap::new(),
             scopes: HashMap::new(),
@@ -257,8 +260,11 @@ impl<'w, D: Domain> Trial<'w, D> {
         }
         if let Some(before) = before {
             queue::lower(&mut draft.base.fences, before.keys());
-            if before.sealed && entry.is_none() {
-                draft.secrets.push((queue::sealed_name(seq), None));
+            if entry.is_none() {
+                draft.released_keys.extend(before.keys());
+                if before.sealed {
+                    draft.secrets.push((queue::sealed_name(seq), None));
+                }
             }
         }
         draft.queue.insert(seq, entry);
