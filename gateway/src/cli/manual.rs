@@ -13,7 +13,8 @@ use super::Cli;
 
 /// Writes `megamind.1` and a page for every command within it.
 pub(super) fn pages(folder: &Path) -> anyhow::Result<()> {
-    clap_mangen::generate_to(Cli::command(), folder)
+    std::fs::create_dir_all(folder)
+        .and_then(|()| clap_mangen::generate_to(Cli::command(), folder))
         .with_context(|| format!("the manual pages cannot be written to {}", folder.display()))
 }
 

@@ -6,7 +6,7 @@ use anyhow::Context;
 use clap::{Args, Subcommand, ValueEnum};
 use serde_json::{Map, Value, json};
 
-use super::remote::Remote;
+use super::{queue::operator, remote::Remote};
 
 /// `megamind calls`.
 #[derive(Debug, Subcommand)]
@@ -39,8 +39,8 @@ pub(super) enum CallsAction {
         /// Their ids.
         #[arg(required = true)]
         ids: Vec<u64>,
-        /// Who says so; journaled.
-        #[arg(long)]
+        /// Who says so; journaled. Without it, the user who types this.
+        #[arg(long, default_value_t = operator(), hide_default_value = true)]
         who: String,
         /// Why; journaled.
         #[arg(long)]

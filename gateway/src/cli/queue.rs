@@ -1,6 +1,6 @@
 //! `megamind queue`.
 
-use std::{io::IsTerminal, path::Path};
+use std::{env, io::IsTerminal, path::Path};
 
 use anyhow::{Context, bail};
 use clap::{Args, Subcommand, ValueEnum};
@@ -52,12 +52,12 @@ pub(super) enum QueueAction {
         json: bool,
     },
     /// Never send entries. With a placeOrder goes all of its order, which is called off.
-    #[command(after_help = "Example: megamind queue discard 4711 --who asha --why 'placed by phone instead'")]
+    #[command(after_help = "Example: megamind queue discard 4711 --why 'placed by phone instead'")]
     Discard {
         #[command(flatten)]
         which: Which,
-        /// Who says so; journaled.
-        #[arg(long)]
+        /// Who says so; journaled. Without it, the user who types this.
+        #[arg(long, default_value_t = operator(), hide_default_value = true)]
         who: String,
         /// Why; journaled.
         #[arg(long)]
@@ -68,8 +68,8 @@ pub(super) enum QueueAction {
     },
     /// After a restore: send what waits.
     Release {
-        /// Who says so; journaled.
-        #[arg(long, default_value = "operator")]
+        /// Who says so; journaled. Without it, the user who types this.
+        #[arg(long, default_value_t = operator(), hide_default_value = true)]
         who: String,
     },
     /// Print what waits and what is parked, whole, one JSON object a line; without credentials.
@@ -134,6 +134,12 @@ pub(super) fn queue(path: &Path, config: &Config, action: &QueueAction) -> anyho
         QueueAction::Release { who } => keeping::release(&remote, who),
         QueueAction::Export => keeping::export(&remote),
     }
+}
+
+/// The user who types the command, also behind `sudo`.
+pub(super) fn operator() -> String {
+    let mut names = ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| env::var(name).ok());
+    names.find(|name| !name.is_empty()).unwrap_or_else(|| "operator".to_owned())
 }
 
 /// All entries of a state, page by page.
