@@ -33,6 +33,12 @@ pub trait Handback<D: Domain>: Send + Sync + 'static {
         None
     }
 
+    /// Who may ask so: the subject of their requests ([`megamind_domain::Parsed::subject`]), whose credential the question
+    /// carries.
+    fn speaker(&self, _domain: &D, _city: &D::City, _subject: EntityKey) -> Option<Box<str>> {
+        None
+    }
+
     /// The fields in which the answer to that read differs from the city, for metrics and log.
     fn differences(
         &self,

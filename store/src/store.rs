@@ -427,6 +427,12 @@ impl<D: Domain> Store<D> {
         self.0.queue().bundle(number)
     }
 
+    /// The number of the bulk request that an entry goes in.
+    pub fn bundle_of(&self, seq: u64) -> Option<u64> {
+        let queue = self.0.queue();
+        queue.get(seq)?.bundle.map(NonZeroU64::get)
+    }
+
     /// One entry with its body. Blocks: for a thread that may.
     pub fn entry(&self, seq: u64) -> Result<Option<Entry>, ReadError> {
         let Some(record) = self.0.reader.record(seq)? else {

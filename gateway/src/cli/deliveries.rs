@@ -55,6 +55,10 @@ impl Handback<Deliveries> for Back {
         domain.question(city, subject)
     }
 
+    fn speaker(&self, domain: &Deliveries, city: &City, subject: EntityKey) -> Option<Box<str>> {
+        domain.merchant_of(city, subject)
+    }
+
     fn differences(
         &self,
         domain: &Deliveries,
