@@ -15,6 +15,7 @@ mod local;
 mod plain;
 mod repeats;
 mod route;
+mod split;
 
 use std::{
     sync::{
