@@ -1,7 +1,7 @@
 //! What the way back to the upstream asks of a domain beside its ten methods. All of it is optional: without it every
-//! entry is replayed by itself, and nothing is compared afterwards.
+//! entry is replayed by itself, no request is split, and nothing is compared afterwards.
 
-use megamind_domain::{Domain, Endpoint, EntityKey, Exchange, Request};
+use megamind_domain::{Domain, Endpoint, EntityKey, Exchange, Rejection, Request, Response, Touches};
 
 /// An entry that may go in a bulk request.
 pub struct Member<'a> {
@@ -20,6 +20,15 @@ pub struct Said {
     pub status: u16,
 }
 
+/// What a part of a bulk request was answered.
+#[derive(Clone, Copy, Debug)]
+pub enum PartSaid<'a> {
+    /// The body of a good answer.
+    Body(&'a [u8]),
+    /// A refusal of all of its items.
+    Refused(&'a Rejection),
+}
+
 /// The domain's part of the drain.
 pub trait Handback<D: Domain>: Send + Sync + 'static {
     /// What follows in the city when the request that created `created` will never be sent; `why` is the operator's
@@ -30,6 +39,12 @@ pub trait Handback<D: Domain>: Send + Sync + 'static {
 
     /// The read whose answer tells how the upstream has `subject`, asked once nothing is queued about it any more.
     fn question(&self, _domain: &D, _city: &D::City, _subject: EntityKey) -> Option<(Endpoint, Request)> {
+        None
+    }
+
+    /// Who may ask so: the subject of their requests ([`megamind_domain::Parsed::subject`]), whose credential the question
+    /// carries.
+    fn speaker(&self, _domain: &D, _city: &D::City, _subject: EntityKey) -> Option<Box<str>> {
         None
     }
 
@@ -56,6 +71,29 @@ pub trait Handback<D: Domain>: Send + Sync + 'static {
 
     /// What an answer to such a request says about each member; `None` where its form is another.
     fn results(&self, _domain: &D, _body: &[u8], _members: usize) -> Option<Vec<Said>> {
+        None
+    }
+
+    /// Which items of a client's bulk request have to wait for what is queued: those about something fenced, and those
+    /// about the same as an earlier one of these. `None` for any other request, which is never split.
+    fn fenced_items(
+        &self,
+        _domain: &D,
+        _city: &D::City,
+        _command: &D::Command,
+        _is_fenced: &dyn Fn(&Touches) -> bool,
+    ) -> Option<Vec<bool>> {
+        None
+    }
+
+    /// A client's bulk request with the items alone that `keep` says, in the form that it came in; `None` where it cannot
+    /// be split.
+    fn part(&self, _domain: &D, _endpoint: Endpoint, _request: &Request, _keep: &[bool]) -> Option<Request> {
+        None
+    }
+
+    /// The answer to the whole request, from those to its parts; each part says which items were in it.
+    fn merged(&self, _domain: &D, _parts: &[(&[bool], PartSaid<'_>)]) -> Option<Response> {
         None
     }
 }

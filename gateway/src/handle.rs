@@ -100,7 +100,16 @@ impl<D: Domain> Handle<D> {
     ) -> Result<Outcome, SubmitError> {
         self.0.recall_for(&parsed.command).await;
         let stance = self.stance();
-        let write = Write { endpoint, parsed, request, key: None, prior: Prior::NeverSent, stance, sealed: None };
+        let write = Write {
+            endpoint,
+            parsed,
+            request,
+            key: None,
+            prior: Prior::NeverSent,
+            stance,
+            identity: None,
+            sealed: None,
+        };
         let outcome = self.0.store.submit(write).await?;
         if stance == Stance::Standby {
             self.0.drain_wake.notify_one();

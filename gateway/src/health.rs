@@ -10,7 +10,7 @@ use tokio::time::{Instant, MissedTickBehavior, interval, interval_at};
 use crate::{
     core::Core,
     modes::Observation,
-    outbound,
+    outbound::{self, Ask},
     upstream::{Call, Exchanger, Reason, Subject},
 };
 
@@ -118,7 +118,7 @@ async fn probe<D: Domain>(core: &Core<D>, exchanger: &Exchanger) {
         }
         return;
     };
-    match outbound::ask(core, exchanger, &request, COLLECT).await {
+    match outbound::ask(core, exchanger, Ask::read(&request, None, COLLECT)).await {
         Ok(_) => core.modes.good(),
         Err(failure) => core.note_failure(&failure),
     }

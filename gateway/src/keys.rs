@@ -36,6 +36,14 @@ impl Keys {
         Ok(Self { secret, count: AtomicU64::new(0), natural })
     }
 
+    /// The key of the part of a request that is decided here while the rest is sent on under the request's own: the same
+    /// at every attempt.
+    pub(crate) fn of_part(&self, whole: &Key) -> Key {
+        let hash = blake3::derive_key("megamind 2026 part of a bulk request", whole.text.as_bytes());
+        let text = format!("mm-{}", &blake3::Hash::from_bytes(hash).to_hex()[..32]);
+        Key { text: text.into(), from_client: false }
+    }
+
     /// The key of a write: the client's, or one derived from what `parsed` says, or a random one.
     ///
     /// `None` where the client's own is empty, too long or not visible ASCII.

@@ -1,14 +1,18 @@
 //! A request as it goes out to the upstream, by proxy, drain, checks and refresh alike: with the upstream's ids in
 //! place of the local ones, and nothing else changed.
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
 use bytes::Bytes;
-use megamind_domain::{Domain, Request};
-use pingora::{Result, http::RequestHeader};
+use megamind_domain::{Domain, Endpoint, Exchange, Request};
+use pingora::{
+    Result,
+    http::{RequestHeader, ResponseHeader},
+};
 
 use crate::{
-    core::Core,
+    core::{Core, seen},
+    credentials::Secret,
     ids::{Alias, Place},
     proxy::head,
     upstream::{Answer, Call, Exchanger, Failure, Reason, Subject, decoded_from},
@@ -48,10 +52,15 @@ impl Outbound {
         }
     }
 
-    /// The head of a request that no client waits for.
-    pub(crate) fn replayed(&self, request: &Request, authority: &str, key: Option<&str>) -> Result<RequestHeader> {
-        let mut head = head::replayed(request, &self.target, &self.body, authority, key)?;
+    fn head(&self, ask: &Ask<'_>, authority: &str) -> Result<RequestHeader> {
+        let mut head = head::replayed(ask.request, &self.target, &self.body, authority, ask.key)?;
         self.adapt(&mut head);
+        for (name, value) in &ask.headers {
+            head.insert_header(*name, value.as_str())?;
+        }
+        if let Some(secret) = ask.secret {
+            secret.put(&mut head)?;
+        }
         Ok(head)
     }
 
@@ -63,30 +72,73 @@ impl Outbound {
     }
 }
 
-/// Asks the upstream something that changes nothing there.
+/// A request that no client waits for.
+pub(crate) struct Ask<'a> {
+    pub(crate) request: &'a Request,
+    /// The `Idempotency-Key` that it carries.
+    pub(crate) key: Option<&'a str>,
+    /// The credential that it carries.
+    pub(crate) secret: Option<&'a Secret>,
+    /// Headers besides.
+    pub(crate) headers: Vec<(&'static str, String)>,
+    /// The longest answer that is collected, in bytes.
+    pub(crate) collect: usize,
+    /// Whether a second attempt on a new connection cannot have a second effect.
+    pub(crate) repeatable: bool,
+}
+
+impl<'a> Ask<'a> {
+    /// Something that changes nothing at the upstream.
+    pub(crate) fn read(request: &'a Request, secret: Option<&'a Secret>, collect: usize) -> Self {
+        Self { request, key: None, secret, headers: Vec::new(), collect, repeatable: true }
+    }
+}
+
+/// Sends a request with the upstream's ids in it. An answer longer than `collect` comes without its body.
 ///
 /// # Errors
 /// A [`Failure`] where no answer came that counts.
 pub(crate) async fn ask<D: Domain>(
     core: &Core<D>,
     exchanger: &Exchanger,
-    request: &Request,
-    collect: usize,
-) -> Result<Answer, Failure> {
-    let outbound = Outbound::of(core, request);
+    ask: Ask<'_>,
+) -> Result<(Box<ResponseHeader>, Option<Bytes>), Failure> {
+    let outbound = Outbound::of(core, ask.request);
     let head = outbound
-        .replayed(request, core.servers.authority(), None)
+        .head(&ask, core.servers.authority())
         .map_err(|_| Failure::unsent(Reason::Malformed))?;
     let call = Call {
         head,
         body: outbound.body,
         deadline: core.config.upstream.response_timeout,
         patience: Duration::ZERO,
-        collect,
-        repeatable: true,
+        collect: ask.collect,
+        repeatable: ask.repeatable,
         subject: Subject::Traffic,
     };
-    exchanger.exchange(&core.servers, call).await
+    Ok(match exchanger.exchange(&core.servers, call).await? {
+        Answer::Whole { head, body } => (head, Some(body)),
+        Answer::Long(stream) => (stream.head, None),
+    })
+}
+
+/// Asks the upstream something, as the domain sees the answer; `None` where it cannot be read.
+///
+/// # Errors
+/// See [`ask`].
+pub(crate) async fn watch<D: Domain>(
+    core: &Core<D>,
+    exchanger: &Exchanger,
+    endpoint: Endpoint,
+    request: Request,
+    secret: Option<&Secret>,
+    collect: usize,
+) -> Result<Option<Exchange<D::Command>>, Failure> {
+    let answer = ask(core, exchanger, Ask::read(&request, secret, collect)).await;
+    let (head, body) = answer.inspect_err(|failure| core.note_failure(failure))?;
+    core.modes.good();
+    let parsed = core.parsed(endpoint, &request);
+    Ok(body.and_then(|body| seen(endpoint, Arc::new(request), parsed, &head, &body)))
 }
 
 /// How ids in a body are escaped: as its type says, and where that says nothing, as it looks.

@@ -7,11 +7,11 @@ use megamind_store::Span;
 use tokio::time::{MissedTickBehavior, interval, sleep};
 
 use crate::{
-    core::{Core, seen},
+    core::Core,
     modes::Mode,
     outbound,
     tasks::Gaps,
-    upstream::{Answer, Exchanger, Failure},
+    upstream::{Exchanger, Failure},
 };
 
 /// Questions in one round.
@@ -59,17 +59,11 @@ async fn ask<D: Domain>(
     request: Request,
 ) -> Result<(), Failure> {
     let started = core.store.tick();
-    let answer = outbound::ask(core, exchanger, &request, COLLECT).await;
-    let Answer::Whole { head, body } = answer.inspect_err(|failure| core.note_failure(failure))? else {
-        return Ok(());
-    };
-    core.modes.good();
-    let parsed = core.parsed(endpoint, &request);
-    let Some(exchange) = seen(endpoint, Arc::new(request), parsed, &head, &body) else {
-        return Ok(());
-    };
-    let span = Span { started, finished: core.store.tick() };
-    // Dropped under pressure; the store counts it.
-    let _ = core.store.observe_read(exchange, span);
+    let seen = outbound::watch(core, exchanger, endpoint, request, None, COLLECT).await?;
+    if let Some(exchange) = seen {
+        let span = Span { started, finished: core.store.tick() };
+        // Dropped under pressure; the store counts it.
+        let _ = core.store.observe_read(exchange, span);
+    }
     Ok(())
 }

@@ -139,6 +139,7 @@ async fn give<D: Domain>(core: Arc<Core<D>>, periodic: Periodic<D>) {
             key: None,
             prior: Prior::NeverSent,
             stance: Stance::Acting,
+            identity: None,
             sealed: None,
         };
         if let Err(error) = core.store.submit(write).await {

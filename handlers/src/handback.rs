@@ -11,7 +11,7 @@ use crate::{
     endpoints::Route,
     id::LocalId,
     observe,
-    order::{Order, OrderKey, Status},
+    order::{Order, OrderKey, Part, Status},
     settings::Assigned,
 };
 
@@ -28,6 +28,11 @@ impl Deliveries {
     /// The request that tells how the upstream has an order.
     pub fn question(&self, city: &City, subject: EntityKey) -> Option<(Endpoint, Request)> {
         Some(self.question_about(order(city, subject)?.upstream()?))
+    }
+
+    /// The merchant who placed an order, as far as is known.
+    pub fn merchant_of(&self, city: &City, subject: EntityKey) -> Option<Box<str>> {
+        order(city, subject)?.text.get(Part::Merchant).map(Box::from)
     }
 
     /// The fields in which the upstream's answer to [`Deliveries::question`] differs from the city.

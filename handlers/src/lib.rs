@@ -13,6 +13,7 @@
 //! | [`retire`] | which orders leave the memory |
 //! | `observe` | what an exchange with the upstream tells |
 //! | [`dispatch`], [`planning`], `nearest` | who carries what |
+//! | [`split`] | a bulk request of which only some items can be sent on |
 //! | [`handback`] | what goes back to the upstream together, and how it has an order afterwards |
 //! | `entity`, `touch` | rows of the journal, and which of them something concerns |
 //!
@@ -43,6 +44,7 @@ pub mod planning;
 pub mod retire;
 pub mod settings;
 pub mod short;
+pub mod split;
 mod text;
 mod touch;
 

@@ -49,6 +49,15 @@ pub(crate) fn statuses(domain: &Deliveries, node: &Node<'_>) -> Option<Vec<Optio
     watcher.statuses(watcher.unwrap(node)?)
 }
 
+/// The results in a bulk answer; `None` for an answer of another form.
+pub(crate) fn results<'n>(domain: &Deliveries, node: &'n Node<'n>) -> Option<&'n [Node<'n>]> {
+    let watcher = Watcher { domain };
+    match watcher.unwrap(node)?.get(domain.wire(Field::Results))? {
+        Node::List(items) => Some(items),
+        _ => None,
+    }
+}
+
 struct Watcher<'w> {
     domain: &'w Deliveries,
 }

@@ -116,6 +116,20 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
     names.touches
 }
 
+/// The pilot behind a name, if known.
+pub(crate) fn of_pilot(city: &City, pilot: &Name) -> Touches {
+    let mut names = Names { city, touches: Touches::new() };
+    names.pilot(pilot);
+    names.touches
+}
+
+/// The known entities that a report names.
+pub(crate) fn of_delivery(city: &City, report: &DeliveryReport) -> Touches {
+    let mut names = Names { city, touches: Touches::new() };
+    names.delivery(report);
+    names.touches
+}
+
 /// Collects the entities behind names, each once.
 struct Names<'c> {
     city: &'c City,

@@ -17,6 +17,13 @@ use crate::{checksum::Sum, timekeeping::Ages, write::Key};
 pub(crate) struct Scope(u128);
 
 impl Scope {
+    /// That of a part of the request.
+    pub(crate) fn part(self, name: &str) -> Self {
+        let mut scope = Sum::new();
+        scope.bytes(&self.0.to_le_bytes()).bytes(name.as_bytes());
+        Self(scope.long())
+    }
+
     /// Half of it.
     pub(crate) fn number(self) -> u64 {
         self.0 as u64

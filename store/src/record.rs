@@ -37,6 +37,9 @@ pub(crate) enum Head<'a> {
     /// A write is about to be sent on, to an upstream that would take its repetition for another one.
     #[serde(rename = "attempted/1")]
     Attempted,
+    /// A bulk request is about to be split: the items at these places are sent on, the others decided here.
+    #[serde(rename = "split/1")]
+    Split { forwarded: Vec<u32> },
     /// The upstream answered a forwarded write; without an answer where it had no effect.
     #[serde(rename = "answered/1")]
     Answered {
@@ -236,6 +239,7 @@ impl Record {
             Ok(Head::Decided(head) | Head::Refused(head)) => head.answer,
             Ok(Head::Answered { answer: Some(answer) }) => answer,
             Ok(Head::Attempted) => return Kept::Attempted(self.at),
+            Ok(Head::Split { forwarded }) => return Kept::Split { forwarded, at: self.at },
             _ => return Kept::Nothing,
         };
         Kept::Answer(Response {
@@ -274,6 +278,8 @@ pub(crate) enum Kept {
     Answer(Response),
     /// It was sent then, and nobody knows what came of it.
     Attempted(Time),
+    /// It was split then.
+    Split { forwarded: Vec<u32>, at: Time },
     /// Nothing: it may be decided anew.
     Nothing,
 }

@@ -19,6 +19,12 @@ impl Identity {
         self.0.from_client
     }
 
+    /// The identity of a part of the request that is sent or decided by itself.
+    #[must_use]
+    pub fn part(&self, name: &str) -> Self {
+        Self(KeyRow { scope: self.0.scope.part(name), ..self.0 })
+    }
+
     /// A number that twins have in common, and hardly any others.
     pub fn number(&self) -> u64 {
         self.0.scope.number()
@@ -42,6 +48,14 @@ pub enum Repeat {
     /// It was sent to the upstream, and what came of it is not known.
     InDoubt {
         /// When it was sent.
+        at: Time,
+    },
+    /// It was split: some of its items were sent on, and the others decided here. What came of each part stands under
+    /// the identity of the part.
+    Split {
+        /// The places of the items that were sent on, ascending.
+        forwarded: Vec<u32>,
+        /// When.
         at: Time,
     },
 }

@@ -275,8 +275,18 @@ impl<D: Domain> Store<D> {
     /// A write is about to be sent to an upstream that would take its repetition for another one. Durable when this
     /// returns: until it is answered or decided here, its repetition is in doubt.
     pub async fn attempt(&self, identity: &Identity) -> Result<(), SubmitError> {
-        let key = identity.0;
-        self.ask(0, |reply, cost| Message::Attempt { key, reply, cost }).await
+        let keys = vec![identity.0];
+        self.ask(0, |reply, cost| Message::Attempt { keys, forwarded: None, reply, cost })
+            .await
+    }
+
+    /// A bulk request is about to be split: the items at the places `forwarded` are sent on as `part`, the others decided
+    /// here. Durable when this returns: its repetition is split alike.
+    pub async fn split(&self, whole: &Identity, part: &Identity, forwarded: Vec<u32>) -> Result<(), SubmitError> {
+        let keys = vec![whole.0, part.0];
+        let size = forwarded.len() * size_of::<u32>();
+        self.ask(size, |reply, cost| Message::Attempt { keys, forwarded: Some(forwarded), reply, cost })
+            .await
     }
 
     /// What the upstream answered to a forwarded write, for its repetition; `None` if it had no effect. Waits for room,
@@ -442,6 +452,12 @@ impl<D: Domain> Store<D> {
     /// All entries of a bulk request that was sent before, in order.
     pub fn bundle(&self, number: u64) -> Vec<Work> {
         self.0.queue().bundle(number)
+    }
+
+    /// The number of the bulk request that an entry goes in.
+    pub fn bundle_of(&self, seq: u64) -> Option<u64> {
+        let queue = self.0.queue();
+        queue.get(seq)?.bundle.map(NonZeroU64::get)
     }
 
     /// One entry with its body. Blocks: for a thread that may.

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use megamind_domain::{Domain, Endpoint, Exchange, Parsed, Rejection, Request, Response, Stance, Time};
 
+use crate::Identity;
+
 /// A write to be decided here.
 pub struct Write<D: Domain> {
     /// The endpoint of its route.
@@ -18,6 +20,8 @@ pub struct Write<D: Domain> {
     pub prior: Prior,
     /// Whether the gateway is acting.
     pub stance: Stance,
+    /// What its repetition is recognized by, where that is not its key or its content: see [`Identity::part`].
+    pub identity: Option<Identity>,
     /// What its replay needs besides, sealed: kept for as long as the write is queued.
     pub sealed: Option<Arc<[u8]>>,
 }
@@ -31,6 +35,7 @@ impl<D: Domain> Clone for Write<D> {
             key: self.key.clone(),
             prior: self.prior,
             stance: self.stance,
+            identity: self.identity,
             sealed: self.sealed.clone(),
         }
     }

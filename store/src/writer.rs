@@ -75,9 +75,11 @@ pub(crate) enum Message<D: Domain> {
         held: Held,
         cost: Cost,
     },
-    /// See [`crate::Store::attempt`].
+    /// See [`crate::Store::attempt`] and [`crate::Store::split`].
     Attempt {
-        key: KeyRow,
+        keys: Vec<KeyRow>,
+        /// The places of the items that are sent on, of a request that is split.
+        forwarded: Option<Vec<u32>>,
         reply: oneshot::Sender<Result<(), SubmitError>>,
         cost: Cost,
     },

@@ -40,6 +40,7 @@ impl<D: Domain> Admin<D> {
                     key: None,
                     prior: Prior::NeverSent,
                     stance: Stance::Standby,
+                    identity: None,
                     sealed: None,
                 };
                 let store = self.core.store.clone();

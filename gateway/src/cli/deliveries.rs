@@ -3,8 +3,8 @@
 use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use megamind_conf::{self as conf, Config, Scalar};
-use megamind_domain::{Endpoint, EntityKey, Exchange, Request};
-use megamind_gateway::{Census, Handback, Handle, Member, Said};
+use megamind_domain::{Endpoint, EntityKey, Exchange, Request, Response, Touches};
+use megamind_gateway::{Census, Handback, Handle, Member, PartSaid, Said};
 use megamind_handlers::{
     City, Command, Deliveries, Settings,
     dialect::{Dialect, Envelope, ErrorEnvelope, Table, TimeFormat},
@@ -12,6 +12,7 @@ use megamind_handlers::{
     pilot::Availability,
     retire::Leaving,
     settings::{Acting, Allow, Assigned, Decides, Dispatch},
+    split,
 };
 use serde_json::{Map, Value};
 use tokio::time::{MissedTickBehavior, interval};
@@ -55,6 +56,10 @@ impl Handback<Deliveries> for Back {
         domain.question(city, subject)
     }
 
+    fn speaker(&self, domain: &Deliveries, city: &City, subject: EntityKey) -> Option<Box<str>> {
+        domain.merchant_of(city, subject)
+    }
+
     fn differences(
         &self,
         domain: &Deliveries,
@@ -77,6 +82,34 @@ impl Handback<Deliveries> for Back {
     fn results(&self, domain: &Deliveries, body: &[u8], _members: usize) -> Option<Vec<Said>> {
         let statuses = domain.results(body)?;
         Some(statuses.into_iter().map(|status| Said { status }).collect())
+    }
+
+    fn fenced_items(
+        &self,
+        domain: &Deliveries,
+        city: &City,
+        command: &Command,
+        is_fenced: &dyn Fn(&Touches) -> bool,
+    ) -> Option<Vec<bool>> {
+        domain.fenced_items(city, command, is_fenced)
+    }
+
+    fn part(&self, domain: &Deliveries, endpoint: Endpoint, request: &Request, keep: &[bool]) -> Option<Request> {
+        domain.part(endpoint, request, keep)
+    }
+
+    fn merged(&self, domain: &Deliveries, parts: &[(&[bool], PartSaid<'_>)]) -> Option<Response> {
+        let parts: Vec<_> = parts
+            .iter()
+            .map(|(items, said)| {
+                let said = match said {
+                    PartSaid::Body(body) => split::Said::Body(body),
+                    PartSaid::Refused(refused) => split::Said::Refused(refused),
+                };
+                (*items, said)
+            })
+            .collect();
+        Some(domain.merged(&parts))
     }
 }
 

@@ -138,7 +138,9 @@ pub(super) fn queue(path: &Path, config: &Config, action: &QueueAction) -> anyho
 
 /// The user who types the command, also behind `sudo`.
 pub(super) fn operator() -> String {
-    let mut names = ["SUDO_USER", "USER", "LOGNAME"].into_iter().filter_map(|name| env::var(name).ok());
+    let mut names = ["SUDO_USER", "USER", "LOGNAME"]
+        .into_iter()
+        .filter_map(|name| env::var(name).ok());
     names.find(|name| !name.is_empty()).unwrap_or_else(|| "operator".to_owned())
 }
 

@@ -22,9 +22,9 @@ use megamind_domain::Domain;
 use megamind_store::{Entry, Prior, SendState};
 use tokio::time::{MissedTickBehavior, interval};
 
+pub(crate) use self::secret::Secret;
 use self::{
     book::{Book, Digest},
-    secret::Secret,
     vault::Vault,
 };
 use crate::core::Core;
@@ -101,11 +101,6 @@ impl Credentials {
         vault.seal(FIRST, secret.bytes()).map(Arc::from)
     }
 
-    /// The gateway's own credential, where replays carry it.
-    pub(crate) fn service(&self) -> Option<Secret> {
-        (self.whose == Whose::Service).then(|| self.own().ok()).flatten()
-    }
-
     /// The gateway's own credential, read anew: it may have been replaced.
     fn own(&self) -> Result<Secret, String> {
         let path = self.service.as_deref().unwrap_or(Path::new(""));
@@ -176,6 +171,25 @@ impl<D: Domain> Core<D> {
                     secrets.reverse();
                 }
                 credentials.choose(speaker, secrets)
+            }
+        }
+    }
+
+    /// What a question of the gateway's own carries, that one of `speakers` might ask: the credential of the first who
+    /// has one.
+    pub(crate) async fn credential_of(&self, speakers: &[&str]) -> Option<Secret> {
+        let credentials = &self.credentials;
+        match credentials.whose {
+            Whose::None => None,
+            Whose::Service => credentials.own().ok(),
+            Whose::Subject => {
+                let vault = credentials.vault.as_ref()?;
+                for speaker in speakers {
+                    if let Some(newest) = self.newest_of(speaker, vault).await {
+                        return Some(newest);
+                    }
+                }
+                None
             }
         }
     }

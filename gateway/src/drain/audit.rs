@@ -1,15 +1,11 @@
 //! Once nothing is queued about an order any more, the upstream is asked how it has it.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
-use megamind_domain::{Domain, EntityKey, Exchange, Request};
+use megamind_domain::{Domain, EntityKey, Exchange};
 use megamind_store::Span;
 
-use crate::{
-    core::{Core, seen},
-    outbound::Outbound,
-    upstream::{Answer, Call, Exchanger, Subject},
-};
+use crate::{core::Core, outbound, upstream::Exchanger};
 
 /// The longest answer that is read.
 const COLLECT: usize = 64 * 1024;
@@ -25,14 +21,14 @@ pub(super) async fn compare<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
     let Ok(Some((endpoint, request))) = asked else {
         return;
     };
+    let speaker = core.guarded(|| core.handback.speaker(&core.domain, &published.city, subject));
     drop(published);
     let started = core.store.tick();
-    let Some((head, body)) = ask(core, exchanger, &request).await else {
-        return;
-    };
-    core.modes.good();
-    let parsed = core.parsed(endpoint, &request);
-    let Some(exchange) = seen(endpoint, Arc::new(request), parsed, &head, &body) else {
+    let speaker = speaker.ok().flatten();
+    // Whoever placed it may see it; else whoever asks without a name.
+    let secret = core.credential_of(&[speaker.as_deref().unwrap_or_default(), ""]).await;
+    let seen = outbound::watch(core, exchanger, endpoint, request, secret.as_ref(), COLLECT).await;
+    let Ok(Some(exchange)) = seen else {
         return;
     };
     let exchange = Exchange { settles: true, ..exchange };
@@ -53,33 +49,4 @@ pub(super) async fn compare<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchange
     let span = Span { started, finished: core.store.tick() };
     // Dropped under pressure; the store counts it.
     let _ = core.store.observe_read(exchange, span);
-}
-
-async fn ask<D: Domain>(
-    core: &Core<D>,
-    exchanger: &Exchanger,
-    request: &Request,
-) -> Option<(Box<pingora::http::ResponseHeader>, bytes::Bytes)> {
-    let outbound = Outbound::of(core, request);
-    let mut head = outbound.replayed(request, core.servers.authority(), None).ok()?;
-    if let Some(secret) = core.credentials.service() {
-        secret.put(&mut head).ok()?;
-    }
-    let call = Call {
-        head,
-        body: outbound.body,
-        deadline: core.config.upstream.response_timeout,
-        patience: Duration::ZERO,
-        collect: COLLECT,
-        repeatable: true,
-        subject: Subject::Traffic,
-    };
-    match exchanger.exchange(&core.servers, call).await {
-        Ok(Answer::Whole { head, body }) => Some((head, body)),
-        Ok(Answer::Long(_)) => None,
-        Err(failure) => {
-            core.note_failure(&failure);
-            None
-        }
-    }
 }

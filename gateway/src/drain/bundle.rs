@@ -3,29 +3,26 @@
 //! Values of slots (positions) go under one key, and stay together until each is settled. Entries of other kinds go
 //! each under its own key, once: what does not pass so goes by itself from then on.
 
-use std::{
-    sync::Arc,
-    time::{Duration, Instant},
-};
+use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
 use http::HeaderMap;
 use megamind_conf::{Credentials, Settlement};
 use megamind_domain::{Domain, Endpoint, Request};
 use megamind_store::{Entry, Settle, Span, SubmitError, Work};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
 use tokio::task::JoinSet;
 
 use super::{
     replay::{self, Ended},
-    verdict::{About, Kind, Verdict, judge},
+    verdict::{About, Kind, Verdict, is_without_effect, judge},
     worker::Done,
 };
 use crate::{
-    core::{Core, rfc3339},
+    core::Core,
     handback::{Member, Said},
-    outbound::Outbound,
-    upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, decoded, media_type, retry_after},
+    outbound::{self, Ask},
+    upstream::{Applied, Exchanger, Failure, decoded, media_type, retry_after},
 };
 
 /// The longest answer that is read: some hundred bytes for each of ten thousand members.
@@ -36,9 +33,10 @@ const NO_BULK: [u16; 8] = [400, 404, 405, 410, 413, 415, 422, 501];
 
 /// Sends the values of slots.
 pub(super) async fn slots<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, work: &[Work]) -> Done {
-    if work.iter().all(|work| work.bundle.is_none()) && speak_for_themselves(core, work).await {
-        return all(work, &Ended::Alone);
-    }
+    let entries = match together(core, work).await {
+        Ok(entries) => entries,
+        Err(ended) => return all(work, &ended),
+    };
     let seqs: Vec<u64> = work.iter().map(|work| work.seq).collect();
     // The members are journaled before they are sent, so that a retry has the same even after a crash.
     match core.store.settle(Settle::Bundled { seqs }).await {
@@ -46,15 +44,11 @@ pub(super) async fn slots<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger,
         Err(SubmitError::NotQueued) => return all(work, &Ended::Alone),
         Err(error) => return all(work, &Ended::Local(error.to_string())),
     }
-    let entries = match read(core, work).await {
-        Ok(entries) => entries,
-        Err(error) => return all(work, &Ended::Local(error)),
-    };
     let Some((endpoint, request)) = joined(core, &entries) else {
         undo(core, work).await;
         return all(work, &Ended::Alone);
     };
-    let number = entries.first().and_then(|entry| entry.bundle).unwrap_or(0);
+    let number = core.store.bundle_of(entries[0].seq).unwrap_or(0);
     let key = format!("{}-{}-b{number}", core.config.city.as_str(), entries[0].epoch);
     let began = Instant::now();
     let answer = exchange(core, exchanger, &entries, &request, Some(&key)).await;
@@ -71,31 +65,27 @@ pub(super) async fn slots<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger,
             undo(core, work).await;
             Done { no_bulk: true, ..all(work, &Ended::Alone) }
         }
-        Ok((head, _)) => all(work, &again(&head)),
-        Err(failure) => {
-            core.note_failure(&failure);
-            if failure.applied == Applied::No {
-                undo(core, work).await;
-            }
-            all(work, &Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after })
-        }
+        Ok((head, _)) => not_now(core, work, &head).await,
+        Err(failure) => failed(core, work, failure).await,
     };
     Done { took, ..done }
 }
 
 /// Sends entries that were never sent before, each under its own key.
 pub(super) async fn events<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, work: &[Work]) -> Done {
-    if speak_for_themselves(core, work).await {
-        return all(work, &Ended::Alone);
-    }
-    let hold = core.config.upstream.idempotency != Settlement::Key;
-    if hold && let Err(error) = mark(core, work, |seq| Settle::Sent { seq }).await {
-        return all(work, &Ended::Local(error.to_string()));
-    }
-    let entries = match read(core, work).await {
+    let mut entries = match together(core, work).await {
         Ok(entries) => entries,
-        Err(error) => return all(work, &Ended::Local(error)),
+        Err(ended) => return all(work, &ended),
     };
+    let marked = replay::mark_sent(core, entries.iter().map(|entry| entry.seq)).await;
+    match marked {
+        // Somebody may have settled one meanwhile.
+        Ok(gone) => entries.retain(|entry| !gone.contains(&entry.seq)),
+        Err(error) => return all(work, &Ended::Local(error.to_string())),
+    }
+    if entries.is_empty() {
+        return all(&[], &Ended::Alone);
+    }
     let Some((_, request)) = joined(core, &entries) else {
         undo(core, work).await;
         return all(work, &Ended::Alone);
@@ -104,50 +94,38 @@ pub(super) async fn events<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger
     let answer = exchange(core, exchanger, &entries, &request, None).await;
     let took = Some(began.elapsed());
     let done = match answer {
-        Ok((head, body)) if head.status.is_success() => match results(core, &head, &body, work.len()) {
+        Ok((head, body)) if head.status.is_success() => match results(core, &head, &body, entries.len()) {
             Some(said) => settle_each(core, &entries, &said, &head.headers).await,
             // It did something, and nobody knows to which of them.
-            None => Done { no_bulk: true, ..in_doubt(core, work, hold, &Ended::Alone).await },
+            None => Done { no_bulk: true, ..in_doubt(core, work, &Ended::Alone).await },
         },
         Ok((head, _)) if NO_BULK.contains(&head.status.as_u16()) => {
             undo(core, work).await;
             Done { no_bulk: true, ..all(work, &Ended::Alone) }
         }
-        Ok((head, _)) => {
-            undo(core, work).await;
-            all(work, &again(&head))
-        }
-        Err(failure) => {
-            core.note_failure(&failure);
-            let failed = Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after };
-            if failure.applied == Applied::No {
-                undo(core, work).await;
-                all(work, &failed)
-            } else {
-                in_doubt(core, work, hold, &failed).await
-            }
-        }
+        Ok((head, _)) => not_now(core, work, &head).await,
+        Err(failure) => failed(core, work, failure).await,
     };
     Done { took, ..done }
 }
 
-/// Whether any of them has a credential of its own speaker, which speaks for nobody else: then each goes by itself.
-async fn speak_for_themselves<D: Domain>(core: &Arc<Core<D>>, work: &[Work]) -> bool {
-    if core.config.drain.credentials != Credentials::Subject {
-        return false;
+/// The entries, read, where they may go together. Where one of them has a credential of its own speaker, which speaks
+/// for nobody else, each goes by itself; but what was sent together before stays together.
+async fn together<D: Domain>(core: &Arc<Core<D>>, work: &[Work]) -> Result<Vec<Entry>, Ended> {
+    let entries = read(core, work).await.map_err(Ended::Local)?;
+    let sent_before = work.iter().any(|work| work.bundle.is_some());
+    if sent_before || core.config.drain.credentials != Credentials::Subject {
+        return Ok(entries);
     }
-    let Ok(entries) = read(core, work).await else {
-        return true;
-    };
     for entry in &entries {
         let parsed = core.parsed(entry.endpoint, &replay::request(entry));
         let speaker = parsed.and_then(|parsed| parsed.subject.clone());
         let carried = core.credential_for(entry, speaker.as_deref()).await;
         if carried.is_none_or(|carried| carried.secret.is_some()) {
-            return true;
+            return Err(Ended::Alone);
         }
     }
-    false
+    Ok(entries)
 }
 
 fn all(work: &[Work], ended: &Ended) -> Done {
@@ -158,54 +136,47 @@ fn all(work: &[Work], ended: &Ended) -> Done {
     }
 }
 
-fn again(head: &ResponseHeader) -> Ended {
+/// An answer that is neither yes nor no.
+async fn not_now<D: Domain>(core: &Arc<Core<D>>, work: &[Work], head: &ResponseHeader) -> Done {
     let status = head.status.as_u16();
-    Ended::Again {
+    let again = Ended::Again {
         why: format!("a bulk request was answered with {status}"),
         after: retry_after(head),
         status: Some(status),
+    };
+    if is_without_effect(status, false) {
+        undo(core, work).await;
+        return all(work, &again);
     }
+    in_doubt(core, work, &again).await
+}
+
+/// No answer that counts.
+async fn failed<D: Domain>(core: &Arc<Core<D>>, work: &[Work], failure: Failure) -> Done {
+    core.note_failure(&failure);
+    let failed = Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after };
+    if failure.applied == Applied::No {
+        undo(core, work).await;
+        return all(work, &failed);
+    }
+    in_doubt(core, work, &failed).await
 }
 
 /// None of them was applied, for certain.
 async fn undo<D: Domain>(core: &Arc<Core<D>>, work: &[Work]) {
-    if let Err(error) = mark(core, work, |seq| Settle::NotSent { seq }).await {
+    let seqs = work.iter().map(|work| work.seq);
+    if let Err(error) = replay::mark(core, seqs, |seq| Settle::NotSent { seq }).await {
         tracing::warn!(%error, "entries stay possibly applied");
     }
 }
 
-/// Each of them may have been applied.
-async fn in_doubt<D: Domain>(core: &Arc<Core<D>>, work: &[Work], marked: bool, ended: &Ended) -> Done {
-    let noted = if marked {
-        Ok(())
-    } else {
-        mark(core, work, |seq| Settle::InDoubt { seq }).await
-    };
-    match noted {
-        Ok(()) => all(work, ended),
+/// Each of them may have been applied: so it stays, whatever a later attempt is answered.
+async fn in_doubt<D: Domain>(core: &Arc<Core<D>>, work: &[Work], ended: &Ended) -> Done {
+    let seqs = work.iter().map(|work| work.seq);
+    match replay::mark(core, seqs, |seq| Settle::InDoubt { seq }).await {
+        Ok(_) => all(work, ended),
         Err(error) => all(work, &Ended::Local(error.to_string())),
     }
-}
-
-/// Settles all of them alike, in as few commits as can be.
-async fn mark<D: Domain>(
-    core: &Arc<Core<D>>,
-    work: &[Work],
-    settle: impl Fn(u64) -> Settle<D>,
-) -> Result<(), SubmitError> {
-    let mut marks = JoinSet::new();
-    for work in work {
-        let (store, settle) = (core.store.clone(), settle(work.seq));
-        marks.spawn(async move { store.settle(settle).await });
-    }
-    while let Some(marked) = marks.join_next().await {
-        match marked {
-            Ok(Ok(()) | Err(SubmitError::NotQueued)) => {}
-            Ok(Err(error)) => return Err(error),
-            Err(_) => return Err(SubmitError::Panicked),
-        }
-    }
-    Ok(())
 }
 
 async fn read<D: Domain>(core: &Arc<Core<D>>, work: &[Work]) -> Result<Vec<Entry>, String> {
@@ -238,32 +209,18 @@ async fn exchange<D: Domain>(
     request: &Request,
     key: Option<&str>,
 ) -> Result<(Box<ResponseHeader>, Bytes), Failure> {
-    let outbound = Outbound::of(core, request);
-    let head = || -> pingora::Result<RequestHeader> {
-        let mut head = outbound.replayed(request, core.servers.authority(), key)?;
-        let first = &entries[0];
-        head.insert_header("X-MegaMind-Replay", first.seq.to_string())?;
-        head.insert_header("X-MegaMind-Decided-At", rfc3339(first.at))?;
-        Ok(head)
-    };
-    let carried = core.credential_for(&entries[0], None).await;
-    let mut head = head().map_err(|_| Failure::unsent(Reason::Malformed))?;
-    if let Some(secret) = carried.and_then(|carried| carried.secret) {
-        secret.put(&mut head).map_err(|_| Failure::unsent(Reason::Malformed))?;
-    }
-    let call = Call {
-        head,
-        body: outbound.body,
-        deadline: core.config.upstream.response_timeout,
-        patience: Duration::ZERO,
+    let first = &entries[0];
+    let carried = core.credential_for(first, None).await;
+    let ask = Ask {
+        request,
+        key,
+        secret: carried.as_ref().and_then(|carried| carried.secret.as_ref()),
+        headers: replay::headers(first),
         collect: COLLECT,
         repeatable: core.config.upstream.idempotency == Settlement::Key,
-        subject: Subject::Traffic,
     };
-    match exchanger.exchange(&core.servers, call).await? {
-        Answer::Whole { head, body } => Ok((head, body)),
-        Answer::Long(stream) => Ok((stream.head, Bytes::new())),
-    }
+    let (head, body) = outbound::ask(core, exchanger, ask).await?;
+    Ok((head, body.unwrap_or_default()))
 }
 
 fn results<D: Domain>(core: &Core<D>, head: &ResponseHeader, body: &Bytes, members: usize) -> Option<Vec<Said>> {
@@ -310,11 +267,14 @@ async fn settle_one<D: Domain>(core: &Core<D>, seq: u64, status: u16, verdict: V
             let parked = Settle::Parked { seq, status: Some(status), reason };
             replay::settled(core, parked, Ended::Refused { status: Some(status) }).await
         }
-        Verdict::Again(why) => match core.store.settle(Settle::NotSent { seq }).await {
-            Ok(()) | Err(SubmitError::NotQueued) => {
-                Ended::Again { why: format!("{why} ({status})"), after: None, status: Some(status) }
-            }
-            Err(error) => Ended::Local(error.to_string()),
-        },
+        Verdict::Again(why) => {
+            let again = Ended::Again { why: format!("{why} ({status})"), after: None, status: Some(status) };
+            let of = if is_without_effect(status, true) {
+                Settle::NotSent { seq }
+            } else {
+                Settle::InDoubt { seq }
+            };
+            replay::settled(core, of, again).await
+        }
     }
 }

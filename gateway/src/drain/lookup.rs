@@ -3,7 +3,7 @@
 //! Only what creates something can be asked for, by the fields that tell it from any other; where one of them is
 //! missing, its absence cannot be proved.
 
-use std::{sync::Arc, time::Duration};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use megamind_conf::{Lookup, LookupMethod};
@@ -15,8 +15,8 @@ use serde_json::{Map, Value};
 use crate::{
     core::Core,
     credentials::Carried,
-    proxy::head,
-    upstream::{Answer, Call, Exchanger, Failure, Reason, Subject, decoded, media_type, retry_after},
+    outbound::{self, Ask},
+    upstream::{Exchanger, Failure, decoded, media_type, retry_after},
 };
 
 /// The longest answer that is read: 64 KiB.
@@ -64,24 +64,9 @@ pub(super) async fn look_up<D: Domain>(
         return Ok(Found::NotProvable);
     };
     let question = question(lookup, &fields);
-    let failed = |reason| NoAnswer::Failed(Failure::unsent(reason));
-    let target = head::target(&question);
-    let mut head = head::replayed(&question, &target, &question.body, core.servers.authority(), None)
-        .map_err(|_| failed(Reason::Malformed))?;
-    if let Some(secret) = &carried.secret {
-        secret.put(&mut head).map_err(|_| failed(Reason::Malformed))?;
-    }
-    let call = Call {
-        head,
-        body: question.body,
-        deadline: core.config.upstream.response_timeout,
-        patience: Duration::ZERO,
-        collect: COLLECT,
-        repeatable: true,
-        subject: Subject::Traffic,
-    };
-    let answer = exchanger.exchange(&core.servers, call).await.map_err(NoAnswer::Failed)?;
-    let Answer::Whole { head, body } = answer else {
+    let ask = Ask::read(&question, carried.secret.as_ref(), COLLECT);
+    let (head, body) = outbound::ask(core, exchanger, ask).await.map_err(NoAnswer::Failed)?;
+    let Some(body) = body else {
         return Err(NoAnswer::Unclear { why: "the answer to the lookup is too long".into(), after: None });
     };
     read(&head, &body, lookup.found.as_str())

@@ -10,17 +10,18 @@ use http::HeaderMap;
 use megamind_conf::Settlement;
 use megamind_domain::{Domain, Exchange, Request, Time};
 use megamind_store::{Entry, SendState, Settle, Span, SubmitError};
-use pingora::http::{RequestHeader, ResponseHeader};
+use pingora::http::ResponseHeader;
+use tokio::task::JoinSet;
 
 use super::{
     lookup::{self, Found, NoAnswer},
-    verdict::{About, Kind, Verdict, judge},
+    verdict::{About, Kind, Verdict, is_without_effect, judge},
 };
 use crate::{
     core::{Core, rfc3339, seen, wall_clock},
     credentials::Carried,
-    outbound::Outbound,
-    upstream::{Answer, Applied, Call, Exchanger, Failure, Reason, Subject, media_type, retry_after},
+    outbound::{self, Ask},
+    upstream::{Applied, Exchanger, Failure, media_type, retry_after},
 };
 
 /// The longest answer to a replay that is read.
@@ -86,7 +87,7 @@ pub(super) async fn attempt<D: Domain>(
     let took = Some(began.elapsed());
     let ended = match exchanged {
         Ok((head, _)) if matches!(head.status.as_u16(), 401 | 403) && core.credentials.refused(&carried) => {
-            unsent(core, &entry).await
+            unsent(core, &entry, Ended::Waits).await
         }
         Ok((head, body)) => {
             if head.status.is_success() {
@@ -121,17 +122,43 @@ async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u6
     Ok((entry, carried))
 }
 
-/// It waits for a fresh credential: nothing of it was applied by this attempt.
-async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry) -> Ended {
-    let seq = entry.seq;
-    let noted = match entry.state {
-        SendState::NeverSent => core.store.settle(Settle::NotSent { seq }).await,
-        SendState::PossiblyApplied { .. } => Ok(()),
-    };
-    match noted {
-        Ok(()) | Err(SubmitError::NotQueued) => Ended::Waits,
-        Err(error) => Ended::Local(error.to_string()),
+/// Nothing of the entry was applied by this attempt, for certain.
+async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry, ended: Ended) -> Ended {
+    match entry.state {
+        SendState::NeverSent => settled(core, Settle::NotSent { seq: entry.seq }, ended).await,
+        SendState::PossiblyApplied { .. } => ended,
     }
+}
+
+/// Marks entries as sent, before the first byte of the attempt; those that left the queue meanwhile.
+pub(super) async fn mark_sent<D: Domain>(
+    core: &Core<D>,
+    seqs: impl Iterator<Item = u64>,
+) -> Result<Vec<u64>, SubmitError> {
+    mark(core, seqs, |seq| Settle::Sent { seq }).await
+}
+
+/// Settles entries alike, in as few commits as can be; those that had left the queue.
+pub(super) async fn mark<D: Domain>(
+    core: &Core<D>,
+    seqs: impl Iterator<Item = u64>,
+    settle: impl Fn(u64) -> Settle<D>,
+) -> Result<Vec<u64>, SubmitError> {
+    let mut marks = JoinSet::new();
+    for seq in seqs {
+        let (store, settle) = (core.store.clone(), settle(seq));
+        marks.spawn(async move { (seq, store.settle(settle).await) });
+    }
+    let mut gone = Vec::new();
+    while let Some(marked) = marks.join_next().await {
+        match marked {
+            Ok((_, Ok(()))) => {}
+            Ok((seq, Err(SubmitError::NotQueued))) => gone.push(seq),
+            Ok((_, Err(error))) => return Err(error),
+            Err(_) => return Err(SubmitError::Panicked),
+        }
+    }
+    Ok(gone)
 }
 
 /// The journal's files are read off the runtime's threads.
@@ -221,43 +248,31 @@ async fn exchange<D: Domain>(
     entry: &Entry,
     carried: &Carried,
 ) -> Result<(Box<ResponseHeader>, Bytes), Failure> {
-    let request = request(entry);
-    let outbound = Outbound::of(core, &request);
-    let mut head = replay_head(core, entry, &request, &outbound).map_err(|_| Failure::unsent(Reason::Malformed))?;
-    if let Some(secret) = &carried.secret {
-        secret.put(&mut head).map_err(|_| Failure::unsent(Reason::Malformed))?;
-    }
-    let call = Call {
-        head,
-        body: outbound.body,
-        deadline: core.config.upstream.response_timeout,
-        patience: Duration::ZERO,
-        collect: COLLECT,
-        repeatable: core.config.upstream.idempotency == Settlement::Key && entry.key.is_some(),
-        subject: Subject::Traffic,
-    };
-    match exchanger.exchange(&core.servers, call).await? {
-        Answer::Whole { head, body } => Ok((head, body)),
-        Answer::Long(stream) => Ok((stream.head, Bytes::new())),
-    }
-}
-
-fn replay_head<D: Domain>(
-    core: &Core<D>,
-    entry: &Entry,
-    request: &Request,
-    outbound: &Outbound,
-) -> pingora::Result<RequestHeader> {
-    let mut head = outbound.replayed(request, core.servers.authority(), entry.key.as_deref())?;
-    head.insert_header("X-MegaMind-Replay", entry.seq.to_string())?;
-    head.insert_header("X-MegaMind-Decided-At", rfc3339(entry.at))?;
+    let mut headers = headers(entry);
     if let Some(created) = &entry.created {
         let published = core.store.published();
-        for (name, value) in core.domain.annotate(&published.city, created) {
-            head.insert_header(name, value)?;
-        }
+        let annotated = core.guarded(|| core.domain.annotate(&published.city, created));
+        headers.extend(annotated.unwrap_or_default());
     }
-    Ok(head)
+    let ask = Ask {
+        request: &request(entry),
+        key: entry.key.as_deref(),
+        secret: carried.secret.as_ref(),
+        headers,
+        collect: COLLECT,
+        repeatable: core.config.upstream.idempotency == Settlement::Key && entry.key.is_some(),
+    };
+    let (head, body) = outbound::ask(core, exchanger, ask).await?;
+    Ok((head, body.unwrap_or_default()))
+}
+
+/// What a cloud can tell a replay by.
+pub(super) fn headers(entry: &Entry) -> Vec<(&'static str, String)> {
+    vec![
+        // Numbers come again after a restore, in another epoch.
+        ("X-MegaMind-Replay", format!("{}-{}", entry.epoch, entry.seq)),
+        ("X-MegaMind-Decided-At", rfc3339(entry.at)),
+    ]
 }
 
 pub(super) fn request(entry: &Entry) -> Request {
@@ -297,7 +312,13 @@ async fn answered<D: Domain>(
             settled(core, parked, Ended::Refused { status: Some(status) }).await
         }
         Verdict::Again(why) => {
-            Ended::Again { why: format!("{why} ({status})"), after: retry_after(head), status: Some(status) }
+            let again =
+                Ended::Again { why: format!("{why} ({status})"), after: retry_after(head), status: Some(status) };
+            if is_without_effect(status, about.in_form) {
+                unsent(core, entry, again).await
+            } else {
+                doubtful(core, entry, again).await
+            }
         }
     }
 }
@@ -350,16 +371,17 @@ pub(super) async fn settled<D: Domain>(core: &Core<D>, settle: Settle<D>, ended:
 
 async fn failed<D: Domain>(core: &Core<D>, entry: &Entry, failure: Failure) -> Ended {
     core.note_failure(&failure);
-    let seq = entry.seq;
-    let noted = match failure.applied {
-        Applied::No if entry.state == SendState::NeverSent => core.store.settle(Settle::NotSent { seq }).await,
-        Applied::Possibly if entry.state == SendState::NeverSent => core.store.settle(Settle::InDoubt { seq }).await,
-        _ => Ok(()),
-    };
-    match noted {
-        Ok(()) | Err(SubmitError::NotQueued) => {
-            Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after }
-        }
-        Err(error) => Ended::Local(error.to_string()),
+    let ended = Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after };
+    match failure.applied {
+        Applied::No => unsent(core, entry, ended).await,
+        Applied::Possibly => doubtful(core, entry, ended).await,
+    }
+}
+
+/// The attempt may have had effect: so it stays, whatever a later one is answered.
+async fn doubtful<D: Domain>(core: &Core<D>, entry: &Entry, ended: Ended) -> Ended {
+    match entry.state {
+        SendState::NeverSent => settled(core, Settle::InDoubt { seq: entry.seq }, ended).await,
+        SendState::PossiblyApplied { .. } => ended,
     }
 }

@@ -8,7 +8,7 @@ use std::{
 use bytes::Bytes;
 use http::header;
 use megamind_conf::{OnTimeout, Settlement};
-use megamind_domain::{Access, Domain, Exchange, Parsed, Request};
+use megamind_domain::{Access, Domain, Endpoint, Exchange, Parsed, Request};
 use megamind_store::{Identity, Prior, Span};
 use pingora::{
     Result,
@@ -35,7 +35,7 @@ use crate::{
 const COLLECT: usize = 256 * 1024;
 
 /// The same for an answer whose ids have to be mapped back: a longer one passes as it is.
-const COLLECT_MAPPED: usize = 4 * 1024 * 1024;
+pub(super) const COLLECT_MAPPED: usize = 4 * 1024 * 1024;
 
 /// The longest that a write which was sent waits for its answer with `on_timeout = "wait"`.
 pub(super) const LONG_WAIT: Duration = Duration::from_secs(25);
@@ -60,12 +60,13 @@ type Seen<D> = (Access, Exchange<<D as Domain>::Command>, Span);
 
 impl<D: Domain> Proxy<D> {
     /// Exchanges the request with the upstream; where that fails, the handlers answer after all, once what has an earlier
-    /// `place` is decided.
+    /// `place` is decided. `earlier` says what an earlier attempt at the same request may have done.
     pub(super) async fn forward(
         &self,
         session: &mut Session,
         ctx: &mut RequestCtx,
         mut handled: Handled<D>,
+        earlier: Prior,
         place: Option<Place>,
     ) -> Result<()> {
         let key = handled.key.as_ref().ok().and_then(Option::as_ref);
@@ -98,7 +99,11 @@ impl<D: Domain> Proxy<D> {
                 if handled.route.access == Access::Read {
                     self.core.remember_probe(&handled.request);
                 }
-                let prior = prior(&failure);
+                let prior = match earlier {
+                    Prior::NeverSent => prior(&failure),
+                    // What an earlier attempt may have done stays possible.
+                    Prior::PossiblyApplied { .. } => earlier,
+                };
                 if prior == Prior::NeverSent {
                     self.forget_attempt(handled.recognized.as_ref()).await;
                 }
@@ -129,7 +134,7 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// The request as it goes out: ids mapped, the key added, nothing else changed.
-    fn call(
+    pub(super) fn call(
         &self,
         session: &Session,
         request: &Request,
@@ -209,6 +214,21 @@ impl<D: Domain> Proxy<D> {
         Some((route.access, exchange, Span { started, finished: self.core.store.tick() }))
     }
 
+    /// Hands the outcome of a write to the journal.
+    pub(super) async fn watch_write(
+        &self,
+        endpoint: Endpoint,
+        request: Arc<Request>,
+        parsed: Arc<Parsed<D::Command>>,
+        head: &ResponseHeader,
+        body: &Bytes,
+        started: u64,
+    ) {
+        let exchange = seen(endpoint, request, Some(parsed), head, body);
+        let span = Span { started, finished: self.core.store.tick() };
+        self.watch(exchange.map(|exchange| (Access::Write, exchange, span))).await;
+    }
+
     /// Hands an exchange to the journal, before the last byte of its answer leaves. Waits for room with a write:
     /// its outcome is never dropped.
     async fn watch(&self, seen: Option<Seen<D>>) {
@@ -247,7 +267,7 @@ impl<D: Domain> Proxy<D> {
 }
 
 /// What a failed forward means for the decision here.
-fn prior(failure: &Failure) -> Prior {
+pub(super) fn prior(failure: &Failure) -> Prior {
     match failure.applied {
         Applied::No => Prior::NeverSent,
         Applied::Possibly => Prior::PossiblyApplied { at: wall_clock() },
@@ -260,7 +280,7 @@ fn repeatable(head: &RequestHeader, settlement: Settlement, has_key: bool) -> bo
 }
 
 /// Puts local ids back into an answer, and takes off what no longer holds of it.
-fn map_back(head: &mut ResponseHeader, body: &Bytes, aliases: &[Alias]) -> Result<Bytes> {
+pub(super) fn map_back(head: &mut ResponseHeader, body: &Bytes, aliases: &[Alias]) -> Result<Bytes> {
     let Some(plain) = decoded(&head.headers, body) else {
         return Ok(body.clone());
     };

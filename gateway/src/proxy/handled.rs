@@ -3,7 +3,7 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, header};
-use megamind_conf::OnTimeout;
+use megamind_conf::{OnTimeout, Settlement};
 use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touches, Touching};
 use megamind_store::{Key, Prior};
 use pingora::{Result, http::RequestHeader, proxy::Session};
@@ -15,6 +15,7 @@ use super::{
     forward::LONG_WAIT,
     head,
     repeats::{Known, Recognized},
+    split::Split,
 };
 use crate::{in_flight::Place, keys, modes::Mode};
 
@@ -27,6 +28,14 @@ pub(super) struct Handled<D: Domain> {
     pub(super) key: Result<Option<Key>, Rejection>,
     /// Set for a write whose repetition is recognized.
     pub(super) recognized: Option<Recognized>,
+}
+
+/// Whether a request has to be decided here, because something that it names waits in the queue.
+enum Fenced {
+    No,
+    Whole,
+    /// Of a bulk request these items; the others can be sent on.
+    Items(Vec<bool>),
 }
 
 impl<D: Domain> Proxy<D> {
@@ -68,19 +77,33 @@ impl<D: Domain> Proxy<D> {
             Known::Answered => return Ok(true),
             Known::New => Prior::NeverSent,
             Known::InDoubt { at } => Prior::PossiblyApplied { at },
+            Known::Split { forwarded, at } => {
+                let split = Split::as_before(&forwarded, at);
+                self.serve_split(session, ctx, handled, split).await?;
+                return Ok(true);
+            }
         };
-        if ours() || prior != Prior::NeverSent {
-            self.wait_for_forwarded(&handled).await;
-            self.answer_here(session, ctx, handled, prior).await?;
-            return Ok(true);
-        }
         // What comes later about the same is decided after this, however this is decided.
         let place = self.place(&handled);
-        if self.fenced(&handled) && !self.handed_over(&handled).await {
-            self.wait_behind(place.as_ref()).await;
-            self.answer_here(session, ctx, handled, prior).await?;
-        } else {
-            self.forward(session, ctx, handled, place).await?;
+        if !ours() {
+            self.wait_for_the_drain(&handled).await;
+        }
+        let fenced = if ours() { Fenced::Whole } else { self.fenced(&handled) };
+        // What is known to be on its way under its key is not split: the upstream would take a part for something else.
+        let in_doubt = prior != Prior::NeverSent;
+        match fenced {
+            Fenced::Items(here) if !in_doubt => {
+                // Each part takes a place of its own.
+                drop(place);
+                self.serve_split(session, ctx, handled, Split::new(here)).await?;
+            }
+            Fenced::No if !in_doubt || self.upstream_knows_keys() => {
+                self.forward(session, ctx, handled, prior, place).await?;
+            }
+            _ => {
+                self.wait_behind(place.as_ref()).await;
+                self.answer_here(session, ctx, handled, prior).await?;
+            }
         }
         Ok(true)
     }
@@ -137,9 +160,14 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// A write that is decided here waits for those about the same that are still under way to the upstream.
-    async fn wait_for_forwarded(&self, handled: &Handled<D>) {
+    pub(super) async fn wait_for_forwarded(&self, handled: &Handled<D>) {
         let place = self.place(handled);
         self.wait_behind(place.as_ref()).await;
+    }
+
+    pub(super) async fn wait_for_earlier(&self, touches: &Touches) {
+        let place = self.core.in_flight.enter(touches);
+        self.wait_behind(Some(&place)).await;
     }
 
     /// Waits for the writes before this place. They end within `response_timeout`, or as late as `on_timeout` lets them,
@@ -152,15 +180,35 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// Whether something that the request names waits in the queue: you read what you wrote.
-    fn fenced(&self, handled: &Handled<D>) -> bool {
+    fn fenced(&self, handled: &Handled<D>) -> Fenced {
         let published = self.core.store.published();
         let Ok(parsed) = &handled.parsed else {
-            return false;
+            return Fenced::No;
         };
-        published.entries > 0 && {
-            let touches = self.core.domain.touches(&published.city, Touching::Command(&parsed.command));
-            published.fenced(&touches)
+        if published.entries == 0 {
+            return Fenced::No;
         }
+        let touches = self.touches(parsed);
+        if !published.fenced(&touches) {
+            return Fenced::No;
+        }
+        if handled.route.access == Access::Read || touches.len() < 2 {
+            return Fenced::Whole;
+        }
+        let items = self.core.guarded(|| {
+            let is_fenced = |touches: &Touches| published.fenced(touches);
+            let handback = &self.core.handback;
+            handback.fenced_items(&self.core.domain, &published.city, &parsed.command, &is_fenced)
+        });
+        match items {
+            Ok(Some(items)) if items.contains(&false) && items.contains(&true) => Fenced::Items(items),
+            _ => Fenced::Whole,
+        }
+    }
+
+    /// Whether the upstream takes the same request under the same key for the same.
+    pub(super) fn upstream_knows_keys(&self) -> bool {
+        self.core.config.upstream.idempotency == Settlement::Key
     }
 
     /// `OPTIONS`: the upstream's own answer while it is there, else the headers last seen from it.

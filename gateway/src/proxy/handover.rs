@@ -23,26 +23,24 @@ const LOOK: Duration = Duration::from_millis(50);
 impl<D: Domain> Proxy<D> {
     /// Waits until nothing is queued any more about what a write names, where that is a matter of moments. Half of
     /// `response_timeout` at most: the other half is for the upstream.
-    pub(super) async fn handed_over(&self, handled: &Handled<D>) -> bool {
+    pub(super) async fn wait_for_the_drain(&self, handled: &Handled<D>) {
         let (Ok(parsed), Access::Write) = (&handled.parsed, handled.route.access) else {
-            return false;
+            return;
         };
+        if self.core.store.published().fences.is_empty() {
+            return;
+        }
         let touches = self.touches(parsed);
         let until = Instant::now() + self.core.config.upstream.response_timeout / 2;
         let Some(waiter) = self.core.store.waiter(&touches, MOST) else {
-            return false;
+            return;
         };
-        loop {
-            if self.core.modes.current().stands_in() {
-                return false;
-            }
-            if !self.core.store.published().fenced(&touches) {
-                return true;
-            }
-            if waiter.is_over() || Instant::now() >= until || !self.moves(&touches) {
-                return false;
-            }
-            // Whether it has changed or not, the loop looks again.
+        while self.core.store.published().fenced(&touches)
+            && self.moves(&touches)
+            && !waiter.is_over()
+            && Instant::now() < until
+        {
+            // Whether something has changed or not, the loop looks again.
             let _ = timeout_at(until.min(Instant::now() + LOOK), waiter.changed()).await;
         }
     }
@@ -51,6 +49,8 @@ impl<D: Domain> Proxy<D> {
     fn moves(&self, touches: &Touches) -> bool {
         let drain = &self.core.drain;
         let pending = self.core.store.pending_about(touches, SHORT);
-        drain.is_caught_up() && pending.is_some_and(|seqs| !drain.troubles_any(&seqs))
+        !self.core.modes.current().stands_in()
+            && drain.is_caught_up()
+            && pending.is_some_and(|seqs| !drain.troubles_any(&seqs))
     }
 }

@@ -22,12 +22,12 @@ use crate::core::wall_clock;
 const CATCH_UP: Duration = Duration::from_millis(200);
 
 /// What the handlers say.
-struct Said {
-    response: Response,
+pub(super) struct Said {
+    pub(super) response: Response,
     /// A stored answer to a repeated request.
-    repeated: bool,
+    pub(super) repeated: bool,
     /// The rejection behind the response, if it is one.
-    rejection: Option<Rejection>,
+    pub(super) rejection: Option<Rejection>,
 }
 
 impl<D: Domain> Proxy<D> {
@@ -76,7 +76,7 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// Whether the gateway has not been standing in for longer than it may. Facts know no limits.
-    fn within_limits(
+    pub(super) fn within_limits(
         &self,
         route: &Route,
         parsed: Arc<Parsed<D::Command>>,
@@ -181,16 +181,22 @@ impl<D: Domain> Proxy<D> {
         prior: Prior,
         sealed: Option<Arc<[u8]>>,
     ) -> Result<Said, Rejection> {
-        self.core.recall_for(&parsed.command).await;
-        let write = Write {
+        self.submit(Write {
             endpoint: handled.route.endpoint,
             parsed,
             request: handled.request,
             key: handled.key.ok().flatten(),
             prior,
             stance: self.core.modes.stance(),
+            identity: None,
             sealed,
-        };
+        })
+        .await
+    }
+
+    /// The same for a write as it is.
+    pub(super) async fn submit(&self, write: Write<D>) -> Result<Said, Rejection> {
+        self.core.recall_for(&write.parsed.command).await;
         let standby = write.stance == Stance::Standby;
         let outcome = self.core.store.submit(write).await.map_err(journal_said)?;
         if standby {
@@ -207,7 +213,7 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// A write that may have been applied is never denied.
-    async fn outcome_unknown(
+    pub(super) async fn outcome_unknown(
         &self,
         session: &mut Session,
         ctx: &mut RequestCtx,

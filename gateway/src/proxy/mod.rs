@@ -16,6 +16,7 @@ mod local;
 mod plain;
 mod repeats;
 mod route;
+mod split;
 
 use std::{
     sync::{

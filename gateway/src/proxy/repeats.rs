@@ -4,7 +4,8 @@
 //! by the handlers or by the upstream. Natural content (such as a merchant's reference) counts while acting; what the
 //! upstream answered to it is remembered in memory, because the upstream sees the same derived key at a repetition.
 //! An upstream that does not honour keys would take any repetition for a new request: there, natural content counts
-//! in every mode, and a write that can be recognized is journaled before it is sent.
+//! in every mode, and a write that can be recognized is journaled before it is sent. So is a bulk request anywhere,
+//! because it may be split when it comes again.
 
 use std::{
     collections::{HashMap, VecDeque},
@@ -14,8 +15,7 @@ use std::{
 
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, header};
-use megamind_conf::Settlement;
-use megamind_domain::{Access, Domain, EntityKey, Rejection, Response, Role, Touch, Touches};
+use megamind_domain::{Access, Domain, EntityKey, Parsed, Rejection, Response, Role, Time, Touch, Touches};
 use megamind_store::{Identity, Repeat};
 use pingora::{Result, http::ResponseHeader, proxy::Session};
 
@@ -42,6 +42,8 @@ pub(super) struct Recognized {
     pub(super) identity: Identity,
     /// Its place among its twins, which wait until it is dropped.
     pub(super) twin: Place,
+    /// Whether the journal knows of an attempt before it is made.
+    noted: bool,
 }
 
 /// What is done with a write, as far as its identity says.
@@ -51,7 +53,9 @@ pub(super) enum Known {
     /// The client has been answered.
     Answered,
     /// It was sent before, and nobody knows what came of it.
-    InDoubt { at: megamind_domain::Time },
+    InDoubt { at: Time },
+    /// It was split before: these items were sent on.
+    Split { forwarded: Vec<u32>, at: Time },
 }
 
 impl<D: Domain> Proxy<D> {
@@ -66,8 +70,9 @@ impl<D: Domain> Proxy<D> {
         let Some(identity) = identity(handled) else {
             return Ok(Known::New);
         };
-        let settlement = self.core.config.upstream.idempotency;
-        if !identity.is_from_client() && settlement == Settlement::Key {
+        let knows_keys = self.upstream_knows_keys();
+        let is_bulk = self.is_bulk(handled);
+        if !identity.is_from_client() && knows_keys && !is_bulk {
             // The upstream recognizes it while it is there.
             let recent = ours.then(|| self.core.recent.get(&identity)).flatten();
             return match recent {
@@ -86,21 +91,36 @@ impl<D: Domain> Proxy<D> {
         } else {
             Ok(Repeat::First)
         };
-        handled.recognized = Some(Recognized { identity, twin });
+        // A bulk request that comes again may find some of its items fenced, and be split: what was sent whole must not.
+        handled.recognized = Some(Recognized { identity, twin, noted: !knows_keys || is_bulk });
         match known {
             Ok(Repeat::Answered(response)) => self.repeat(session, ctx, handled, &response).await,
             Ok(Repeat::OtherContent) => {
                 self.refuse(session, ctx, &handled.route, &key_reused()).await?;
                 Ok(Known::Answered)
             }
-            Ok(Repeat::InDoubt { at }) if settlement != Settlement::Key => Ok(Known::InDoubt { at }),
-            Ok(Repeat::First | Repeat::InDoubt { .. }) => Ok(Known::New),
+            Ok(Repeat::InDoubt { at }) => Ok(Known::InDoubt { at }),
+            Ok(Repeat::Split { forwarded, at }) => Ok(Known::Split { forwarded, at }),
+            Ok(Repeat::First) => Ok(Known::New),
             // The handlers will say so; and the upstream need not suffer from it.
             Err(error) => {
                 tracing::warn!(%error, "the first answer to a repeated request cannot be read");
                 Ok(Known::New)
             }
         }
+    }
+
+    /// Whether the request has items that may be sent on by themselves.
+    fn is_bulk(&self, handled: &Handled<D>) -> bool {
+        let published = self.core.store.published();
+        let items = |parsed: &Parsed<D::Command>| {
+            let (handback, domain) = (&self.core.handback, &self.core.domain);
+            handback.fenced_items(domain, &published.city, &parsed.command, &|_| false)
+        };
+        handled
+            .parsed
+            .as_ref()
+            .is_ok_and(|parsed| self.core.guarded(|| items(parsed)).is_ok_and(|items| items.is_some()))
     }
 
     async fn repeat(
@@ -117,10 +137,7 @@ impl<D: Domain> Proxy<D> {
 
     /// A recognized write is about to be sent. Where its repetition would have a second effect, the journal knows first.
     pub(super) async fn note_attempt(&self, recognized: Option<&Recognized>) {
-        if self.core.config.upstream.idempotency == Settlement::Key {
-            return;
-        }
-        if let Some(recognized) = recognized
+        if let Some(recognized) = recognized.filter(|recognized| recognized.noted)
             && let Err(error) = self.core.store.attempt(&recognized.identity).await
         {
             // The upstream serves; that the disk does not is no reason to refuse.
@@ -130,9 +147,7 @@ impl<D: Domain> Proxy<D> {
 
     /// A recognized write that was sent had no effect: nothing is in doubt.
     pub(super) async fn forget_attempt(&self, recognized: Option<&Recognized>) {
-        if let Some(recognized) = recognized
-            && self.core.config.upstream.idempotency != Settlement::Key
-        {
+        if let Some(recognized) = recognized.filter(|recognized| recognized.noted) {
             self.core.store.answered(&recognized.identity, None, None).await;
         }
     }
@@ -144,8 +159,8 @@ impl<D: Domain> Proxy<D> {
         natural: Option<Identity>,
         answer: Option<Response>,
     ) {
-        if let Some(Recognized { identity, twin }) = recognized {
-            if answer.is_some() || self.core.config.upstream.idempotency != Settlement::Key {
+        if let Some(Recognized { identity, twin, noted }) = recognized {
+            if answer.is_some() || noted {
                 self.core.store.answered(&identity, answer, Some(Box::new(twin))).await;
             }
         } else if let (Some(identity), Some(answer)) = (natural, answer) {

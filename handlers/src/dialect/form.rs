@@ -119,6 +119,70 @@ pub(crate) fn lists(members: &mut Members<'_>) {
     }
 }
 
+/// Pairs with those items alone, in the list under `name`, that `keep` says, numbered anew; each piece of `pieces` by
+/// itself, in the order in which [`read`] takes them. `None` where the list is another one.
+pub(crate) fn with_items(pieces: &[&str], name: &str, keep: &[bool]) -> Option<Vec<String>> {
+    // The names of the items in the order in which they appear.
+    let mut names: Vec<String> = Vec::new();
+    let mut places: Vec<Vec<(&str, Option<usize>)>> = Vec::new();
+    for piece in pieces {
+        let mut pairs = Vec::new();
+        for pair in piece.split('&').filter(|pair| !pair.is_empty()) {
+            let key = pair.split_once('=').map_or(pair, |(key, _)| key);
+            let place = match brackets(&decode(key.as_bytes()).ok()?).ok()? {
+                Some((first, steps)) if first == name => {
+                    let step = steps.first()?;
+                    let step = if step.is_empty() { names.len().to_string() } else { step.clone() };
+                    let known = names.iter().position(|known| *known == step);
+                    Some(known.unwrap_or_else(|| {
+                        names.push(step);
+                        names.len() - 1
+                    }))
+                }
+                _ => None,
+            };
+            pairs.push((pair, place));
+        }
+        places.push(pairs);
+    }
+    let mut order: Vec<usize> = (0..names.len()).collect();
+    let numbers: Vec<u64> = names.iter().map(|name| name.parse().ok()).collect::<Option<_>>()?;
+    order.sort_by_key(|place| numbers[*place]);
+    if order.len() != keep.len() {
+        return None;
+    }
+    // What an item is called afterwards; nothing for one that goes.
+    let mut renamed = vec![None; order.len()];
+    let kept = order.iter().zip(keep).filter(|(_, keep)| **keep);
+    for (number, (place, _)) in kept.enumerate() {
+        renamed[*place] = Some(number);
+    }
+    let kept = |(pair, place): &(&str, Option<usize>)| match place {
+        None => Some((*pair).to_owned()),
+        Some(place) => renumbered(pair, renamed[*place]?),
+    };
+    Some(
+        places
+            .iter()
+            .map(|pairs| pairs.iter().filter_map(kept).collect::<Vec<_>>().join("&"))
+            .collect(),
+    )
+}
+
+/// A pair with another number between its first brackets, which may be encoded.
+fn renumbered(pair: &str, number: usize) -> Option<String> {
+    let bracket = |from: usize, plain: &str, coded: &str| {
+        let rest = pair.get(from..)?;
+        let at = rest.find(plain).map(|at| (at, plain.len()));
+        let coded = rest.to_ascii_uppercase().find(coded).map(|at| (at, coded.len()));
+        let (at, length) = at.into_iter().chain(coded).min()?;
+        Some((from + at, from + at + length))
+    };
+    let (_, begin) = bracket(0, "[", "%5B")?;
+    let (end, _) = bracket(begin, "]", "%5D")?;
+    Some(format!("{}{number}{}", &pair[..begin], &pair[end..]))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

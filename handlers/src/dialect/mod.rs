@@ -12,6 +12,7 @@ pub mod openapi;
 pub(crate) mod own;
 pub(crate) mod parse;
 pub(crate) mod problem;
+pub(crate) mod raw;
 pub(crate) mod read;
 pub(crate) mod render;
 pub(crate) mod render_call;

@@ -36,15 +36,28 @@ pub(crate) fn render(city: &City, settings: &Settings, outcome: Result<&Answer, 
     if let Err(rejection) = filled {
         return problem::render(&settings.dialect, &rejection);
     }
+    let good = good(&settings.dialect, data);
+    match answer {
+        Answer::Order { new: true, .. } => Response { status: settings.dialect.created_status, ..good },
+        _ => good,
+    }
+}
+
+/// A good answer with this content.
+pub(crate) fn good(dialect: &super::Dialect, data: Vec<u8>) -> Response {
     Response {
-        status: match answer {
-            Answer::Order { new: true, .. } => settings.dialect.created_status,
-            _ => 200,
-        },
+        status: 200,
         content_type: Cow::Borrowed("application/json"),
         retry_after: None,
-        body: wrap(&settings.dialect, data).into(),
+        body: wrap(dialect, data).into(),
     }
+}
+
+/// A refused item of a list.
+pub(crate) fn refused_item(object: &mut Object<'_>, refused: &Rejection) {
+    object.integer(Field::Status, refused.status.into());
+    object.text(Field::Code, refused.code);
+    object.text(Field::Detail, &refused.detail);
 }
 
 /// Puts the envelope around an answer.
@@ -118,11 +131,7 @@ impl Scene<'_> {
                         object.integer(Field::Status, 200);
                         fill(scene, object, item);
                     }
-                    Err(refused) => {
-                        object.integer(Field::Status, refused.status.into());
-                        object.text(Field::Code, refused.code);
-                        object.text(Field::Detail, &refused.detail);
-                    }
+                    Err(refused) => refused_item(object, refused),
                 });
             });
             return Ok(());

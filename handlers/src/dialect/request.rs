@@ -9,7 +9,7 @@ use super::{
 
 /// How a body is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Form {
+pub(crate) enum Form {
     Json,
     Urlencoded,
 }
@@ -54,7 +54,7 @@ pub(super) fn too_deep() -> Rejection {
 }
 
 /// The form of the body, by its type, and where there is none by its look.
-fn form_of(request: &Request) -> Result<Option<Form>, Rejection> {
+pub(crate) fn form_of(request: &Request) -> Result<Option<Form>, Rejection> {
     let first = request.body.iter().find(|byte| !byte.is_ascii_whitespace()).copied();
     let Some(first) = first else { return Ok(None) };
     if let Some(coding) = request.content_encoding.as_deref()

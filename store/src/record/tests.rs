@@ -26,6 +26,7 @@ fn every_kind_is_golden() {
         Head::Bundled { .. } => "bundled",
         Head::NotSent { .. } => "not_sent",
         Head::Attempted => "attempted",
+        Head::Split { .. } => "split",
         Head::Answered { .. } => "answered",
         Head::Acknowledged { .. } => "acknowledged",
         Head::Parked { .. } => "parked",
@@ -45,7 +46,7 @@ fn every_kind_is_golden() {
         .collect();
     kinds.sort_unstable();
     kinds.dedup();
-    assert_eq!(kinds.len(), 22, "{kinds:?}");
+    assert_eq!(kinds.len(), 23, "{kinds:?}");
 }
 
 #[test]

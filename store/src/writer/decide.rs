@@ -7,7 +7,7 @@ use megamind_domain::{Decision, Domain, Endpoint, Rejection, Replay, Request, St
 
 use super::draft::Trial;
 use crate::{
-    Outcome, Prior, SubmitError, Write,
+    Identity, Outcome, Prior, SubmitError, Write,
     keys::{KeyRow, Seen},
     queue::{self, Progress, Queued, sealed_name},
     record::{AnswerHead, Decided, Followed, Head, Kept, KeyHead, RequestHead},
@@ -22,7 +22,8 @@ const PASSING: [u16; 4] = [408, 421, 425, 429];
 impl<D: Domain> Trial<'_, D> {
     pub(super) fn write(&mut self, write: &Write<D>) -> Result<Outcome, SubmitError> {
         let now = self.now();
-        let key = KeyRow::of(write.endpoint, &write.parsed, &write.request, write.key.as_ref());
+        let identity = || Identity::of(write.endpoint, &write.parsed, &write.request, write.key.as_ref());
+        let key = write.identity.or_else(identity).map(|identity| identity.0);
         let mut unsettled = None;
         if let Some(key) = &key {
             match self.seen(key) {
@@ -30,7 +31,7 @@ impl<D: Domain> Trial<'_, D> {
                 Seen::OtherContent => return Ok(Outcome::KeyReused),
                 Seen::Before(seq) => match self.kept(seq)? {
                     Kept::Answer(response) => return Ok(Outcome::Repeated { response }),
-                    Kept::Attempted(_) | Kept::Nothing => unsettled = Some(seq),
+                    Kept::Attempted(_) | Kept::Split { .. } | Kept::Nothing => unsettled = Some(seq),
                 },
             }
         }

@@ -145,8 +145,8 @@ impl<'w, D: Domain> Trial<'w, D> {
                 Ok(()) => Verdict::Done,
                 Err(error) => Verdict::Failed(error),
             },
-            Message::Attempt { key, .. } => {
-                self.attempt(*key);
+            Message::Attempt { keys, forwarded, .. } => {
+                self.attempt(keys, forwarded.as_deref());
                 Verdict::Done
             }
             Message::Answered { key, answer, .. } => {

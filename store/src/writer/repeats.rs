@@ -13,10 +13,15 @@ use crate::{
 
 impl<D: Domain> Trial<'_, D> {
     /// A write is about to be sent to an upstream that would take its repetition for another one.
-    pub(super) fn attempt(&mut self, key: KeyRow) {
-        let now = self.now();
-        self.draft.note(now, self.epoch, &Head::Attempted);
-        self.remember(Some(key), self.draft.base.last_seq);
+    pub(super) fn attempt(&mut self, keys: &[KeyRow], forwarded: Option<&[u32]>) {
+        let head = match forwarded {
+            None => Head::Attempted,
+            Some(places) => Head::Split { forwarded: places.into() },
+        };
+        self.draft.note(self.now(), self.epoch, &head);
+        for key in keys {
+            self.remember(Some(*key), self.draft.base.last_seq);
+        }
     }
 
     /// The upstream answered a write; without an answer to be repeated, it had no effect.
@@ -38,6 +43,7 @@ impl<D: Domain> Trial<'_, D> {
             Seen::Before(seq) => self.kept(seq).map(|kept| match kept {
                 Kept::Answer(response) => Repeat::Answered(response),
                 Kept::Attempted(at) => Repeat::InDoubt { at },
+                Kept::Split { forwarded, at } => Repeat::Split { forwarded, at },
                 Kept::Nothing => Repeat::First,
             }),
         }

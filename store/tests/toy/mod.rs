@@ -358,6 +358,7 @@ pub(crate) fn write(command: Command) -> Write<Toy> {
         key: None,
         prior: Prior::NeverSent,
         stance: Stance::Acting,
+        identity: None,
         sealed: None,
     }
 }

@@ -25,6 +25,7 @@ mod repeats;
 mod retention;
 mod settle;
 mod sms;
+mod split;
 mod startup;
 mod tls;
 mod watching;
