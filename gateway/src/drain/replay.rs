@@ -14,6 +14,7 @@ use pingora::http::ResponseHeader;
 use tokio::task::JoinSet;
 
 use super::{
+    items,
     lookup::{self, Found, NoAnswer},
     verdict::{About, Kind, Verdict, is_without_effect, judge},
 };
@@ -269,8 +270,8 @@ async fn exchange<D: Domain>(
 /// What a cloud can tell a replay by.
 pub(super) fn headers(entry: &Entry) -> Vec<(&'static str, String)> {
     vec![
-        // Numbers come again after a restore, in another epoch.
-        ("X-MegaMind-Replay", format!("{}-{}", entry.epoch, entry.seq)),
+        // A restore begins a new range of numbers, so this one means one thing for ever.
+        ("X-MegaMind-Replay", entry.seq.to_string()),
         ("X-MegaMind-Decided-At", rfc3339(entry.at)),
     ]
 }
@@ -300,7 +301,14 @@ async fn answered<D: Domain>(
         .map(|exchange| Exchange { created: entry.created.clone(), ..exchange });
     let about = about(core, entry, seen.as_ref(), &head.headers);
     let seq = entry.seq;
-    match judge(status, about, core.config.drain.on_conflict) {
+    let verdict = match judge(status, about, core.config.drain.on_conflict) {
+        Verdict::Acknowledged => seen
+            .as_ref()
+            .and_then(|exchange| items::refused(core, exchange))
+            .map_or(Verdict::Acknowledged, Verdict::Parked),
+        other => other,
+    };
+    match verdict {
         Verdict::Acknowledged => {
             let span = Span { started, finished: core.store.tick() };
             let acknowledged = Settle::Acknowledged { seq, exchange: seen.filter(|_| !entry.own), span };
