@@ -40,14 +40,16 @@ impl View {
     /// An attempt failed.
     pub(crate) fn note(&self, seq: u64, status: Option<u16>, error: &str) -> u32 {
         let mut inner = self.inner();
-        if inner.notes.len() >= MAX_NOTES && !inner.notes.contains_key(&seq) {
-            inner.notes.pop_first();
-        }
-        let note = inner.notes.entry(seq).or_default();
+        let note = inner.about(seq);
         note.attempts = note.attempts.saturating_add(1);
         note.status = status;
         error.clone_into(&mut note.error);
         note.attempts
+    }
+
+    /// An entry waits for something, which is no failure.
+    pub(crate) fn waits(&self, seq: u64, why: &str) {
+        why.clone_into(&mut self.inner().about(seq).error);
     }
 
     /// An entry is settled.
@@ -65,7 +67,7 @@ impl View {
         self.caught_up.store(caught_up, Relaxed);
     }
 
-    /// Whether any of these entries has failed before.
+    /// Whether any of these entries has failed before, or waits for something.
     pub(crate) fn troubles_any(&self, seqs: &[u64]) -> bool {
         let inner = self.inner();
         seqs.iter().any(|seq| inner.notes.contains_key(seq))
@@ -92,5 +94,14 @@ impl View {
     fn inner(&self) -> MutexGuard<'_, Inner> {
         // Plain values, whole between any two statements.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Inner {
+    fn about(&mut self, seq: u64) -> &mut Note {
+        if self.notes.len() >= MAX_NOTES && !self.notes.contains_key(&seq) {
+            self.notes.pop_first();
+        }
+        self.notes.entry(seq).or_default()
     }
 }

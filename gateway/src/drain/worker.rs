@@ -332,12 +332,14 @@ impl<D: Domain> Worker<D> {
                     failed = Some((why, after));
                 }
                 Ended::Waits => {
+                    self.core.drain.waits(seq, "it waits for a credential that the upstream accepts");
                     let not_before = Instant::now() + CREDENTIAL;
                     let trouble = Trouble { attempts: 0, not_before, asked: false, settled_before: self.settled };
                     self.troubled.insert(seq, trouble);
                 }
                 Ended::Later { why, after } => {
                     tracing::debug!(seq, why, "entry waits");
+                    self.core.drain.waits(seq, why);
                     self.core.modes.good();
                     let trouble = self.trouble(seq);
                     (trouble.asked, trouble.not_before) = (true, Instant::now() + after);
