@@ -66,6 +66,45 @@ fn it_ends_while_busy_pilots_say_more_than_its_rate() {
     city.gateway.await_drained();
 }
 
+#[test]
+fn it_ends_while_pilots_speak_faster_than_they_can_be_replayed_and_keeps_their_order() {
+    const PILOTS: [&str; 2] = ["P1", "P2"];
+    let city = City::with("").cloud_flags(&["--latency-ms", "20"]).start();
+    for minion in PILOTS {
+        city.post("/updatemaster/ind/generalinfo", &turn(minion, 1)).expect(200);
+    }
+    outage(&city);
+    let done = AtomicBool::new(false);
+    thread::scope(|scope| {
+        let stop = Stop(&done);
+        for minion in PILOTS {
+            let (city, done) = (&city, &done);
+            scope.spawn(move || {
+                let mut client = city.client();
+                for number in 0.. {
+                    let said = city.dialect.post("/updatemaster/ind/generalinfo", &turn(minion, number));
+                    client.send(&said).expect("an answer").expect(200);
+                    if done.load(Ordering::Relaxed) && number % 2 == 1 {
+                        break;
+                    }
+                }
+            });
+        }
+        city.cloud.heal();
+        city.gateway.await_mode("forwarding");
+        drop(stop);
+    });
+    city.gateway.await_drained();
+    for minion in PILOTS {
+        let said = city.cloud.effects_of(&format!("{minion:?}"));
+        let turns: Vec<bool> = said.iter().map(|effect| effect.body().contains("busy")).collect();
+        assert!(turns.len() > 2, "{turns:?}");
+        // One twice, one missing or two the wrong way round would be two alike in a row.
+        assert!(turns.windows(2).all(|pair| pair[0] != pair[1]), "{turns:?}");
+        assert!(said.iter().any(Effect::is_replay) && !said.last().expect("some").is_replay());
+    }
+}
+
 /// Orders that Oblivion knows, carried by a pilot each, and delivered in an outage.
 fn delivered(city: &City) -> Vec<String> {
     let ids: Vec<String> = (0..4).map(|number| city.place(&format!("bulk-{number}"))).collect();
