@@ -125,7 +125,8 @@ fn server_conf(config: &Config) -> ServerConf {
         // One second beyond, so that the ordered end above comes first.
         grace_period_seconds: Some(config.gateway.grace.as_secs() + 1),
         graceful_shutdown_timeout_seconds: Some(1),
-        max_retries: 2,
+        // A request is tried at each server once, as long as none can be connected.
+        max_retries: config.upstream.servers.len().max(2),
         ca_file: config
             .upstream
             .tls

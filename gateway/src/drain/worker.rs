@@ -332,7 +332,9 @@ impl<D: Domain> Worker<D> {
                     failed = Some((why, after));
                 }
                 Ended::Waits => {
-                    self.core.drain.waits(seq, "it waits for a credential that the upstream accepts");
+                    self.core
+                        .drain
+                        .waits(seq, "it waits for a credential that the upstream accepts");
                     let not_before = Instant::now() + CREDENTIAL;
                     let trouble = Trouble { attempts: 0, not_before, asked: false, settled_before: self.settled };
                     self.troubled.insert(seq, trouble);

@@ -39,7 +39,12 @@ use pingora::{
 pub(crate) use repeats::Recent;
 pub(crate) use route::{Route, Routes};
 
-use crate::{core::Core, log, metrics::ServedBy, upstream::Exchanger};
+use crate::{
+    core::Core,
+    log,
+    metrics::ServedBy,
+    upstream::{Exchanger, Tried},
+};
 
 /// The failover proxy: a Pingora application over one domain.
 pub struct Proxy<D: Domain> {
@@ -61,6 +66,8 @@ pub struct RequestCtx {
     handled: Option<Arc<Route>>,
     /// The server chosen, for Pingora's own path.
     server: Option<usize>,
+    /// Those that could not be connected.
+    tried: Tried,
     /// A failure of the upstream has been counted.
     counted: bool,
     _unanswered: Unanswered,
@@ -95,6 +102,7 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
             prefix: None,
             handled: None,
             server: None,
+            tried: Tried::new(),
             counted: false,
             _unanswered: Unanswered::new(&self.core.unanswered),
         }
@@ -122,11 +130,27 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
     }
 
     async fn upstream_peer(&self, _: &mut Session, ctx: &mut RequestCtx) -> Result<Box<HttpPeer>> {
-        let Some((server, peers)) = self.core.servers.pick() else {
+        let Some((server, peers)) = self.core.servers.pick(&ctx.tried) else {
             return Error::e_explain(ErrorType::ConnectNoRoute, "no server has an address");
         };
         ctx.server = Some(server);
         Ok(Box::new(peers.peer.clone()))
+    }
+
+    /// Nothing has been sent: the next server may be asked.
+    fn fail_to_connect(
+        &self,
+        _: &mut Session,
+        _: &HttpPeer,
+        ctx: &mut RequestCtx,
+        mut error: Box<Error>,
+    ) -> Box<Error> {
+        if let Some(server) = ctx.server {
+            self.core.servers.pass_over(server);
+            ctx.tried.push(server);
+            error.set_retry(ctx.tried.len() < self.core.servers.iter().count());
+        }
+        error
     }
 
     async fn upstream_request_filter(

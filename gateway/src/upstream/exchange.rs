@@ -27,7 +27,7 @@ use super::{
     coding::decoded,
     failure::{Applied, Failure, FailureTest, Reason, Subject},
     idle::Idle,
-    servers::{Peers, Servers},
+    servers::{Peers, Servers, Tried},
 };
 
 /// What is to be exchanged.
@@ -119,23 +119,40 @@ impl Exchanger {
         Self { connector: TransportConnector::new(Some(options)), test }
     }
 
-    /// Sends a request to the next server in turn.
+    /// Sends a request to the next server in turn; to those after it as long as nothing could be sent.
     ///
     /// # Errors
     /// A [`Failure`] where no answer came that counts.
     pub(crate) async fn exchange(&self, servers: &Servers, call: Call) -> Result<Answer, Failure> {
-        let Some((server, peers)) = servers.pick() else {
-            return Err(Failure::unsent(Reason::NoAddress));
-        };
         let started = Instant::now();
+        let mut tried = Tried::new();
+        let mut failed = Failure::unsent(Reason::NoAddress);
+        while let Some((server, peers)) = servers.pick(&tried) {
+            failed = match self.exchange_with(server, &peers, &call, started).await {
+                Err(failure) if failure.never_connected() && started.elapsed() < call.deadline => failure,
+                ended => return ended,
+            };
+            servers.pass_over(server);
+            tried.push(server);
+        }
+        Err(failed)
+    }
+
+    async fn exchange_with(
+        &self,
+        server: usize,
+        peers: &Arc<Peers>,
+        call: &Call,
+        started: Instant,
+    ) -> Result<Answer, Failure> {
         let Some(resting) = peers.idle.take() else {
-            return self.first(server, &peers, Some(&peers.idle), &call, started).await;
+            return self.first(server, peers, Some(&peers.idle), call, started).await;
         };
-        match self.converse(resting, &peers, Some(&peers.idle), &call, started).await {
-            Ok(answer) => self.judge(server, answer, &call),
+        match self.converse(resting, peers, Some(&peers.idle), call, started).await {
+            Ok(answer) => self.judge(server, answer, call),
             // A resting connection that the server had closed already says nothing about the server.
             Err(broken) if broken.silent && broken.reason == Reason::Reset && call.repeatable => {
-                let again = self.first(server, &peers, Some(&peers.idle), &call, started).await;
+                let again = self.first(server, peers, Some(&peers.idle), call, started).await;
                 // The connection that broke may have brought the request all the same.
                 again.map_err(|failure| if broken.sent { failure.possibly() } else { failure })
             }

@@ -82,6 +82,11 @@ impl Failure {
         Self { reason, applied: Applied::No, server: None, retry_after: None }
     }
 
+    /// Whether it failed before there was a connection to send anything by.
+    pub(super) fn never_connected(&self) -> bool {
+        self.applied == Applied::No && matches!(self.reason, Reason::Connect | Reason::Timeout)
+    }
+
     /// The same, where an earlier attempt may have had an effect.
     pub(super) fn possibly(self) -> Self {
         Self { applied: Applied::Possibly, ..self }

@@ -14,6 +14,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use megamind_conf::Upstream as Settings;
 use pingora::upstreams::peer::HttpPeer;
+use smallvec::SmallVec;
 
 use super::idle::{Idle, Limit};
 
@@ -55,6 +56,9 @@ impl Server {
         self.peers.load_full()
     }
 }
+
+/// The indexes of servers that a request has been tried at in vain.
+pub(crate) type Tried = SmallVec<[usize; 4]>;
 
 /// All servers of the upstream.
 #[derive(Debug)]
@@ -111,15 +115,25 @@ impl Servers {
         self.all.first().map_or("", |server| &server.authority)
     }
 
-    /// The next server in turn: among the healthy ones, or among all while none is.
-    pub(crate) fn pick(&self) -> Option<(usize, Arc<Peers>)> {
+    /// The next server in turn that has not been tried: among the healthy ones, or among all while none is.
+    pub(crate) fn pick(&self, tried: &Tried) -> Option<(usize, Arc<Peers>)> {
         let count = self.all.len();
         let start = if count > 1 { self.next.fetch_add(1, Ordering::Relaxed) } else { 0 };
-        let in_turn = || (0..count).map(|step| (start + step) % count);
+        let in_turn = || {
+            let all = (0..count).map(|step| (start + step) % count);
+            all.filter(|index| !tried.contains(index))
+        };
         in_turn()
             .filter(|index| self.all[*index].healthy())
             .chain(in_turn())
             .find_map(|index| Some((index, self.all[index].peers()?)))
+    }
+
+    /// A server could not be connected: where there are others, it gets no traffic until a check finds it well.
+    pub(crate) fn pass_over(&self, index: usize) {
+        if self.all.len() > 1 && self.all[index].set_healthy(false) {
+            tracing::warn!(server = self.all[index].name, "server cannot be connected");
+        }
     }
 
     /// Closes idle connections that nobody will use: too old, or closed by the server.

@@ -23,6 +23,7 @@ mod possibly_applied;
 mod readme;
 mod repeats;
 mod retention;
+mod servers;
 mod settle;
 mod sms;
 mod split;
