@@ -107,6 +107,7 @@ fn publish<D: Domain>(base: &Base<D>, durable_seq: u64, queue: &Queue, restored:
         parked: queue.parked(),
         entries: queue.len(),
         oldest_at: queue.oldest_at(),
+        oldest_sendable_at: queue.oldest_sendable_at(),
         restored,
     }
 }

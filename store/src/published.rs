@@ -21,6 +21,8 @@ pub struct Published<D: Domain> {
     pub entries: u64,
     /// When the oldest entry was decided.
     pub oldest_at: Option<Time>,
+    /// The same for the oldest of those that the drain may send.
+    pub oldest_sendable_at: Option<Time>,
     /// Set while the queue, after a restore, waits to be released: nothing is sendable then.
     pub restored: Option<Restored>,
 }

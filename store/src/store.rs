@@ -432,6 +432,15 @@ impl<D: Domain> Store<D> {
         self.0.queue().work(window, limit, next, in_flight)
     }
 
+    /// Whether what is queued about these will have been sent in a moment, as far as can be told: `most` entries about each
+    /// at most, none parked or held back, none tried in vain.
+    pub fn is_passing(&self, touches: &megamind_domain::Touches, most: u32) -> bool {
+        let published = self.published();
+        let keys = touches.iter().filter(|touch| touch.role != megamind_domain::Role::Row);
+        let queue = self.0.queue();
+        queue.is_passing(keys.map(|touch| touch.key), &published.fences, most)
+    }
+
     /// All entries of a bulk request that was sent before, in order.
     pub fn bundle(&self, number: u64) -> Vec<Work> {
         self.0.queue().bundle(number)
@@ -459,7 +468,7 @@ impl<D: Domain> Store<D> {
     }
 
     fn entry_of(&self, record: &Record, replay: ReplayHead<'_>) -> Entry {
-        let queued = self.0.queue().get(record.seq).cloned();
+        let queued = self.0.queue().get(record.seq);
         let rekeyed = queued.as_ref().map_or(0, |queued| queued.rekeyed);
         let key = replay
             .key

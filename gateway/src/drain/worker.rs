@@ -158,7 +158,11 @@ impl<D: Domain> Worker<D> {
         if self.under_way.len() >= width {
             return IDLE;
         }
-        if self.core.store.published().sendable == 0 {
+        let published = self.core.store.published().clone();
+        if published.entries == 0 {
+            self.forget_trouble();
+        }
+        if published.sendable == 0 {
             if self.circuit.open().is_some() && self.under_way.is_empty() {
                 if let Some(seq) = self.circuit.trial() {
                     self.take_back(seq);
@@ -190,6 +194,13 @@ impl<D: Domain> Worker<D> {
             self.launch(job);
         }
         wait
+    }
+
+    /// Nothing is queued any more, so whatever had trouble is gone: settled by others, or out of date.
+    fn forget_trouble(&mut self) {
+        for (seq, _) in self.troubled.drain() {
+            self.core.drain.forget(seq);
+        }
     }
 
     /// What is in flight or waits after a failure, and the time until the first of those may be tried again.

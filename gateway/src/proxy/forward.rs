@@ -25,6 +25,7 @@ use super::{
 use crate::{
     core::{seen, wall_clock},
     ids::{Alias, back_to_local, words_to_local},
+    in_flight::Place,
     keys,
     outbound::Outbound,
     upstream::{Answer, Applied, Call, Failure, Stream, Subject, decoded},
@@ -59,17 +60,19 @@ type Seen<D> = (Access, Exchange<<D as Domain>::Command>, Span);
 
 impl<D: Domain> Proxy<D> {
     /// Exchanges the request with the upstream; where that fails, the handlers answer after all. `earlier` says what an
-    /// earlier attempt at the same request may have done.
+    /// earlier attempt at the same request may have done; `place` is the request's among those under way, if it has one.
     pub(super) async fn forward(
         &self,
         session: &mut Session,
         ctx: &mut RequestCtx,
         mut handled: Handled<D>,
         earlier: Prior,
+        place: Option<Place>,
     ) -> Result<()> {
         let key = handled.key.as_ref().ok().and_then(Option::as_ref);
         let (call, aliases) = self.call(session, &handled.request, key)?;
         let place = match (&handled.parsed, handled.route.access) {
+            _ if place.is_some() => place,
             (Ok(parsed), Access::Write) => Some(self.core.in_flight.enter(&self.touches(parsed))),
             _ => None,
         };

@@ -7,6 +7,7 @@ use megamind_conf::{OnTimeout, Settlement};
 use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touches, Touching};
 use megamind_store::{Key, Prior};
 use pingora::{Result, http::RequestHeader, proxy::Session};
+use tokio::time::Instant;
 
 use super::{
     Proxy, RequestCtx, Route,
@@ -17,7 +18,7 @@ use super::{
     repeats::{Known, Recognized},
     split::Split,
 };
-use crate::{keys, modes::Mode};
+use crate::{in_flight::Place, keys, modes::Mode};
 
 /// A request of a handled route, read.
 pub(super) struct Handled<D: Domain> {
@@ -29,6 +30,9 @@ pub(super) struct Handled<D: Domain> {
     /// Set for a write whose repetition is recognized.
     pub(super) recognized: Option<Recognized>,
 }
+
+/// Queued entries about one thing that a write waits for, at most.
+const SHORT: u32 = 512;
 
 /// Whether a request has to be decided here, because something that it names waits in the queue.
 enum Fenced {
@@ -88,13 +92,56 @@ impl<D: Domain> Proxy<D> {
         let in_doubt = prior != Prior::NeverSent;
         match fenced {
             Fenced::Items(here) if !in_doubt => self.serve_split(session, ctx, handled, Split::new(here)).await?,
-            Fenced::No if !in_doubt || self.upstream_knows_keys() => self.forward(session, ctx, handled, prior).await?,
+            Fenced::No if !in_doubt || self.upstream_knows_keys() => {
+                self.forward(session, ctx, handled, prior, None).await?;
+            }
+            Fenced::Whole if !in_doubt && !ours() && handled.route.access == Access::Write => {
+                let (place, passed) = self.outwait(&handled).await;
+                if passed && !ours() {
+                    self.forward(session, ctx, handled, prior, Some(place)).await?;
+                } else {
+                    let _ = tokio::time::timeout(self.longest_forward() * 2, place.wait_for_earlier()).await;
+                    self.answer_here(session, ctx, handled, prior).await?;
+                }
+            }
             _ => {
                 self.wait_for_forwarded(&handled).await;
                 self.answer_here(session, ctx, handled, prior).await?;
             }
         }
         Ok(true)
+    }
+
+    /// A write about something of which the last entries are being sent waits for them, so that it is forwarded and not
+    /// queued behind: whoever speaks faster than one replay after the other would otherwise keep the queue from ending.
+    /// Its place among those that are under way, and whether nothing is queued any more.
+    ///
+    /// That is only so once all that is sendable came while the upstream served: before, there is no telling how long it
+    /// takes.
+    async fn outwait(&self, handled: &Handled<D>) -> (Place, bool) {
+        let touches = handled.parsed.as_ref().map(|parsed| self.touches(parsed)).unwrap_or_default();
+        let place = self.core.in_flight.enter(&touches);
+        let store = &self.core.store;
+        let passing = || {
+            let status = self.core.modes.status();
+            let oldest = store.published().oldest_sendable_at;
+            let is_live = !status.mode.stands_in() && oldest.is_some_and(|oldest| oldest >= status.serves_since);
+            is_live && store.is_passing(&touches, SHORT)
+        };
+        let mut publications = store.publications();
+        let until = Instant::now() + self.core.config.upstream.response_timeout;
+        loop {
+            if !store.published().fenced(&touches) {
+                // Those that waited before go before.
+                let earlier = tokio::time::timeout(self.longest_forward() * 2, place.wait_for_earlier()).await;
+                let passed = earlier.is_ok() && !store.published().fenced(&touches);
+                return (place, passed);
+            }
+            let is_over = !passing() || tokio::time::timeout_at(until, publications.changed()).await.is_err();
+            if is_over {
+                return (place, false);
+            }
+        }
     }
 
     fn read(&self, route: &Arc<Route>, head: &RequestHeader, body: bytes::Bytes) -> Handled<D> {
