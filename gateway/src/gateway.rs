@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use megamind_conf::Config;
 use megamind_domain::{Domain, Endpoint, EntityKey, Request, Time};
-use megamind_store::{OpenError, Options, Store, WriterHandle};
+use megamind_store::{Merge, OpenError, Options, Store, WriterHandle};
 use pingora::{
     connectors::ConnectorOptions,
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
@@ -186,14 +186,21 @@ impl<D: Domain> Builder<D> {
         self
     }
 
+    /// How values that wait in the queue are merged.
+    fn merge(&self) -> Merge {
+        let (handback, domain) = (self.handback.clone(), self.domain.clone());
+        Arc::new(move |earlier, later| handback.merge(&domain, earlier, later))
+    }
+
     /// Opens the journal and asks the upstream once how it is. Takes `health.timeout` at most, besides the time that
     /// the journal needs.
     ///
     /// # Errors
     /// A [`StartError`] whose text names the file and what to do.
     pub fn open(self) -> Result<Gateway<D>, StartError> {
+        let merge = Some(self.merge());
         let config = self.config;
-        let options = store_options(&config);
+        let options = Options { merge, ..store_options(&config) };
         let (store, writer) = Store::open(self.domain.clone(), options)?;
         let last_mode = store.last_mode();
         let core = Arc::new(Core {

@@ -2,6 +2,7 @@
 //! entry is replayed by itself, no request is split, and nothing is compared afterwards.
 
 use megamind_domain::{Domain, Endpoint, EntityKey, Exchange, Rejection, Request, Response, Touches};
+pub use megamind_store::{Merged, Told};
 
 /// An entry that may go in a bulk request.
 pub struct Member<'a> {
@@ -71,6 +72,17 @@ pub trait Handback<D: Domain>: Send + Sync + 'static {
 
     /// What an answer to such a request says about each member; `None` where its form is another.
     fn results(&self, _domain: &D, _body: &[u8], _members: usize) -> Option<Vec<Said>> {
+        None
+    }
+
+    /// Two values of one slot in one request ([`megamind_domain::Replay::Newest`]); `None` where the later one takes the
+    /// place of the earlier one.
+    fn merge(&self, _domain: &D, _earlier: Told<'_>, _later: Told<'_>) -> Option<Merged> {
+        None
+    }
+
+    /// A queued request as it goes out; `None` for one that goes out as it is.
+    fn outgoing(&self, _domain: &D, _request: &Request) -> Option<Request> {
         None
     }
 

@@ -44,7 +44,7 @@ mod upstream;
 pub use admin::Admin;
 pub use carrier::{Carried, Carrier, NotCarried};
 pub use gateway::{Builder, Census, Gateway, StartError};
-pub use handback::{Handback, Member, PartSaid, Said};
+pub use handback::{Handback, Member, Merged, PartSaid, Said, Told};
 pub use handle::{Asked, Handle, PageAnswer, PageError};
 pub use listen::{Listeners, PortError};
 pub use proxy::Proxy;

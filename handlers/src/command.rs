@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use megamind_domain::{Rejection, Time};
+use megamind_domain::{Rejection, Request, Time};
 
 use crate::{
     Money, Position,
@@ -105,12 +105,14 @@ pub struct Many<T> {
     pub items: Vec<Result<T, Rejection>>,
     /// Whether they came as a list, and are answered as one.
     pub bulk: bool,
+    /// The request that they came in, where only some of them may have to be told in order.
+    pub request: Option<Arc<Request>>,
 }
 
 impl<T> Many<T> {
     /// One item.
     pub fn one(item: T) -> Self {
-        Self { items: vec![Ok(item)], bulk: false }
+        Self { items: vec![Ok(item)], bulk: false, request: None }
     }
 
     /// The items that could be read.
@@ -132,6 +134,19 @@ pub struct PilotReport {
     pub at: Option<Time>,
     /// What rarely changes.
     pub profile: Profile,
+    /// What else was said, which is told to the upstream and means nothing here.
+    pub fields: Fields,
+    /// Of an item of a list: all of it, as JSON.
+    pub told: Option<Box<str>>,
+}
+
+/// Which fields a report of a pilot has, apart from those that name the pilot or are told in order.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Fields {
+    /// A hash of their names, 0 where they are not known.
+    pub hash: u32,
+    /// Whether there are others than a position.
+    pub unknown: bool,
 }
 
 /// What a pilot says about an order.

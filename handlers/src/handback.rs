@@ -5,7 +5,7 @@ use std::{borrow::Cow, num::NonZeroU64};
 use megamind_domain::{Endpoint, EntityKey, Exchange, Request};
 
 use crate::{
-    City, Command, Deliveries,
+    City, Command, Deliveries, coalesce,
     command::Watched,
     dialect::{Field, node::Node, request},
     endpoints::Route,
@@ -86,15 +86,7 @@ impl Deliveries {
             let Node::Map(mut item) = request::content(request).ok()? else {
                 return None;
             };
-            for (name, value) in &mut item {
-                let is_degrees = [Field::Lat, Field::Lng].iter().any(|field| self.wire(*field) == name);
-                if is_degrees
-                    && let Node::Text(text) = value
-                    && let Ok(degrees) = text.trim().parse()
-                {
-                    *value = Node::Float(degrees);
-                }
-            }
+            coalesce::to_numbers(&self.settings().dialect, &mut item);
             if let (true, Some(key)) = (keyed, key) {
                 item.push((Cow::Borrowed(ITEM_KEY), Node::Text(Cow::Borrowed(key))));
             }

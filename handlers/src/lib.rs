@@ -15,12 +15,14 @@
 //! | [`dispatch`], [`planning`], `nearest` | who carries what |
 //! | [`split`] | a bulk request of which only some items can be sent on |
 //! | [`handback`] | what goes back to the upstream together, and how it has an order afterwards |
+//! | `coalesce` | reports of pilots that wait are merged |
 //! | `entity`, `touch` | rows of the journal, and which of them something concerns |
 //!
 //! Nothing here does IO, reads a clock or has randomness: see [`Domain`].
 
 pub mod calls;
 pub mod city;
+mod coalesce;
 pub mod command;
 mod decide;
 pub mod dialect;

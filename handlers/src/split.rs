@@ -186,7 +186,7 @@ mod tests {
             "v=1&deliveries[0][orderId]=b%20c&deliveries[0][x][]=1"
         );
         let encoded = "deliveries%5B7%5D%5BorderId%5D=a&deliveries%5b9%5d%5BorderId%5D=b";
-        assert_eq!(part(&posted(form, None, encoded), &[false, true]).1, "deliveries%5B0%5D%5BorderId%5D=b");
+        assert_eq!(part(&posted(form, None, encoded), &[false, true]).1, "deliveries%5b0%5d%5BorderId%5D=b");
         // Over query and body, and in the query alone.
         let split = posted(form, Some("deliveries[1][orderId]=b"), "deliveries[0][orderId]=a");
         assert_eq!(part(&split, &[true, false]), (String::new(), "deliveries[0][orderId]=a".into()));
@@ -252,7 +252,7 @@ mod tests {
         };
         let items = [("1", "P"), ("2", "Q"), ("3", "Q"), ("4", "R"), ("2", "S"), ("5", "P")];
         let items = items.map(|(order, pilot)| Ok(report(order, pilot))).into_iter();
-        let command = Command::ReportDeliveries(Many { items: items.collect(), bulk: true });
+        let command = Command::ReportDeliveries(Many { items: items.collect(), bulk: true, request: None });
         let first = std::cell::Cell::new(0);
         // Only the second is fenced.
         let is_fenced = |_: &Touches| {

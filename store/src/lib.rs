@@ -54,7 +54,7 @@ pub use entry::{Entry, EntryState, EntrySummary, Parked, SendState, Work};
 pub use error::{OpenError, ReadError, SubmitError};
 pub use journal::Restored;
 pub use metrics::{Histogram, Metrics};
-pub use options::{Clock, Options};
+pub use options::{Clock, Merge, Merged, Options, Told};
 pub use published::{Health, Published};
 pub use repeats::{Identity, Repeat};
 pub use store::Store;

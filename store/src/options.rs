@@ -7,12 +7,33 @@ use std::{
     time::{Duration, SystemTime},
 };
 
-use megamind_domain::Time;
+use megamind_domain::{Request, Time};
 
 use crate::timekeeping::Elapsed;
 
 /// Where the writer takes the time from.
 pub type Clock = Arc<dyn Fn() -> Time + Send + Sync>;
+
+/// A value of a slot that waits in the queue, or is about to.
+#[derive(Clone, Copy, Debug)]
+pub struct Told<'a> {
+    /// When it was decided.
+    pub at: Time,
+    /// The request that tells it.
+    pub request: &'a Request,
+}
+
+/// Two values of one slot in one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Merged {
+    /// The request that tells both.
+    pub request: Request,
+    /// See [`megamind_domain::Replay::Newest`].
+    pub fields: u32,
+}
+
+/// Merges an earlier value of a slot with a later one; `None` where the later one takes its place.
+pub type Merge = Arc<dyn Fn(Told<'_>, Told<'_>) -> Option<Merged> + Send + Sync>;
 
 /// Every limit of the store.
 #[derive(Clone)]
@@ -48,6 +69,8 @@ pub struct Options {
     pub elapsed: Option<Elapsed>,
     /// A clock that stands before this is wrong.
     pub earliest: Time,
+    /// How values of slots are merged; without it the newest takes the place of the one before.
+    pub merge: Option<Merge>,
 }
 
 impl Options {
@@ -69,6 +92,7 @@ impl Options {
             clock: Arc::new(wall_clock),
             elapsed: None,
             earliest: Time(i64::MIN),
+            merge: None,
         }
     }
 }

@@ -1,6 +1,7 @@
 //! The entries that the upstream has not acknowledged, in memory: numbers and entity keys, no bodies.
 
 mod codec;
+mod kept;
 #[cfg(test)]
 mod tests;
 
@@ -13,6 +14,7 @@ use imbl::OrdMap;
 use megamind_domain::{Endpoint, EntityKey, Role, Time, Touch, Touches};
 
 pub(crate) use codec::{pack, unpack};
+use kept::Kept;
 
 use crate::entry::{EntryState, EntrySummary, Parked, SendState, Work};
 
@@ -26,6 +28,9 @@ pub(crate) struct Queued {
     /// Subjects and actors; empty for an entry with a slot.
     pub(crate) touches: Touches,
     pub(crate) slot: Option<EntityKey>,
+    /// Of an entry with a slot: what its value's fields have in common with those of other values; see
+    /// [`megamind_domain::Replay::Newest`].
+    pub(crate) fields: u32,
     /// The bulk request that it goes in until it is settled.
     pub(crate) bundle: Option<NonZeroU64>,
     pub(crate) parked: Option<Box<Parked>>,
@@ -37,6 +42,8 @@ pub(crate) struct Queued {
     pub(crate) unknown: bool,
     /// Whether something is kept sealed for its replay.
     pub(crate) sealed: bool,
+    /// Of an entry with a slot that is on its way: there is a newer value that says all that it says.
+    pub(crate) outdated: bool,
 }
 
 /// How far the sending of an entry got.
@@ -51,21 +58,37 @@ pub(crate) enum Progress {
 }
 
 impl Queued {
+    /// One that was never sent.
+    pub(crate) fn new(endpoint: Endpoint, at: Time, touches: Touches) -> Self {
+        Self {
+            at,
+            touches,
+            slot: None,
+            fields: 0,
+            bundle: None,
+            parked: None,
+            progress: Progress::NeverSent,
+            attempts: 0,
+            endpoint,
+            rekeyed: 0,
+            unknown: false,
+            sealed: false,
+            outdated: false,
+        }
+    }
+
+    /// Whether another value may take its place: the upstream cannot have it, nor may it be on its way.
+    pub(crate) fn may_be_replaced(&self) -> bool {
+        self.bundle.is_none() && self.progress == Progress::NeverSent
+    }
+
     /// The entities that it fences and waits for.
     pub(crate) fn keys(&self) -> impl Iterator<Item = EntityKey> + '_ {
         self.touches.iter().map(|touch| touch.key)
     }
 
     pub(crate) fn subjects(&self) -> impl Iterator<Item = EntityKey> + '_ {
-        self.touches
-            .iter()
-            .filter(|touch| touch.role == Role::Subject)
-            .map(|touch| touch.key)
-    }
-
-    /// The lines that it stands in: those of its entities, or that of its slot.
-    fn lines(&self) -> impl Iterator<Item = EntityKey> + '_ {
-        self.keys().chain(self.slot.map(|EntityKey(slot)| EntityKey(slot | SLOT_LINE)))
+        subjects(&self.touches)
     }
 
     pub(crate) fn send_state(&self) -> SendState {
@@ -113,7 +136,7 @@ pub(crate) type Changes = BTreeMap<u64, Option<Queued>>;
 #[derive(Default)]
 pub(crate) struct Queue {
     /// What may be sent, as soon as what precedes it is.
-    pending: BTreeMap<u64, Box<Queued>>,
+    pending: BTreeMap<u64, Kept>,
     /// What is parked, and what a parked one holds back.
     aside: BTreeMap<u64, Queued>,
     /// How many entries of `aside` have this subject.
@@ -127,8 +150,9 @@ pub(crate) struct Queue {
 }
 
 impl Queue {
-    pub(crate) fn get(&self, seq: u64) -> Option<&Queued> {
-        self.pending.get(&seq).map(|entry| &**entry).or_else(|| self.aside.get(&seq))
+    pub(crate) fn get(&self, seq: u64) -> Option<Queued> {
+        let pending = self.pending.get(&seq).map(Kept::queued);
+        pending.or_else(|| self.aside.get(&seq).cloned())
     }
 
     /// The newest waiting entry of a slot.
@@ -149,7 +173,7 @@ impl Queue {
     }
 
     pub(crate) fn oldest_at(&self) -> Option<Time> {
-        let pending = self.pending.first_key_value().map(|(seq, entry)| (*seq, entry.at));
+        let pending = self.pending.first_key_value().map(|(seq, entry)| (*seq, entry.at()));
         let aside = self.aside.first_key_value().map(|(seq, entry)| (*seq, entry.at));
         pending.into_iter().chain(aside).min_by_key(|(seq, _)| *seq).map(|(_, at)| at)
     }
@@ -218,8 +242,9 @@ impl Queue {
 
     fn add_pending(&mut self, seq: u64, entry: Queued) {
         self.enter_slot(seq, &entry);
-        self.lines.extend(entry.lines().map(|key| (key, seq)));
-        self.pending.insert(seq, Box::new(entry));
+        let entry = Kept::from(entry);
+        self.lines.extend(entry.lines().into_iter().map(|key| (key, seq)));
+        self.pending.insert(seq, entry);
     }
 
     fn take_pending(&mut self, seq: u64) -> Option<Queued> {
@@ -227,7 +252,7 @@ impl Queue {
         for key in entry.lines() {
             self.lines.remove(&(key, seq));
         }
-        Some(*entry)
+        Some(entry.into_queued())
     }
 
     /// The first pending entry about an entity.
@@ -237,11 +262,10 @@ impl Queue {
     }
 
     /// Whether nothing that has to go first is pending.
-    fn is_first(&self, seq: u64, entry: &Queued) -> bool {
-        let mut lines = entry.lines();
+    fn is_first(&self, seq: u64, entry: &Kept) -> bool {
         // A slot's value does not overtake what is told about its owner, nor hold it up.
-        lines.all(|key| self.front(key) == Some(seq))
-            && entry.slot.and_then(|slot| self.front(slot)).is_none_or(|first| first > seq)
+        entry.lines().into_iter().all(|key| self.front(key) == Some(seq))
+            && entry.slot().and_then(|slot| self.front(slot)).is_none_or(|first| first > seq)
     }
 
     fn enter_slot(&mut self, seq: u64, entry: &Queued) {
@@ -273,8 +297,9 @@ impl Queue {
         let mut blocked: HashSet<EntityKey> = parked.subjects().collect();
         let mut held = Vec::new();
         for (seq, entry) in self.pending.range(seq + 1..) {
-            if entry.keys().any(|key| blocked.contains(&key)) {
-                blocked.extend(entry.subjects());
+            let touches = entry.touches();
+            if touches.iter().any(|touch| blocked.contains(&touch.key)) {
+                blocked.extend(subjects(&touches));
                 held.push(*seq);
             }
         }
@@ -326,7 +351,7 @@ impl Queue {
             if !next.is_empty() && work.iter().any(|known| known.seq == *seq) {
                 continue;
             }
-            work.push(entry.work(*seq));
+            work.push(entry.queued().work(*seq));
         }
         work
     }
@@ -339,17 +364,17 @@ impl Queue {
 
     /// The pending entries of a bundle, in order.
     pub(crate) fn bundle(&self, number: u64) -> Vec<Work> {
-        let members = self
-            .pending
-            .iter()
-            .filter(|(_, entry)| entry.bundle.is_some_and(|of| of.get() == number));
-        members.map(|(seq, entry)| entry.work(*seq)).collect()
+        let members = self.pending.iter().filter(|(_, entry)| entry.bundle() == Some(number));
+        members.map(|(seq, entry)| entry.queued().work(*seq)).collect()
     }
 
     /// The entries with this subject, in order.
     pub(crate) fn about(&self, subject: EntityKey) -> Vec<u64> {
         let of = |entry: &Queued| entry.subjects().any(|key| key == subject);
-        let pending = self.pending.iter().filter(|(_, entry)| of(entry)).map(|(seq, _)| *seq);
+        let line = self.lines.range((subject, 0)..=(subject, u64::MAX));
+        let pending = line
+            .filter(|(_, seq)| self.pending.get(seq).is_some_and(|entry| of(&entry.queued())))
+            .map(|(_, seq)| *seq);
         let aside = self.aside.iter().filter(|(_, entry)| of(entry)).map(|(seq, _)| *seq);
         let mut seqs: Vec<u64> = pending.chain(aside).collect();
         seqs.sort_unstable();
@@ -359,33 +384,31 @@ impl Queue {
     /// Up to `limit` entries after `after`, pending or parked.
     pub(crate) fn list(&self, state: EntryState, after: u64, limit: usize) -> Vec<EntrySummary> {
         let later = after.saturating_add(1)..;
-        let mut list: Vec<(&u64, &Queued)> = match state {
-            EntryState::Pending => self
-                .pending
-                .range(later.clone())
-                .map(|(seq, entry)| (seq, &**entry))
-                .take(limit)
-                .chain(self.aside.range(later).filter(|(_, entry)| entry.parked.is_none()).take(limit))
-                .collect(),
-            EntryState::Parked => self
-                .aside
-                .range(later)
-                .filter(|(_, entry)| entry.parked.is_some())
-                .take(limit)
-                .collect(),
+        let aside = self.aside.range(later.clone());
+        let mut list: Vec<EntrySummary> = match state {
+            EntryState::Pending => {
+                let pending = self.pending.range(later).map(|(seq, entry)| entry.queued().summary(*seq));
+                let held = aside.filter(|(_, entry)| entry.parked.is_none());
+                let held = held.map(|(seq, entry)| entry.summary(*seq));
+                pending.take(limit).chain(held.take(limit)).collect()
+            }
+            EntryState::Parked => {
+                let parked = aside.filter(|(_, entry)| entry.parked.is_some());
+                parked.map(|(seq, entry)| entry.summary(*seq)).take(limit).collect()
+            }
             EntryState::Done => Vec::new(),
         };
-        list.sort_by_key(|(seq, _)| **seq);
+        list.sort_by_key(|entry| entry.seq);
         list.truncate(limit);
-        list.into_iter().map(|(seq, entry)| entry.summary(*seq)).collect()
+        list
     }
 
     /// Fences of the whole queue, at open.
     pub(crate) fn fences(&self) -> OrdMap<u64, u32> {
         let mut counts: BTreeMap<u64, u32> = BTreeMap::new();
-        let pending = self.pending.values().map(|entry| &**entry);
-        for entry in pending.chain(self.aside.values()) {
-            for EntityKey(key) in entry.keys() {
+        let pending = self.pending.values().map(Kept::touches);
+        for touches in pending.chain(self.aside.values().map(|entry| entry.touches.clone())) {
+            for Touch { key: EntityKey(key), .. } in touches {
                 *counts.entry(key).or_default() += 1;
             }
         }
@@ -400,6 +423,13 @@ impl Queue {
             self.add_pending(seq, entry);
         }
     }
+}
+
+fn subjects(touches: &Touches) -> impl Iterator<Item = EntityKey> + '_ {
+    touches
+        .iter()
+        .filter(|touch| touch.role == Role::Subject)
+        .map(|touch| touch.key)
 }
 
 /// The name under which something is kept for the replay of an entry.

@@ -145,6 +145,9 @@ pub(crate) struct Followed<'a> {
     pub(crate) request: Option<RequestHead<'a>>,
     #[serde(borrow, skip_serializing_if = "Option::is_none")]
     pub(crate) created: Option<Cow<'a, str>>,
+    /// Whether a client said it, among other things, in the request of the record that it follows.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) said: bool,
 }
 
 /// A request without its body.
@@ -250,6 +253,20 @@ impl Record {
         })
     }
 
+    /// The request to replay, whole.
+    pub(crate) fn request(&self) -> Option<Request> {
+        let RequestHead { method, path, query, content_type, content_encoding } = self.replay()?.request;
+        let text = |text: Option<Cow<'_, str>>| text.map(|text| Box::from(&*text));
+        Some(Request {
+            method: Box::from(&*method),
+            path: Box::from(&*path),
+            query: text(query),
+            content_type: text(content_type),
+            content_encoding: text(content_encoding),
+            body: self.body.clone(),
+        })
+    }
+
     /// The request to replay, the parts that an entry needs; `None` for a record that has none.
     pub(crate) fn replay(&self) -> Option<ReplayHead<'_>> {
         match self.read_head().ok()? {
@@ -265,7 +282,7 @@ impl Record {
                 request: head.request?,
                 key: None,
                 created: head.created,
-                own: true,
+                own: !head.said,
             }),
             _ => None,
         }

@@ -476,7 +476,7 @@ impl<D: Domain> Store<D> {
     }
 
     fn entry_of(&self, record: &Record, replay: ReplayHead<'_>) -> Entry {
-        let queued = self.0.queue().get(record.seq).cloned();
+        let queued = self.0.queue().get(record.seq);
         let rekeyed = queued.as_ref().map_or(0, |queued| queued.rekeyed);
         let key = replay
             .key

@@ -5,7 +5,7 @@ mod toy;
 use std::sync::{Arc, atomic::Ordering::Relaxed};
 
 use megamind_domain::EntityKey;
-use megamind_store::{EntryState, Outcome, Prior, SendState, Settle, Store, SubmitError};
+use megamind_store::{EntryState, Identity, Outcome, Prior, Repeat, SendState, Settle, Store, SubmitError, Write};
 use tempfile::TempDir;
 use toy::{BOOK, Command, READ, Toy, account, add, balances, decided, exchange, keyed, options, span, write};
 
@@ -435,4 +435,55 @@ async fn a_full_queue_is_overload_and_drops_reads_first() {
         }
     }
     assert_eq!(balances(&store).len() + overloaded, 100, "decided or refused, nothing in between");
+}
+
+#[tokio::test]
+async fn a_value_on_its_way_goes_when_it_did_not_arrive_and_a_newer_one_is_known() {
+    let folder = folder();
+    let (store, _writer) = open(&folder);
+    let queued = |store: &Store<Toy>| -> Vec<u64> { store.work(10, |_| false).iter().map(|work| work.seq).collect() };
+    let first = decided(&store, Command::At { teller: 1, place: 1 }).await;
+    store.settle(Settle::Sent { seq: first }).await.expect("sent");
+    // What may have arrived stays, and the newer one queues behind.
+    let second = decided(&store, Command::At { teller: 1, place: 2 }).await;
+    assert_eq!(queued(&store), [first]);
+    store.settle(Settle::NotSent { seq: first }).await.expect("not sent");
+    assert_eq!(queued(&store), [second]);
+    // Without an answer it stays until it is settled.
+    store.settle(Settle::Sent { seq: second }).await.expect("sent");
+    store.settle(Settle::InDoubt { seq: second }).await.expect("in doubt");
+    let third = decided(&store, Command::At { teller: 1, place: 3 }).await;
+    store.settle(Settle::NotSent { seq: second }).await.expect("not sent");
+    assert_eq!(queued(&store), [second]);
+    let acknowledged = Settle::Acknowledged { seq: second, exchange: None, span: span(&store) };
+    store.settle(acknowledged).await.expect("acknowledged");
+    assert_eq!(queued(&store), [third]);
+}
+
+#[tokio::test]
+async fn a_part_of_a_request_is_recognized_by_itself_and_the_split_by_the_whole() {
+    let folder = folder();
+    let (store, writer) = open(&folder);
+    let (key, _) = account(&store).await;
+    let whole = keyed(Command::Add { account: key, teller: None, amount: 1 }, "k");
+    let identity =
+        Identity::of(whole.endpoint, &whole.parsed, &whole.request, whole.key.as_ref()).expect("an identity");
+    let (there, here) = (identity.part("forwarded"), identity.part("here"));
+    store.split(&identity, &there, vec![0, 2]).await.expect("durable");
+    let part = || Write { key: None, identity: Some(here), ..whole.clone() };
+    let first = store.submit(part()).await.expect("an outcome");
+    assert!(matches!(first, Outcome::Decided { .. }), "{first:?}");
+    let again = store.submit(part()).await.expect("an outcome");
+    assert!(matches!(again, Outcome::Repeated { .. }), "{again:?}");
+    // After a crash as well.
+    drop((store, writer));
+    let (store, _writer) = open(&folder);
+    for of in [identity, there] {
+        let known = store.first(&of).await;
+        assert!(matches!(&known, Ok(Repeat::Split { forwarded, .. }) if forwarded == &[0, 2]), "{known:?}");
+    }
+    assert!(matches!(store.first(&here).await, Ok(Repeat::Answered(_))));
+    assert_eq!(store.first(&identity.part("another")).await, Ok(Repeat::First));
+    store.answered(&there, None, None).await;
+    assert_eq!(store.first(&there).await, Ok(Repeat::First));
 }

@@ -97,7 +97,7 @@ impl<D: Domain> Admin<D> {
         let seq: u64 = id.parse().map_err(|_| Refusal::not_found())?;
         let store = self.core.store.clone();
         match tokio::task::spawn_blocking(move || store.entry(seq)).await {
-            Ok(Ok(Some(entry))) => Ok(entry),
+            Ok(Ok(Some(entry))) => Ok(crate::drain::outgoing(&self.core, entry)),
             Ok(Ok(None)) => Err(Refusal::not_found()),
             Ok(Err(error)) => Err(unreadable(&error)),
             Err(error) => Err(unreadable(&error)),

@@ -4,7 +4,7 @@ use std::{collections::BTreeMap, num::NonZeroU64, time::Duration};
 
 use megamind_conf::{self as conf, Config, Scalar};
 use megamind_domain::{Endpoint, EntityKey, Exchange, Request, Response, Touches};
-use megamind_gateway::{Census, Handback, Handle, Member, PartSaid, Said};
+use megamind_gateway::{Census, Handback, Handle, Member, Merged, PartSaid, Said, Told};
 use megamind_handlers::{
     City, Command, Deliveries, Settings,
     dialect::{Dialect, Envelope, ErrorEnvelope, Table, TimeFormat},
@@ -82,6 +82,15 @@ impl Handback<Deliveries> for Back {
     fn results(&self, domain: &Deliveries, body: &[u8], _members: usize) -> Option<Vec<Said>> {
         let statuses = domain.results(body)?;
         Some(statuses.into_iter().map(|status| Said { status }).collect())
+    }
+
+    fn merge(&self, domain: &Deliveries, earlier: Told<'_>, later: Told<'_>) -> Option<Merged> {
+        let merged = domain.merge_reports((earlier.at, earlier.request), (later.at, later.request));
+        merged.map(|(request, fields)| Merged { request, fields })
+    }
+
+    fn outgoing(&self, domain: &Deliveries, request: &Request) -> Option<Request> {
+        domain.outgoing(request)
     }
 
     fn fenced_items(

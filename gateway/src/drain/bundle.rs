@@ -186,7 +186,9 @@ async fn read<D: Domain>(core: &Arc<Core<D>>, work: &[Work]) -> Result<Vec<Entry
         entries.collect::<Result<Option<Vec<_>>, _>>()
     });
     match read.await {
-        Ok(Ok(Some(entries))) if !entries.is_empty() => Ok(entries),
+        Ok(Ok(Some(entries))) if !entries.is_empty() => {
+            Ok(entries.into_iter().map(|entry| replay::outgoing(core, entry)).collect())
+        }
         Ok(Ok(_)) => Err("an entry is gone".into()),
         Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),

@@ -19,5 +19,6 @@ mod view;
 mod worker;
 
 pub(crate) use live::Live;
+pub(crate) use replay::outgoing;
 pub(crate) use view::{Note, View};
 pub(crate) use worker::drain;

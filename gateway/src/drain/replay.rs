@@ -166,9 +166,19 @@ pub(super) async fn mark<D: Domain>(
 async fn read<D: Domain>(core: &Arc<Core<D>>, seq: u64) -> Result<Option<Entry>, String> {
     let store = core.store.clone();
     match tokio::task::spawn_blocking(move || store.entry(seq)).await {
-        Ok(read) => read.map_err(|error| error.to_string()),
+        Ok(Ok(entry)) => Ok(entry.map(|entry| outgoing(core, entry))),
+        Ok(Err(error)) => Err(error.to_string()),
         Err(error) => Err(error.to_string()),
     }
+}
+
+/// An entry as it goes out: one that was put together from several is kept in another form.
+pub(crate) fn outgoing<D: Domain>(core: &Core<D>, entry: Entry) -> Entry {
+    let goes = core.guarded(|| core.handback.outgoing(&core.domain, &request(&entry)));
+    let Ok(Some(Request { method, path, query, content_type, content_encoding, body })) = goes else {
+        return entry;
+    };
+    Entry { method, path, query, content_type, content_encoding, body, ..entry }
 }
 
 /// A write that may have been applied is repeated only where a repetition is known to have no second effect. Answers

@@ -163,7 +163,11 @@ impl<D: Domain> Worker<D> {
         if self.under_way.len() >= width {
             return IDLE;
         }
-        if self.core.store.published().sendable == 0 {
+        let published = self.core.store.published().clone();
+        if published.entries == 0 {
+            self.forget_trouble();
+        }
+        if published.sendable == 0 {
             self.core.drain.set_caught_up(true);
             if self.circuit.open().is_some() && self.under_way.is_empty() {
                 if let Some(seq) = self.circuit.trial() {
@@ -224,6 +228,13 @@ impl<D: Domain> Worker<D> {
         let now = Instant::now();
         for trouble in self.troubled.values_mut().filter(|trouble| !trouble.asked) {
             trouble.not_before = trouble.not_before.min(now);
+        }
+    }
+
+    /// Nothing is queued any more, so whatever had trouble is gone: settled by others, or out of date.
+    fn forget_trouble(&mut self) {
+        for (seq, _) in self.troubled.drain() {
+            self.core.drain.forget(seq);
         }
     }
 

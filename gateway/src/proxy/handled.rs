@@ -85,8 +85,9 @@ impl<D: Domain> Proxy<D> {
         };
         // What comes later about the same is decided after this, however this is decided.
         let place = self.place(&handled);
-        if !ours() {
-            self.wait_for_the_drain(&handled).await;
+        if !ours() && self.wait_for_the_drain(&handled).await {
+            // So did those that came before.
+            self.wait_behind(place.as_ref()).await;
         }
         let fenced = if ours() { Fenced::Whole } else { self.fenced(&handled) };
         // What is known to be on its way under its key is not split: the upstream would take a part for something else.

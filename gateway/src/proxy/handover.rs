@@ -22,18 +22,19 @@ const LOOK: Duration = Duration::from_millis(50);
 
 impl<D: Domain> Proxy<D> {
     /// Waits until nothing is queued any more about what a write names, where that is a matter of moments. Half of
-    /// `response_timeout` at most: the other half is for the upstream.
-    pub(super) async fn wait_for_the_drain(&self, handled: &Handled<D>) {
+    /// `response_timeout` at most: the other half is for the upstream. Answers with whether it waited.
+    pub(super) async fn wait_for_the_drain(&self, handled: &Handled<D>) -> bool {
         let (Ok(parsed), Access::Write) = (&handled.parsed, handled.route.access) else {
-            return;
+            return false;
         };
         if self.core.store.published().fences.is_empty() {
-            return;
+            return false;
         }
         let touches = self.touches(parsed);
         let until = Instant::now() + self.core.config.upstream.response_timeout / 2;
+        let mut waited = false;
         let Some(waiter) = self.core.store.waiter(&touches, MOST) else {
-            return;
+            return false;
         };
         while self.core.store.published().fenced(&touches)
             && self.moves(&touches)
@@ -42,7 +43,9 @@ impl<D: Domain> Proxy<D> {
         {
             // Whether something has changed or not, the loop looks again.
             let _ = timeout_at(until.min(Instant::now() + LOOK), waiter.changed()).await;
+            waited = true;
         }
+        waited
     }
 
     /// Whether all that is queued about these will be gone in a moment, unless something goes wrong.

@@ -183,16 +183,42 @@ impl<D: Domain> Decision<D> {
 pub enum Replay {
     /// The client's own request is replayed.
     AsSent,
-    /// The client's own request, but only the newest of its slot: an older one that waits is dropped.
+    /// The client's own request, but only the newest of its slot: an older one that waits is dropped, or merged with it.
     /// For values that are overwritten anyway, such as positions. Neither fences nor waits in order.
     Newest {
         /// Whose value it is.
         slot: EntityKey,
+        /// A number that it has in common with the values that it replaces whole, because they have the same fields and
+        /// are older. 0 for one that replaces none: it is merged with what waits.
+        fields: u32,
+    },
+    /// Several such values, which came in one request; each is told by a request of its own.
+    Each {
+        /// The values.
+        values: Vec<Value>,
+        /// What else the request said, which is told in order.
+        rest: Option<Request>,
+    },
+    /// Nothing to tell, because the upstream said it: what waits in these slots is out of date.
+    Known {
+        /// Whose values.
+        slots: Vec<EntityKey>,
     },
     /// A request of the gateway's own making.
     Own(Request),
     /// Nothing to tell.
     Nothing,
+}
+
+/// One value of a slot; see [`Replay::Newest`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Value {
+    /// Whose value it is.
+    pub slot: EntityKey,
+    /// See [`Replay::Newest`].
+    pub fields: u32,
+    /// The request that tells it.
+    pub request: Request,
 }
 
 /// What [`Domain::touches`] is asked about.

@@ -232,9 +232,13 @@ impl Desk<'_> {
     }
 
     fn odd_clock(&self, said_at: Option<Time>) -> Oddities {
-        let is_odd = |at: Time| at.millis_since(self.now) > EARLY || self.now.millis_since(at) > LATE;
-        Oddities::CLOCK.when(said_at.is_some_and(is_odd))
+        Oddities::CLOCK.when(said_at.is_some_and(|at| is_far_off(at, self.now)))
     }
+}
+
+/// Whether a pilot's clock says what cannot be.
+pub(crate) fn is_far_off(at: Time, now: Time) -> bool {
+    at.millis_since(now) > EARLY || now.millis_since(at) > LATE
 }
 
 /// Whether a pilot has no room for one more order.

@@ -43,6 +43,16 @@ impl<'c> Draft<'c> {
         self.events.push(event);
     }
 
+    /// How many events there are.
+    pub(super) fn len(&self) -> usize {
+        self.events.len()
+    }
+
+    /// The events from there on.
+    pub(super) fn since(&self, first: usize) -> &[Event] {
+        &self.events[first..]
+    }
+
     /// The events.
     pub(super) fn into_events(self) -> Vec<Event> {
         self.events

@@ -13,6 +13,8 @@ mod watch;
 
 use megamind_domain::{Ctx, Decision, Rejection, Stance, Time};
 
+pub(crate) use delivery::is_far_off;
+
 use crate::{
     City, Deliveries, calls,
     command::{Answer, Command},

@@ -1,12 +1,13 @@
 //! What pilots say of themselves, and what is set about them.
 
-use megamind_domain::{Decision, EntityKey, Rejection, Replay};
+use megamind_domain::{Decision, EntityKey, Rejection, Replay, Request, Value};
 
 use super::{Decided, Desk, draft::Draft};
 use crate::{
     Fix, calls,
     command::{Answer, Command, Items, Many, PilotAnswer, PilotReport},
     dialect::{Field, own},
+    endpoints::Route,
     event::{Event, PilotChanged, V},
     pilot::{Availability, PilotKey, is_newer},
     settings::Decides,
@@ -15,10 +16,16 @@ use crate::{
 impl Desk<'_> {
     pub(super) fn report_pilots(&self, many: &Many<PilotReport>) -> Decision<crate::Deliveries> {
         let mut draft = Draft::new(self.city, self.now);
+        let mut told = Vec::new();
         let items: Vec<_> = (many.items.iter())
-            .map(|item| match item {
-                Ok(report) => Ok(self.note_pilot(&mut draft, report)),
-                Err(refused) => Err(refused.clone()),
+            .map(|item| {
+                let before = draft.len();
+                let answer = item.as_ref().map(|report| self.note_pilot(&mut draft, report));
+                told.push(match (item, &answer) {
+                    (Ok(report), Ok(answer)) => how_to_tell(report, answer, draft.since(before)),
+                    _ => Tell::Nothing,
+                });
+                answer.map_err(Clone::clone)
             })
             .collect();
         let (events, city) = draft.finish();
@@ -27,7 +34,7 @@ impl Desk<'_> {
             then.extend(self.next_for(&city, pilot, 0));
         }
         Decision {
-            replay: how_to_tell(&events, items.as_slice()),
+            replay: self.replay(many, &told),
             events,
             then: super::assign::bound(then),
             ..Decision::answer(Answer::Pilots(Items { items, bulk: many.bulk }))
@@ -61,7 +68,7 @@ impl Desk<'_> {
         let items: Vec<_> = many.items.iter().map(check).collect();
         match items.as_slice() {
             [Err(refused)] if !many.bulk => Err(refused.clone()),
-            _ => Ok(Many { items, bulk: many.bulk }),
+            _ => Ok(Many { items, bulk: many.bulk, request: None }),
         }
     }
 
@@ -106,16 +113,76 @@ fn turned_available(events: &[Event]) -> impl Iterator<Item = PilotKey> {
     })
 }
 
-/// Positions alone are overwritten by the next ones; anything else is told in order.
-fn how_to_tell(events: &[Event], items: &[Result<PilotAnswer, Rejection>]) -> Replay {
+/// Whether an event is a new position.
+pub(super) fn is_fix(event: &Event) -> bool {
+    matches!(event, Event::PilotChanged(event) if event.fix.is_some())
+}
+
+/// How the upstream hears of one report.
+enum Tell {
+    /// It says nothing new.
+    Nothing,
+    /// With everything else about the pilot, in order.
+    InOrder,
+    /// Merged with what comes before or after it.
+    Merged(Value),
+}
+
+/// Positions, and what means nothing here, are overwritten by the next ones; anything else is told in order.
+fn how_to_tell(report: &PilotReport, answer: &PilotAnswer, events: &[Event]) -> Tell {
     let in_order = events.iter().any(|event| match event {
         Event::PilotChanged(event) => event.availability.is_some() || !event.profile.is_empty(),
         _ => false,
     });
-    match items {
-        _ if events.is_empty() => Replay::Nothing,
-        [Ok(answer)] if !in_order => Replay::Newest { slot: EntityKey::from(answer.pilot) },
-        _ => Replay::AsSent,
+    if in_order {
+        return Tell::InOrder;
+    }
+    if events.is_empty() && !report.fields.unknown {
+        return Tell::Nothing;
+    }
+    // A position that is older than what is known replaces nothing.
+    let is_stale = report.position.is_some() && !events.iter().any(is_fix);
+    Tell::Merged(Value {
+        slot: EntityKey::from(answer.pilot),
+        fields: if is_stale { 0 } else { report.fields.hash },
+        request: Request::default(),
+    })
+}
+
+impl Desk<'_> {
+    fn replay(&self, many: &Many<PilotReport>, told: &[Tell]) -> Replay {
+        if let (false, [told]) = (many.bulk, told) {
+            return match told {
+                Tell::Nothing => Replay::Nothing,
+                Tell::InOrder => Replay::AsSent,
+                Tell::Merged(value) => Replay::Newest { slot: value.slot, fields: value.fields },
+            };
+        }
+        let values: Option<Vec<Value>> = (many.items.iter().zip(told))
+            .filter_map(|(item, told)| match told {
+                Tell::Merged(value) => Some((item.as_ref().ok()?, value)),
+                _ => None,
+            })
+            .map(|(report, value)| {
+                let request = self.domain.telling(report.told.as_deref()?);
+                Some(Value { request, ..value.clone() })
+            })
+            .collect();
+        let in_order: Vec<bool> = told.iter().map(|told| matches!(told, Tell::InOrder)).collect();
+        let ordered = in_order.contains(&true);
+        let rest = || {
+            self.domain
+                .part(Route::GeneralInfos.endpoint(), many.request.as_ref()?, &in_order)
+        };
+        match values {
+            Some(values) if values.is_empty() && !ordered => Replay::Nothing,
+            Some(values) if !values.is_empty() && !ordered => Replay::Each { values, rest: None },
+            Some(values) if !values.is_empty() => match rest() {
+                Some(rest) => Replay::Each { values, rest: Some(rest) },
+                None => Replay::AsSent,
+            },
+            _ => Replay::AsSent,
+        }
     }
 }
 

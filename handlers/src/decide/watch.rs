@@ -8,6 +8,7 @@ use super::{
     Desk,
     delivery::{Voice, is_full},
     draft::{Draft, appears, saying_nothing},
+    pilot,
 };
 use crate::{
     City, Deliveries, Fix, Position,
@@ -21,11 +22,16 @@ use crate::{
 impl Desk<'_> {
     pub(super) fn watch(&self, watched: &Watched) -> Decision<Deliveries> {
         let mut draft = Draft::new(self.city, self.now);
+        let mut slots = Vec::new();
         match watched {
             Watched::Order(seen) => self.watch_order(&mut draft, seen),
             Watched::Pilots(reports) => {
                 for report in reports {
-                    self.note_pilot(&mut draft, report);
+                    let before = draft.len();
+                    let answer = self.note_pilot(&mut draft, report);
+                    if draft.since(before).iter().any(pilot::is_fix) {
+                        slots.push(answer.pilot.into());
+                    }
                 }
             }
             Watched::Deliveries(reports) => {
@@ -36,7 +42,9 @@ impl Desk<'_> {
             }
             Watched::Cancelled(name) => self.watch_cancelled(&mut draft, name),
         }
-        Decision { events: draft.into_events(), replay: Replay::Nothing, ..Decision::answer(Answer::Done) }
+        // The upstream has a newer position than the one that waits for it.
+        let replay = if slots.is_empty() { Replay::Nothing } else { Replay::Known { slots } };
+        Decision { events: draft.into_events(), replay, ..Decision::answer(Answer::Done) }
     }
 
     fn watch_cancelled(&self, draft: &mut Draft<'_>, name: &Name) {

@@ -6,7 +6,7 @@ use megamind_domain::{Parsed, Patience, Rejection, Request};
 
 use super::{Dialect, Field, Word, node::Node, read::Reader, request};
 use crate::{
-    Position,
+    Position, coalesce,
     command::{Assignment, Command, DeliveryReport, Many, News, PilotQuery, PilotReport},
     endpoints::Route,
     id::{KeptName, Name},
@@ -26,7 +26,7 @@ pub(crate) fn parse(
 ) -> Result<Parsed<Command>, Rejection> {
     let content = request::content(request)?;
     let reader = Reader::new(&content, dialect);
-    let command = command(city, route, &reader)?;
+    let command = command(city, route, request, &reader)?;
     let subject = subject(&command);
     Ok(Parsed {
         patience: patience(&command, &reader)?,
@@ -37,7 +37,7 @@ pub(crate) fn parse(
     })
 }
 
-fn command(city: &str, route: Route, reader: &Reader<'_>) -> Result<Command, Rejection> {
+fn command(city: &str, route: Route, request: &Request, reader: &Reader<'_>) -> Result<Command, Rejection> {
     Ok(match route {
         Route::PlaceOrder => Command::PlaceOrder(Arc::new(placed(reader)?)),
         Route::TrackOrder => Command::TrackOrder(reader.required_order(city)?),
@@ -52,7 +52,10 @@ fn command(city: &str, route: Route, reader: &Reader<'_>) -> Result<Command, Rej
             None => Command::RankPilots(reader.required_order(city)?),
         },
         Route::GeneralInfo => Command::ReportPilots(Many::one(pilot_report(reader)?)),
-        Route::GeneralInfos => Command::ReportPilots(many(reader, Field::Minions, pilot_report)?),
+        Route::GeneralInfos => Command::ReportPilots(Many {
+            request: Some(Arc::new(request.clone())),
+            ..many(reader, Field::Minions, told_report)?
+        }),
         Route::DeliveryInfo => Command::ReportDeliveries(Many::one(delivery_report(city, reader)?)),
         Route::DeliveryInfos => {
             Command::ReportDeliveries(many(reader, Field::Deliveries, |item| delivery_report(city, item))?)
@@ -86,7 +89,7 @@ fn many<T>(
         let path = reader.path(field);
         return Err(Rejection::new(400, "too_many_items", format!("{path} has more than {MAX_ITEMS} items.")).at(path));
     }
-    Ok(Many { items, bulk: true })
+    Ok(Many { items, bulk: true, request: None })
 }
 
 /// What a new order must say.
@@ -154,7 +157,15 @@ pub(crate) fn pilot_report(reader: &Reader<'_>) -> Result<PilotReport, Rejection
             shift_end: hint(reader.time(Field::ShiftEnd)),
             cash_limit: hint(reader.parsed(Field::CashLimit, "an amount")),
         },
+        fields: coalesce::fields(reader),
+        told: None,
     })
+}
+
+/// One that came with others, and may have to be told by itself.
+fn told_report(reader: &Reader<'_>) -> Result<PilotReport, Rejection> {
+    let report = pilot_report(reader)?;
+    Ok(PilotReport { told: coalesce::told(reader).map(Into::into), ..report })
 }
 
 fn availability(reader: &Reader<'_>) -> Result<Option<Availability>, Rejection> {

@@ -38,6 +38,20 @@ impl<'r> Reader<'r> {
         Self { node, dialect, parent: None }
     }
 
+    /// The names of all members.
+    pub(crate) fn member_names(&self) -> impl Iterator<Item = &'r str> {
+        let members = match self.node {
+            Node::Map(members) => members.as_slice(),
+            _ => &[],
+        };
+        members.iter().map(|(name, _)| &**name)
+    }
+
+    /// All of it.
+    pub(crate) fn node(&self) -> &'r Node<'r> {
+        self.node
+    }
+
     /// The member, unless it is null.
     pub(crate) fn get(&self, field: Field) -> Option<&'r Node<'r>> {
         self.node.get(self.dialect.field(field)).filter(|node| **node != Node::Null)

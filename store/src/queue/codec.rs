@@ -13,6 +13,8 @@ const UNKNOWN: u8 = 1;
 const SLOT: u8 = 2;
 const SENT: u8 = 4;
 const BUNDLE: u8 = 16;
+const FIELDS: u8 = 32;
+const OUTDATED: u8 = 64;
 const SEALED: u8 = 8;
 
 /// The row of an entry.
@@ -29,7 +31,9 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
             | flag(entry.slot.is_some(), SLOT)
             | flag(sent.is_some(), SENT)
             | flag(entry.sealed, SEALED)
-            | flag(entry.bundle.is_some(), BUNDLE),
+            | flag(entry.bundle.is_some(), BUNDLE)
+            | flag(entry.fields != 0, FIELDS)
+            | flag(entry.outdated, OUTDATED),
     );
     row.push(entry.rekeyed);
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
@@ -43,6 +47,9 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
     }
     if let Some(bundle) = entry.bundle {
         row.extend_from_slice(&bundle.get().to_le_bytes());
+    }
+    if entry.fields != 0 {
+        row.extend_from_slice(&entry.fields.to_le_bytes());
     }
     row.extend_from_slice(&(entry.touches.len() as u16).to_le_bytes());
     for touch in entry.touches.iter().take(usize::from(u16::MAX)) {
@@ -83,6 +90,10 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         0 => None,
         _ => NonZeroU64::new(u64::from_le_bytes(take(&mut rest)?)),
     };
+    let fields = match flags & FIELDS {
+        0 => 0,
+        _ => u32::from_le_bytes(take(&mut rest)?),
+    };
     let mut touches = Touches::new();
     for _ in 0..u16::from_le_bytes(take(&mut rest)?) {
         let role = match take(&mut rest)? {
@@ -102,6 +113,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         at,
         touches,
         slot,
+        fields,
         bundle,
         parked,
         progress,
@@ -110,6 +122,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         rekeyed,
         unknown: flags & UNKNOWN != 0,
         sealed: flags & SEALED != 0,
+        outdated: flags & OUTDATED != 0,
     })
 }
 

@@ -3,22 +3,8 @@ use proptest::prelude::*;
 use super::*;
 
 fn entry(touches: &[(u64, Role)]) -> Queued {
-    Queued {
-        at: Time(0),
-        touches: touches
-            .iter()
-            .map(|(key, role)| Touch { key: EntityKey(*key), role: *role })
-            .collect(),
-        slot: None,
-        bundle: None,
-        parked: None,
-        progress: Progress::NeverSent,
-        attempts: 0,
-        endpoint: Endpoint(1),
-        rekeyed: 0,
-        unknown: false,
-        sealed: false,
-    }
+    let touch = |(key, role): &(u64, Role)| Touch { key: EntityKey(*key), role: *role };
+    Queued::new(Endpoint(1), Time(0), touches.iter().map(touch).collect())
 }
 
 fn parked(mut entry: Queued) -> Queued {
@@ -36,7 +22,7 @@ struct Bench {
 impl Bench {
     fn change(&mut self, seq: u64, change: Option<Queued>) {
         if let Some(before) = self.queue.get(seq) {
-            lower(&mut self.fences, before.clone().keys());
+            lower(&mut self.fences, before.keys());
         }
         if let Some(after) = &change {
             raise(&mut self.fences, after.keys());
@@ -162,6 +148,8 @@ fn any_entry() -> impl Strategy<Value = Queued> {
             rekeyed,
             unknown,
             sealed: unknown,
+            outdated: unknown,
+            fields: attempts,
             at: Time(at),
             parked: reason.map(|(status, reason)| Box::new(Parked { at: Time(1), status, reason })),
             ..entry(&touches)

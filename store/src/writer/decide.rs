@@ -3,11 +3,13 @@
 use std::collections::VecDeque;
 
 use bytes::Bytes;
-use megamind_domain::{Decision, Domain, Endpoint, Rejection, Replay, Request, Stance, Time, Touches};
+use megamind_domain::{
+    Decision, Domain, Endpoint, EntityKey, Rejection, Replay, Request, Stance, Time, Touches, Value,
+};
 
 use super::draft::Trial;
 use crate::{
-    Identity, Outcome, Prior, SubmitError, Write,
+    Identity, Merged, Outcome, Prior, SubmitError, Told, Write,
     keys::{KeyRow, Seen},
     queue::{self, Progress, Queued, sealed_name},
     record::{AnswerHead, Decided, Followed, Head, Kept, KeyHead, RequestHead},
@@ -59,13 +61,21 @@ impl<D: Domain> Trial<'_, D> {
         now: Time,
     ) -> Outcome {
         let Decision { events, answer, created, replay, then } = decision;
+        let replay = match replay {
+            // What the upstream may have of it is told again as it was.
+            Replay::Each { .. } if write.prior != Prior::NeverSent => Replay::AsSent,
+            Replay::Known { .. } => Replay::Nothing,
+            other => other,
+        };
         if events.is_empty() && then.is_empty() && replay == Replay::Nothing {
             let response = self.domain.render(&self.draft.base.city, Some(write.endpoint), Ok(&answer));
             return Outcome::Decided { response, seq: 0 };
         }
+        let (replay, merged) = self.merged(replay, &write.request, now);
         let request = match &replay {
             Replay::Own(own) => own,
-            _ => &*write.request,
+            Replay::Each { rest: Some(rest), .. } => rest,
+            _ => merged.as_ref().unwrap_or(&write.request),
         };
         let own = matches!(replay, Replay::Own(_));
         let endpoint = if own {
@@ -75,13 +85,25 @@ impl<D: Domain> Trial<'_, D> {
         };
         let seq = self.record(now, &events, request.body.clone());
         let mut touches = self.apply(&events, seq);
+        // Values fence nobody: of what came with them, what it changed does.
+        let ordered = touches.clone();
         queue::merge(&mut touches, named);
         self.ticks.written(&touches, self.shared.last_tick());
         let progress = match write.prior {
             Prior::PossiblyApplied { at } if !own => Progress::PossiblyApplied { since: at },
             _ => Progress::NeverSent,
         };
-        self.enqueue(seq, endpoint, now, &replay, &touches, progress);
+        match &replay {
+            Replay::Each { values, rest } => {
+                if rest.is_some() {
+                    self.enqueue(seq, endpoint, now, &Replay::AsSent, &ordered, progress);
+                }
+                for value in values {
+                    self.tell(seq, value, now, write);
+                }
+            }
+            replay => self.enqueue(seq, endpoint, now, replay, &touches, progress),
+        }
         self.seal(seq, write);
         self.follow(seq, endpoint, then, write.stance);
 
@@ -99,6 +121,50 @@ impl<D: Domain> Trial<'_, D> {
         self.remember(key, seq);
         self.draft.durable = true;
         Outcome::Decided { response, seq }
+    }
+
+    /// A value of a slot, merged with the one that waits there.
+    fn merged(&self, replay: Replay, request: &Request, at: Time) -> (Replay, Option<Request>) {
+        let Replay::Newest { slot, fields } = replay else {
+            return (replay, None);
+        };
+        match self.merge(slot, fields, Told { at, request }) {
+            Some(Merged { request, fields }) => (Replay::Newest { slot, fields }, Some(request)),
+            None => (replay, None),
+        }
+    }
+
+    fn merge(&self, slot: EntityKey, fields: u32, later: Told<'_>) -> Option<Merged> {
+        let merge = self.shared.options.merge.as_ref()?;
+        let (seq, waiting) = self.replaceable(slot)?;
+        if fields != 0 && fields == waiting.fields {
+            return None;
+        }
+        let record = self.record_of(seq)?;
+        let earlier = record.request()?;
+        merge(Told { at: record.at, request: &earlier }, later)
+    }
+
+    /// A value that came with others, as a record of its own.
+    fn tell(&mut self, of: u64, value: &Value, now: Time, write: &Write<D>) {
+        let merged = self.merge(value.slot, value.fields, Told { at: now, request: &value.request });
+        let (request, fields) = match &merged {
+            Some(merged) => (&merged.request, merged.fields),
+            None => (&value.request, value.fields),
+        };
+        let endpoint = self.routes.endpoint(&value.request.path).unwrap_or(write.endpoint);
+        let seq = self.record(now, &[], request.body.clone());
+        let replay = Replay::Newest { slot: value.slot, fields };
+        self.enqueue(seq, endpoint, now, &replay, &Touches::new(), Progress::NeverSent);
+        self.seal(seq, write);
+        let head = Head::Followed(Followed {
+            of,
+            endpoint: endpoint.0,
+            request: Some(RequestHead::from(request)),
+            created: None,
+            said: true,
+        });
+        self.complete(seq, &head, Bytes::new());
     }
 
     fn complete(&mut self, seq: u64, head: &Head<'_>, answer: Bytes) {
@@ -170,11 +236,11 @@ impl<D: Domain> Trial<'_, D> {
         progress: Progress,
     ) {
         let entry = match replay {
-            Replay::Nothing => return,
+            Replay::Nothing | Replay::Known { .. } | Replay::Each { .. } => return,
             Replay::AsSent | Replay::Own(_) => queued(endpoint, at, touches, progress),
-            Replay::Newest { slot } => {
-                self.supersede(*slot);
-                Queued { slot: Some(*slot), ..queued(endpoint, at, &Touches::new(), progress) }
+            Replay::Newest { slot, fields } => {
+                self.supersede(*slot, Some(*fields));
+                Queued { slot: Some(*slot), fields: *fields, ..queued(endpoint, at, &Touches::new(), progress) }
             }
         };
         self.change(seq, Some(entry));
@@ -239,6 +305,7 @@ impl<D: Domain> Trial<'_, D> {
             endpoint: endpoint.0,
             request: own.map(RequestHead::from),
             created: decision.created.as_deref().map(Into::into),
+            said: false,
         });
         self.complete(seq, &head, Bytes::new());
         seq
@@ -247,16 +314,8 @@ impl<D: Domain> Trial<'_, D> {
 
 fn queued(endpoint: Endpoint, at: Time, touches: &Touches, progress: Progress) -> Queued {
     Queued {
-        at,
-        touches: queue::ordering(touches),
-        slot: None,
-        bundle: None,
-        parked: None,
         progress,
         attempts: u32::from(progress != Progress::NeverSent),
-        endpoint,
-        rekeyed: 0,
-        unknown: false,
-        sealed: false,
+        ..Queued::new(endpoint, at, queue::ordering(touches))
     }
 }

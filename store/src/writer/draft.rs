@@ -244,7 +244,7 @@ impl<'w, D: Domain> Trial<'w, D> {
             Some(change) => change.clone(),
             // Entries of this batch are all among its changes.
             None if seq > self.durable_seq => None,
-            None => self.shared.queue().get(seq).cloned(),
+            None => self.shared.queue().get(seq),
         }
     }
 
@@ -270,18 +270,45 @@ impl<'w, D: Domain> Trial<'w, D> {
         draft.queue.insert(seq, entry);
     }
 
-    /// Drops the waiting or refused entry of a slot, unless the upstream may have it already.
-    pub(super) fn supersede(&mut self, slot: EntityKey) {
+    /// The newest entry of a slot.
+    fn newest(&self, slot: EntityKey) -> Option<(u64, Queued)> {
         let known = self.draft.slots.get(&slot).copied();
-        let Some(seq) = known.or_else(|| self.shared.queue().slot(slot)) else {
+        let seq = known.or_else(|| self.shared.queue().slot(slot))?;
+        Some((seq, self.queued(seq)?))
+    }
+
+    /// The same, unless the upstream may have it already.
+    pub(super) fn replaceable(&self, slot: EntityKey) -> Option<(u64, Queued)> {
+        self.newest(slot).filter(|(_, entry)| entry.may_be_replaced())
+    }
+
+    /// Drops the waiting or refused entry of a slot, unless the upstream may have it already: one that is on its way goes
+    /// as soon as it turns out not to have arrived. `fields` are those of the value that takes its place, where they
+    /// matter.
+    pub(super) fn supersede(&mut self, slot: EntityKey, fields: Option<u32>) {
+        let Some((seq, entry)) = self.newest(slot) else {
             return;
         };
-        let waits = self
-            .queued(seq)
-            .is_some_and(|entry| entry.bundle.is_none() && entry.progress == queue::Progress::NeverSent);
-        if waits {
+        if entry.may_be_replaced() {
             self.change(seq, None);
+        } else if fields.is_none_or(|fields| fields == entry.fields) {
+            self.change(seq, Some(Queued { outdated: true, ..entry }));
         }
+    }
+
+    /// The record of an entry, of this batch or an earlier one.
+    pub(super) fn record_of(&self, seq: u64) -> Option<Record> {
+        let of = |records: &[Record]| {
+            let first = records.first()?.seq;
+            records.get(usize::try_from(seq.checked_sub(first)?).ok()?).cloned()
+        };
+        if let Some(record) = of(&self.draft.records) {
+            return Some(record);
+        }
+        self.shared.reader.record(seq).unwrap_or_else(|error| {
+            tracing::error!(seq, %error, "a queued record cannot be read");
+            None
+        })
     }
 
     pub(super) fn seen(&self, key: &KeyRow) -> Seen {

@@ -42,9 +42,11 @@ impl<D: Domain> Trial<'_, D> {
         let touches = self.apply(&decision.events, seq);
         if !read {
             self.ticks.written(&touches, span.finished);
-            // The upstream has a newer value than the one that waits for it.
-            if let Replay::Newest { slot } = decision.replay {
-                self.supersede(slot);
+            // The upstream has newer values than those that wait for it.
+            match &decision.replay {
+                Replay::Newest { slot, .. } => self.supersede(*slot, None),
+                Replay::Known { slots } => slots.iter().for_each(|slot| self.supersede(*slot, None)),
+                _ => {}
             }
         }
         self.follow(seq, exchange.endpoint, decision.then, Stance::Standby);

@@ -54,7 +54,11 @@ impl<D: Domain> Trial<'_, D> {
             }
             Settle::Sent { .. } => (Some(sent(entry, now)), Head::Sent { of }),
             Settle::InDoubt { .. } => (Some(in_doubt(entry, now)), Head::Sent { of }),
-            Settle::NotSent { .. } => (Some(without_effect(entry)), Head::NotSent { of }),
+            Settle::NotSent { .. } => {
+                let entry = without_effect(entry);
+                let outdated = entry.outdated && entry.may_be_replaced();
+                (Some(entry).filter(|_| !outdated), Head::NotSent { of })
+            }
             Settle::Parked { status, reason, .. } => {
                 let parked = Parked { at: now, status: *status, reason: reason.clone() };
                 let head = Head::Parked { of, parked: parked.clone() };

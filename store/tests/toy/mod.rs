@@ -170,7 +170,7 @@ impl Domain for Toy {
             }
             Command::At { teller, place } => {
                 decision.events.push(Event::Moved { teller: *teller, place: *place });
-                decision.replay = Replay::Newest { slot: EntityKey(TELLERS + teller) };
+                decision.replay = Replay::Newest { slot: EntityKey(TELLERS + teller), fields: 1 };
             }
             Command::Close { account } => {
                 known(account)?;

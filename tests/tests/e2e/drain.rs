@@ -105,6 +105,42 @@ fn it_ends_while_pilots_speak_faster_than_they_can_be_replayed_and_keeps_their_o
     }
 }
 
+#[test]
+fn it_ends_while_a_pilot_says_more_than_can_be_sent_one_after_the_other() {
+    let city = City::with("").cloud_flags(&["--latency-ms", "20"]).start();
+    city.post("/updatemaster/ind/generalinfo", &pilot("P1")).expect(200);
+    outage(&city);
+    for number in 0..20 {
+        city.post("/updatemaster/ind/generalinfo", &turn("P1", number)).expect(200);
+    }
+    let done = AtomicBool::new(false);
+    let said: Vec<usize> = thread::scope(|scope| {
+        // One pilot, two phones, neither of which rests.
+        let phones: Vec<_> = (0..2)
+            .map(|_| {
+                let (city, done) = (&city, &done);
+                scope.spawn(move || {
+                    let mut client = city.client();
+                    let mut number = 0;
+                    while !done.load(Ordering::Relaxed) {
+                        let said = city.dialect.post("/updatemaster/ind/generalinfo", &turn("P1", number));
+                        client.send(&said).expect("an answer").expect(200);
+                        number += 1;
+                    }
+                    number
+                })
+            })
+            .collect();
+        let stop = Stop(&done);
+        city.cloud.heal();
+        city.gateway.await_mode("forwarding");
+        drop(stop);
+        phones.into_iter().map(|phone| phone.join().expect("no panic")).collect()
+    });
+    assert!(said.iter().all(|said| *said > 0));
+    city.gateway.await_drained();
+}
+
 /// Orders that Oblivion knows, carried by a pilot each, and delivered in an outage.
 fn delivered(city: &City) -> Vec<String> {
     let ids: Vec<String> = (0..4).map(|number| city.place(&format!("bulk-{number}"))).collect();

@@ -59,6 +59,89 @@ fn the_newest_of_each_pilot_go_in_one_request_and_fence_nobody() {
 }
 
 #[test]
+fn what_came_in_bulk_is_merged_per_field_by_its_time() {
+    let city = City::start();
+    moved(&city);
+    let bulk = json!({"minions": [
+        {"minionId": "P1", "lat": 13.5, "lng": 77.5},
+        {"minionId": "P3", "battery": 40},
+        {"minionId": "P2", "battery": 20},
+        {"minionId": "P2", "battery": 30},
+    ]});
+    city.post("/updatemaster/bulk/generalinfo", &bulk).expect(200).expect_local();
+    assert_eq!(city.gateway.status()["queue"]["entries"], 3);
+    city.cloud.heal();
+    city.gateway.await_drained();
+    let replays = replays(&city);
+    let [sent] = replays.as_slice() else {
+        panic!("not one request: {replays:?}");
+    };
+    let body: Value = serde_json::from_str(sent.body()).expect("JSON");
+    let of = |minion: &str| {
+        let items: Vec<&Value> = body["minions"]
+            .as_array()
+            .into_iter()
+            .flatten()
+            .filter(|item| item["minionId"] == minion)
+            .collect();
+        assert_eq!(items.len(), 1, "{body}");
+        items[0].clone()
+    };
+    assert_eq!(of("P1"), json!({"minionId": "P1", "lat": 13.5, "lng": 77.5}));
+    assert_eq!((&of("P2")["lng"], &of("P2")["battery"]), (&json!(77.02), &json!(30)));
+    assert_eq!((&of("P3")["lng"], &of("P3")["battery"]), (&json!(77.02), &json!(40)));
+}
+
+#[test]
+fn availability_in_a_bulk_request_is_told_in_order_and_the_rest_is_not() {
+    let city = City::start();
+    moved(&city);
+    let bulk = json!({"minions": [
+        {"minionId": "P1", "lat": 13.1, "lng": 77.1},
+        {"minionId": "P2", "lat": 13.2, "lng": 77.2, "status": "busy"},
+    ]});
+    city.post("/updatemaster/bulk/generalinfo", &bulk).expect(200).expect_local();
+    city.cloud.heal();
+    city.gateway.await_drained();
+    let replays = replays(&city);
+    let in_order: Vec<_> = replays.iter().filter(|replay| replay.body().contains("busy")).collect();
+    assert_eq!(in_order.len(), 1, "{replays:?}");
+    assert_eq!(members(in_order[0]), [("P2".to_owned(), 77.2)]);
+    let merged: Vec<_> = replays.iter().filter(|replay| !replay.body().contains("busy")).collect();
+    let p1: Vec<f64> = merged
+        .iter()
+        .flat_map(|replay| members(replay))
+        .filter(|(who, _)| who == "P1")
+        .map(|(_, lng)| lng)
+        .collect();
+    assert_eq!(p1, [77.1], "{replays:?}");
+}
+
+#[test]
+fn a_newer_position_that_was_forwarded_deletes_the_queued_one() {
+    // Failures of one path are no outage here.
+    let city = City::with("health.passive.min_requests = 100000").start();
+    city.post("/updatemaster/ind/generalinfo", &pilot("P1")).expect(200);
+    let bulk = "/updatemaster/bulk/generalinfo";
+    let ind = "/updatemaster/ind/generalinfo";
+    city.cloud
+        .fault(&json!({"kind": "status", "status": 503, "paths": [ind, bulk]}));
+    let at = |lng: f64| json!({"minionId": "P1", "lat": 13.0, "lng": lng});
+    city.post(ind, &at(77.1)).expect(200).expect_local();
+    city.cloud.fault(&json!({"kind": "status", "status": 503, "paths": [bulk]}));
+    city.post(ind, &at(77.2)).expect(200).expect_forwarded();
+    city.gateway.await_drained();
+    city.cloud.heal();
+    let lngs: Vec<_> = city
+        .cloud
+        .effects_of("P1")
+        .iter()
+        .map(|effect| effect.body().contains("77.1"))
+        .collect();
+    assert!(!lngs.contains(&true), "{lngs:?}");
+}
+
+#[test]
 fn a_retry_has_the_same_members_and_the_same_key() {
     let city = City::start();
     moved(&city);

@@ -161,9 +161,22 @@ fn a_refusal_of_the_part_is_the_answer_and_nothing_is_decided_here() {
     expect_once(&city, &ids);
 }
 
+fn parked(city: &City) -> u64 {
+    city.gateway.status()["queue"]["parked"].as_u64().expect("a number")
+}
+
+/// Takes back what is parked.
+fn retry(city: &City) {
+    let output = city.gateway.command(&["queue", "retry", "--all-parked"]);
+    assert!(output.status.success(), "{output:?}");
+}
+
 /// The gateway dies between the attempt and its answer.
 fn killed(plan: megamind_tests::city::Plan) -> (City, [String; 2]) {
     let (mut city, ids) = fenced(plan);
+    // For good: so the fence stays where it is.
+    city.cloud.fault(&json!({"kind": "status", "status": 422, "paths": [IND]}));
+    wait::until("it is parked", || (parked(&city) == 1).then_some(()));
     let late = json!({"kind": "apply_late", "delay_ms": 200, "paths": [BULK], "count": 1});
     city.cloud.fault(&late);
     let request = bulk(&city, &ids, "b1");
@@ -180,6 +193,8 @@ fn killed(plan: megamind_tests::city::Plan) -> (City, [String; 2]) {
 #[test]
 fn a_retry_after_a_crash_is_split_alike() {
     let (city, ids) = killed(City::with("upstream.response_timeout = '20s'"));
+    city.cloud.heal();
+    retry(&city);
     city.gateway.await_drained();
     // By now nothing is fenced.
     let answer = city.send(&bulk(&city, &ids, "b1")).expect(200);
@@ -191,13 +206,14 @@ fn a_retry_after_a_crash_is_split_alike() {
 fn a_retry_after_a_crash_is_held_where_keys_are_not_honoured() {
     let plan = City::with("upstream.response_timeout = '20s'\nupstream.idempotency = 'hold'");
     let (city, ids) = killed(plan.cloud_flags(&["--ignore-keys"]));
+    city.cloud.heal();
+    retry(&city);
     city.gateway.await_drained();
     let answer = city.send(&bulk(&city, &ids, "b1")).expect(200);
     expect_both(&city, &answer);
     wait::until("the part in doubt is parked", || {
         (city.gateway.status()["queue"]["parked"] == 1).then_some(())
     });
-    city.cloud.heal();
     wait::until("the other part has arrived", || (times(&city, &ids[0], "picked_up") == 1).then_some(()));
     assert_eq!(times(&city, &ids[1], "picked_up"), 1);
 }
