@@ -1,6 +1,7 @@
 //! Calls to pilots' apps and merchants' services, which are processes of their own.
 
 mod faults;
+mod forwarded;
 mod kills;
 mod refused;
 mod told;
