@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, header};
 use megamind_conf::OnTimeout;
-use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touches, Touching};
+use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Response, Touches, Touching};
 use megamind_store::{Key, Prior};
 use pingora::{Result, http::RequestHeader, proxy::Session};
 
@@ -16,7 +16,7 @@ use super::{
     head,
     repeats::{Known, Recognized},
 };
-use crate::{keys, modes::Mode};
+use crate::{core::Core, keys, modes::Mode};
 
 /// A request of a handled route, read.
 pub(super) struct Handled<D: Domain> {
@@ -51,7 +51,7 @@ impl<D: Domain> Proxy<D> {
                     Access::Read => None,
                     Access::Write => self.core.keys.of::<D::Command>(session.req_header(), "", None),
                 };
-                self.forward_mapped(session, ctx, &request, key.as_ref()).await?;
+                Box::pin(self.forward_mapped(session, ctx, &request, key.as_ref())).await?;
                 return Ok(true);
             }
             Body::Longer { prefix, .. } => {
@@ -73,7 +73,8 @@ impl<D: Domain> Proxy<D> {
             self.wait_for_forwarded(&handled).await;
             self.answer_here(session, ctx, handled, prior).await?;
         } else {
-            self.forward(session, ctx, handled).await?;
+            // An exchange takes much room, which those that are answered here need not have.
+            Box::pin(self.forward(session, ctx, handled)).await?;
         }
         Ok(true)
     }
@@ -166,7 +167,7 @@ impl<D: Domain> Proxy<D> {
             body: bytes::Bytes::new(),
         };
         let extra = Extra { headers: vec![(header::ALLOW, allowed(route.access))], route: Some(route.clone()) };
-        answer::own(session, ctx, &response, extra).await?;
+        answer::own(session.as_downstream_mut(), ctx, &response, extra).await?;
         Ok(true)
     }
 
@@ -206,15 +207,8 @@ impl<D: Domain> Proxy<D> {
         route: &Arc<Route>,
         rejection: &Rejection,
     ) -> Result<()> {
-        if rejection.status < 500 {
-            self.core.metrics.bad_input.with_label_values(&[rejection.code]).inc();
-        }
-        let response = self.core.render(Some(route.endpoint), rejection);
-        let mut extra = Extra { headers: Vec::new(), route: Some(route.clone()) };
-        if rejection.status == 405 {
-            extra = extra.with(header::ALLOW, allowed(route.access));
-        }
-        answer::own(session, ctx, &response, extra).await
+        let (response, extra) = self.core.refusal(route.clone(), rejection);
+        answer::own(session.as_downstream_mut(), ctx, &response, extra).await
     }
 
     /// The key of a write that is too long to be read.
@@ -231,6 +225,22 @@ impl<D: Domain> Proxy<D> {
     /// Whether plain routes can be sent on at all.
     pub(super) fn upstream_is_down(&self) -> bool {
         self.core.modes.current() == Mode::Acting
+    }
+}
+
+impl<D: Domain> Core<D> {
+    /// A refusal, counted.
+    pub(super) fn refusal(&self, route: Arc<Route>, rejection: &Rejection) -> (Response, Extra) {
+        if rejection.status < 500 {
+            self.metrics.bad_input.with_label_values(&[rejection.code]).inc();
+        }
+        let response = self.render(Some(route.endpoint), rejection);
+        let access = route.access;
+        let extra = Extra { headers: Vec::new(), route: Some(route) };
+        match rejection.status {
+            405 => (response, extra.with(header::ALLOW, allowed(access))),
+            _ => (response, extra),
+        }
     }
 }
 

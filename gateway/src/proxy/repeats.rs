@@ -13,7 +13,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::header;
 use megamind_conf::Settlement;
 use megamind_domain::{Access, Domain, EntityKey, Rejection, Response, Role, Touch, Touches};
 use megamind_store::{Identity, Repeat};
@@ -111,7 +111,7 @@ impl<D: Domain> Proxy<D> {
         response: &Response,
     ) -> Result<Known> {
         let extra = Extra { headers: Vec::new(), route: Some(handled.route.clone()) };
-        answer::own(session, ctx, response, extra.with(REPLAYED, HeaderValue::from_static("true"))).await?;
+        answer::own(session.as_downstream_mut(), ctx, response, extra.repeated()).await?;
         Ok(Known::Answered)
     }
 
@@ -155,9 +155,6 @@ impl<D: Domain> Proxy<D> {
         }
     }
 }
-
-/// The header of a repeated answer.
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Another request under the same key.
 pub(super) fn key_reused() -> Rejection {

@@ -296,6 +296,17 @@ fn news_is_waited_for_by_version() {
     assert_eq!(world.get("/ind/getminiondeliveryinfo", &newer).0, 304);
     world.post("/cancelOrder", &json!({"orderId": id}));
     assert_eq!(world.get("/ind/getminiondeliveryinfo", &newer).1["version"], version, "as it was before");
-    let (status, problem) = world.get("/ind/getminiondeliveryinfo", "minionId=POLLS&since=1&wait=soon");
-    assert_eq!((status, &problem["code"]), (400, &json!("wrong_type")), "{problem}");
+    for (query, field) in [
+        ("since=1&wait=soon", "wait"),
+        ("since=1&wait=-1s", "wait"),
+        ("since=1&wait=99999999999999999999s", "wait"),
+        ("since=1.5&wait=25s", "since"),
+        ("since=-1", "since"),
+    ] {
+        let (status, problem) = world.get("/ind/getminiondeliveryinfo", &format!("minionId=POLLS&{query}"));
+        assert_eq!((status, &problem["code"]), (400, &json!("wrong_type")), "{query}: {problem}");
+        assert_eq!(problem["field"], field, "{query}: {problem}");
+    }
+    let (status, problem) = world.get("/ind/getminiondeliveryinfo", "since=1&wait=25s");
+    assert_eq!((status, &problem["field"]), (400, &json!("minionId")), "{problem}");
 }
