@@ -16,7 +16,7 @@ use pingora::{
     connectors::ConnectorOptions,
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
     protocols::l4::stream::L4BufferSettings,
-    proxy::http_proxy_service_with_name,
+    proxy::http_proxy,
     server::Server,
     services::{background::background_service, listening::Service},
 };
@@ -37,7 +37,7 @@ use crate::{
     listen::{Listen, Listeners},
     metrics::Metrics,
     modes::{Limits, Mode, Modes},
-    proxy::{Proxy, Recent, Routes},
+    proxy::{Connections, Proxy, Recent, Requests, Routes},
     recall::Recall,
     tasks::{Gaps, Periodic, Tasks},
     upstream::{Exchanger, FailureTest, Servers},
@@ -276,7 +276,8 @@ impl<D: Domain> Gateway<D> {
     /// A certificate or token file that cannot be read (any more).
     pub fn add_to(&self, server: &mut Server, listeners: &Listeners) -> Result<(), StartError> {
         let config = &self.core.config;
-        let mut proxy = http_proxy_service_with_name(&server.configuration, self.proxy(), "proxy");
+        let requests = Requests(Arc::new(http_proxy(&server.configuration, self.proxy())));
+        let mut proxy = Service::new("proxy".into(), Connections(Arc::new(requests)));
         for listen in &listeners.plain {
             add_listener(&mut proxy, listen, None)?;
         }
@@ -321,28 +322,24 @@ impl<D: Domain> Gateway<D> {
     }
 }
 
-/// Bytes that are read from a plain connection at once. Pingora's 64 KiB are for TLS below it, and thousands of pilots'
-/// apps that wait for news would hold as many of them.
-const READ_BUFFER: usize = 4 * 1024;
+/// Bytes of a connection that are buffered before Pingora's own buffers. Its 64 KiB make large uploads over TLS a little
+/// cheaper, and thousands of pilots' apps that wait for news would hold as many of them. Heads are read 4 KiB at once
+/// without it, bodies 64 KiB, TLS records in pieces of 4 KiB.
+const READ_BUFFER: usize = 0;
 
 fn add_listener<A>(service: &mut Service<A>, listen: &Listen, tls: Option<(String, String)>) -> Result<(), StartError> {
-    let address = listen.address.to_string();
     let mut options = TcpSocketOptions::default();
     options.so_reuseport = listen.is_reserved().then_some(true);
-    match tls {
-        // A connection that waits holds its buffer; what is longer than it is read past it.
-        None => service.add_listener(
-            ListenerConfig::tcp(address)
-                .tcp_socket_options(options)
-                .l4_buffer(L4BufferSettings::default().read(READ_BUFFER)),
-        ),
-        Some((cert, key)) => {
-            let mut settings = TlsSettings::intermediate(&cert, &key)
-                .map_err(|error| StartError::File(format!("gateway.tls: {error}")))?;
-            settings.enable_h2();
-            service.add_tls_with_settings(&address, Some(options), settings);
-        }
+    let mut config = ListenerConfig::tcp(listen.address.to_string())
+        .tcp_socket_options(options)
+        .l4_buffer(L4BufferSettings::default().read(READ_BUFFER));
+    if let Some((cert, key)) = tls {
+        let mut settings = TlsSettings::intermediate(&cert, &key)
+            .map_err(|error| StartError::File(format!("gateway.tls: {error}")))?;
+        settings.enable_h2();
+        config = config.tls(settings);
     }
+    service.add_listener(config);
     Ok(())
 }
 

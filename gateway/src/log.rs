@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use pingora::{Error, proxy::Session};
+use pingora::{Error, protocols::http::ServerSession};
 
 use crate::metrics::ServedBy;
 
 /// Writes one line. Bodies, queries and credentials are never logged.
 pub(crate) fn access(
-    session: &Session,
+    session: &ServerSession,
     route: &str,
     served_by: ServedBy,
     status: u16,
@@ -16,11 +16,7 @@ pub(crate) fn access(
     error: Option<&Error>,
 ) {
     let head = session.req_header();
-    let client = session
-        .as_downstream()
-        .client_addr()
-        .map(ToString::to_string)
-        .unwrap_or_default();
+    let client = session.client_addr().map(ToString::to_string).unwrap_or_default();
     let micros = u64::try_from(took.as_micros()).unwrap_or(u64::MAX);
     let error = error.map(|error| error.etype().as_str());
     tracing::info!(

@@ -69,6 +69,8 @@ pub(crate) struct Metrics {
     pub journal_panics: IntCounter,
     /// 1 while the journal cannot be written.
     pub journal_failing: IntGauge,
+    /// Requests that wait for news.
+    pub requests_waiting: IntGauge,
     /// 1 while the clock is believed.
     pub clock_trusted: IntGauge,
     /// Those whose replays wait for a fresh credential.
@@ -138,6 +140,7 @@ impl Metrics {
             journal_records: make.counter("journal_records_total", "Records committed.")?,
             journal_panics: make.counter("journal_panics_total", "Decisions that panicked in the journal's writer.")?,
             journal_failing: make.gauge("journal_failing", "1 while the journal cannot be written.")?,
+            requests_waiting: make.gauge("requests_waiting", "Requests that wait for news.")?,
             clock_trusted: make.gauge("clock_trusted", "1 while the clock is believed: rules of age hold.")?,
             credentials_waiting: make
                 .gauge("drain_credentials_waiting", "Those whose replays wait for a credential that is accepted.")?,

@@ -38,6 +38,7 @@ pub(super) fn text<D: Domain>(core: &Core<D>, census: Option<&Count<D>>) -> prom
     let (waiting, overdue) = core.credentials.waiting();
     metrics.credentials_waiting.set(gauge(waiting));
     metrics.credentials_overdue.set(gauge(overdue));
+    metrics.requests_waiting.set(gauge(core.store.waiting() as u64));
     metrics.clock_trusted.set(i64::from(core.store.time().doubt().is_none()));
     metrics.journal_bytes.set(gauge(journal.file_bytes.load(Relaxed)));
     let failing = matches!(core.store.health(), Health::Failing { .. });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Method, header};
 use megamind_domain::Response;
-use pingora::{Result, http::ResponseHeader, proxy::Session};
+use pingora::{Result, http::ResponseHeader, protocols::http::ServerSession};
 
 use super::{RequestCtx, hop::by_hop, route::Route};
 use crate::metrics::ServedBy;
@@ -13,6 +13,8 @@ use crate::metrics::ServedBy;
 /// Our name on the way of an answer (RFC 9110, section 7.6.3).
 const VIA: HeaderValue = HeaderValue::from_static("1.1 megamind");
 const MEGAMIND: HeaderValue = HeaderValue::from_static("megamind");
+/// Tells an answer that was given before.
+const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// What a local answer carries besides the domain's response.
 #[derive(Default)]
@@ -29,10 +31,20 @@ impl Extra {
         self.headers.push((name, value));
         self
     }
+
+    /// Says that it is the first answer to a repeated request.
+    pub(crate) fn repeated(self) -> Self {
+        self.with(REPLAYED, HeaderValue::from_static("true"))
+    }
 }
 
 /// Writes an answer of the gateway's own.
-pub(crate) async fn own(session: &mut Session, ctx: &mut RequestCtx, response: &Response, extra: Extra) -> Result<()> {
+pub(crate) async fn own(
+    session: &mut ServerSession,
+    ctx: &mut RequestCtx,
+    response: &Response,
+    extra: Extra,
+) -> Result<()> {
     let mut head = ResponseHeader::build(response.status, Some(8))?;
     if !response.body.is_empty() {
         head.insert_header("Content-Type", response.content_type.as_ref())?;
@@ -55,7 +67,7 @@ pub(crate) async fn own(session: &mut Session, ctx: &mut RequestCtx, response: &
 
 /// Writes a whole answer; `head` is free of headers of another connection.
 pub(crate) async fn whole(
-    session: &mut Session,
+    session: &mut ServerSession,
     ctx: &mut RequestCtx,
     mut head: Box<ResponseHeader>,
     body: Bytes,
@@ -69,7 +81,6 @@ pub(crate) async fn whole(
         head.insert_header("Content-Length", body.len())?;
     }
     let silent = without_body || is_head || body.is_empty();
-    let session = session.as_downstream_mut();
     session.write_response_header(head).await?;
     if !silent {
         session.write_response_body(body, true).await?;
@@ -78,13 +89,17 @@ pub(crate) async fn whole(
 }
 
 /// Begins an answer whose body follows in pieces.
-pub(crate) async fn begin(session: &mut Session, ctx: &mut RequestCtx, mut head: Box<ResponseHeader>) -> Result<()> {
+pub(crate) async fn begin(
+    session: &mut ServerSession,
+    ctx: &mut RequestCtx,
+    mut head: Box<ResponseHeader>,
+) -> Result<()> {
     ctx.status = head.status.as_u16();
     head.append_header("Via", VIA)?;
     if !head.headers.contains_key(header::CONTENT_LENGTH) {
         head.insert_header("Transfer-Encoding", "chunked")?;
     }
-    session.as_downstream_mut().write_response_header(head).await
+    session.write_response_header(head).await
 }
 
 /// Takes off what belongs to the connection that an answer came by.

@@ -201,7 +201,7 @@ impl<D: Domain> Proxy<D> {
                         self.remember(recognized, natural, answer).await;
                     }
                 }
-                answer::whole(session, ctx, head, body).await
+                answer::whole(session.as_downstream_mut(), ctx, head, body).await
             }
             Answer::Long(stream) => self.stream(session, ctx, *stream).await,
         }
@@ -246,7 +246,7 @@ impl<D: Domain> Proxy<D> {
     async fn stream(&self, session: &mut Session, ctx: &mut RequestCtx, mut stream: Stream) -> Result<()> {
         let mut head = stream.head.clone();
         answer::strip_hop_by_hop(&mut head);
-        answer::begin(session, ctx, head).await?;
+        answer::begin(session.as_downstream_mut(), ctx, head).await?;
         loop {
             match stream.next().await {
                 Ok(Some(piece)) => {

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use http::{HeaderValue, Method, header};
 use megamind_conf::{OnTimeout, Settlement};
-use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Touches, Touching};
+use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Request, Response, Touches, Touching};
 use megamind_store::{Key, Prior};
 use pingora::{Result, http::RequestHeader, proxy::Session};
 
@@ -17,7 +17,7 @@ use super::{
     repeats::{Known, Recognized},
     split::Split,
 };
-use crate::{in_flight::Place, keys, modes::Mode};
+use crate::{core::Core, in_flight::Place, keys, modes::Mode};
 
 /// A request of a handled route, read.
 pub(super) struct Handled<D: Domain> {
@@ -60,7 +60,7 @@ impl<D: Domain> Proxy<D> {
                     Access::Read => None,
                     Access::Write => self.core.keys.of::<D::Command>(session.req_header(), "", None),
                 };
-                self.forward_mapped(session, ctx, &request, key.as_ref()).await?;
+                Box::pin(self.forward_mapped(session, ctx, &request, key.as_ref())).await?;
                 return Ok(true);
             }
             Body::Longer { prefix, .. } => {
@@ -79,7 +79,7 @@ impl<D: Domain> Proxy<D> {
             Known::InDoubt { at } => Prior::PossiblyApplied { at },
             Known::Split { forwarded, at } => {
                 let split = Split::as_before(&forwarded, at);
-                self.serve_split(session, ctx, handled, split).await?;
+                Box::pin(self.serve_split(session, ctx, handled, split)).await?;
                 return Ok(true);
             }
         };
@@ -96,10 +96,11 @@ impl<D: Domain> Proxy<D> {
             Fenced::Items(here) if !in_doubt => {
                 // Each part takes a place of its own.
                 drop(place);
-                self.serve_split(session, ctx, handled, Split::new(here)).await?;
+                Box::pin(self.serve_split(session, ctx, handled, Split::new(here))).await?;
             }
             Fenced::No if !in_doubt || self.upstream_knows_keys() => {
-                self.forward(session, ctx, handled, prior, place).await?;
+                // An exchange takes much room, which those that are answered here need not have.
+                Box::pin(self.forward(session, ctx, handled, prior, place)).await?;
             }
             _ => {
                 self.wait_behind(place.as_ref()).await;
@@ -232,7 +233,7 @@ impl<D: Domain> Proxy<D> {
             body: bytes::Bytes::new(),
         };
         let extra = Extra { headers: vec![(header::ALLOW, allowed(route.access))], route: Some(route.clone()) };
-        answer::own(session, ctx, &response, extra).await?;
+        answer::own(session.as_downstream_mut(), ctx, &response, extra).await?;
         Ok(true)
     }
 
@@ -272,15 +273,8 @@ impl<D: Domain> Proxy<D> {
         route: &Arc<Route>,
         rejection: &Rejection,
     ) -> Result<()> {
-        if rejection.status < 500 {
-            self.core.metrics.bad_input.with_label_values(&[rejection.code]).inc();
-        }
-        let response = self.core.render(Some(route.endpoint), rejection);
-        let mut extra = Extra { headers: Vec::new(), route: Some(route.clone()) };
-        if rejection.status == 405 {
-            extra = extra.with(header::ALLOW, allowed(route.access));
-        }
-        answer::own(session, ctx, &response, extra).await
+        let (response, extra) = self.core.refusal(route.clone(), rejection);
+        answer::own(session.as_downstream_mut(), ctx, &response, extra).await
     }
 
     /// The key of a write that is too long to be read.
@@ -297,6 +291,22 @@ impl<D: Domain> Proxy<D> {
     /// Whether plain routes can be sent on at all.
     pub(super) fn upstream_is_down(&self) -> bool {
         self.core.modes.current() == Mode::Acting
+    }
+}
+
+impl<D: Domain> Core<D> {
+    /// A refusal, counted.
+    pub(super) fn refusal(&self, route: Arc<Route>, rejection: &Rejection) -> (Response, Extra) {
+        if rejection.status < 500 {
+            self.metrics.bad_input.with_label_values(&[rejection.code]).inc();
+        }
+        let response = self.render(Some(route.endpoint), rejection);
+        let access = route.access;
+        let extra = Extra { headers: Vec::new(), route: Some(route) };
+        match rejection.status {
+            405 => (response, extra.with(header::ALLOW, allowed(access))),
+            _ => (response, extra),
+        }
     }
 }
 

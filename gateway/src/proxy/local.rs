@@ -3,32 +3,18 @@
 use std::{sync::Arc, time::Duration};
 
 use http::{HeaderName, HeaderValue, Method};
-use megamind_domain::{
-    Access, Ctx, Domain, IdSource, Parsed, Patience, Policy, Rejection, Response, Stance, UNCHANGED,
-};
+use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Stance};
 use megamind_store::{Outcome, Prior, SubmitError, Write};
 use pingora::{Result, proxy::Session};
-use tokio::time::Instant;
 
 use super::{
     Proxy, RequestCtx, Route,
     answer::{self, Extra},
+    connection::{may_step_aside, step_aside},
     handled::Handled,
-    repeats::{REPLAYED, key_reused},
+    query::{Query, Said},
+    repeats::key_reused,
 };
-use crate::core::wall_clock;
-
-/// How long a reader about to say that it does not know waits for what is being watched.
-const CATCH_UP: Duration = Duration::from_millis(200);
-
-/// What the handlers say.
-pub(super) struct Said {
-    pub(super) response: Response,
-    /// A stored answer to a repeated request.
-    pub(super) repeated: bool,
-    /// The rejection behind the response, if it is one.
-    pub(super) rejection: Option<Rejection>,
-}
 
 impl<D: Domain> Proxy<D> {
     /// Answers a request from the city. `prior` says what may have become of it at the upstream already.
@@ -45,7 +31,15 @@ impl<D: Domain> Proxy<D> {
         let said = match admit(session, &handled).and_then(|parsed| self.within_limits(&route, parsed)) {
             Err(rejection) => Err(rejection),
             Ok(parsed) => match route.access {
-                Access::Read => self.query(&route, &parsed).await,
+                Access::Read => {
+                    let query = Query { core: self.core.clone(), route: route.clone(), parsed };
+                    if query.has_to_wait() && may_step_aside() {
+                        let ctx = ctx.leave();
+                        step_aside(session, |client| query.answer_aside(client, ctx));
+                        return Ok(());
+                    }
+                    query.answer().await
+                }
                 Access::Write => {
                     let headers = &session.req_header().headers;
                     let sealed = self.core.credentials.kept_with(parsed.subject.as_deref(), headers, prior);
@@ -63,16 +57,8 @@ impl<D: Domain> Proxy<D> {
         {
             return self.outcome_unknown(session, ctx, &route, key.as_ref(), rejection).await;
         }
-        match said {
-            Err(rejection) => self.refuse(session, ctx, &route, &rejection).await,
-            Ok(said) => {
-                let mut extra = Extra { headers: Vec::new(), route: Some(route) };
-                if said.repeated {
-                    extra = extra.with(REPLAYED, HeaderValue::from_static("true"));
-                }
-                answer::own(session, ctx, &said.response, extra).await
-            }
-        }
+        let (response, extra) = self.core.reply(route, said);
+        answer::own(session.as_downstream_mut(), ctx, &response, extra).await
     }
 
     /// Whether the gateway has not been standing in for longer than it may. Facts know no limits.
@@ -97,80 +83,6 @@ impl<D: Domain> Proxy<D> {
             .retry_after(60));
         }
         Ok(parsed)
-    }
-
-    /// Answers from the published city.
-    async fn query(&self, route: &Route, parsed: &Parsed<D::Command>) -> Result<Said, Rejection> {
-        let first = match &parsed.patience {
-            None => self.ask(route, &parsed.command)?,
-            Some(patience) => self.wait(route, parsed, patience).await?,
-        };
-        if first.rejection.is_some()
-            && let Some(city) = self.core.city_with_left(&parsed.command).await
-        {
-            return self.ask_in(&city, route, &parsed.command);
-        }
-        let unknown = first
-            .rejection
-            .as_ref()
-            .is_some_and(|rejection| rejection.code == "not_known_here");
-        if !unknown {
-            return Ok(first);
-        }
-        // What makes it known may have passed a moment ago and still be on its way to the city.
-        let caught_up = tokio::time::timeout(CATCH_UP, self.core.store.barrier()).await;
-        if caught_up.is_err() {
-            return Ok(first);
-        }
-        self.ask(route, parsed.patience.as_ref().map_or(&parsed.command, |patience| &patience.at_last))
-    }
-
-    /// Asks again whenever something that the query names has changed, until there is something new.
-    async fn wait(
-        &self,
-        route: &Route,
-        parsed: &Parsed<D::Command>,
-        patience: &Patience<D::Command>,
-    ) -> Result<Said, Rejection> {
-        let until = Instant::now() + patience.limit.min(self.core.config.callbacks.max_wait);
-        loop {
-            let waiter = self
-                .core
-                .store
-                .waiter(&self.touches(parsed), self.core.config.callbacks.max_waiting);
-            let said = self.ask(route, &parsed.command)?;
-            let unchanged = said.rejection.as_ref().is_some_and(|rejection| rejection.code == UNCHANGED);
-            if !unchanged {
-                return Ok(said);
-            }
-            let Some(waiter) = waiter.filter(|waiter| !waiter.is_over()) else {
-                return self.ask(route, &patience.at_last);
-            };
-            if tokio::time::timeout_at(until, waiter.changed()).await.is_err() {
-                return self.ask(route, &patience.at_last);
-            }
-        }
-    }
-
-    fn ask(&self, route: &Route, command: &D::Command) -> Result<Said, Rejection> {
-        let published = self.core.store.published();
-        self.ask_in(&published.city, route, command)
-    }
-
-    fn ask_in(&self, city: &D::City, route: &Route, command: &D::Command) -> Result<Said, Rejection> {
-        self.core.guarded(|| {
-            // A query makes no ids.
-            let mut ids = IdSource::new(0, 0);
-            let stance = self.core.modes.stance();
-            let mut ctx = Ctx::new(wall_clock(), stance, &mut ids);
-            let decided = self.core.domain.decide(city, command, &mut ctx);
-            let answer = decided.map(|decision| decision.answer);
-            Said {
-                response: self.core.domain.render(city, Some(route.endpoint), answer.as_ref()),
-                repeated: false,
-                rejection: answer.err(),
-            }
-        })
     }
 
     /// Has the journal's writer decide.
@@ -236,7 +148,7 @@ impl<D: Domain> Proxy<D> {
         {
             extra = extra.with(HeaderName::from_static("idempotency-key"), value);
         }
-        answer::own(session, ctx, &response, extra).await
+        answer::own(session.as_downstream_mut(), ctx, &response, extra).await
     }
 }
 

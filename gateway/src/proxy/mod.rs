@@ -7,6 +7,7 @@
 
 mod answer;
 mod body;
+mod connection;
 mod forward;
 mod handled;
 mod handover;
@@ -14,6 +15,7 @@ pub(crate) mod head;
 mod hop;
 mod local;
 mod plain;
+mod query;
 mod repeats;
 mod route;
 mod split;
@@ -32,10 +34,12 @@ use megamind_domain::{Domain, Rejection};
 use pingora::{
     Error, ErrorSource, ErrorType, Result,
     http::{RequestHeader, ResponseHeader},
+    protocols::http::ServerSession,
     proxy::{FailToProxy, ProxyHttp, Session},
     upstreams::peer::HttpPeer,
 };
 
+pub(crate) use connection::{Connections, Requests};
 pub(crate) use repeats::Recent;
 pub(crate) use route::{Route, Routes};
 
@@ -70,7 +74,27 @@ pub struct RequestCtx {
     tried: Tried,
     /// A failure of the upstream has been counted.
     counted: bool,
-    _unanswered: Unanswered,
+    /// `None` once somebody else answers it.
+    unanswered: Option<Unanswered>,
+}
+
+impl RequestCtx {
+    /// All of it, for whoever goes on with the request.
+    fn leave(&mut self) -> Self {
+        let left = Self {
+            started: self.started,
+            route: None,
+            served_by: self.served_by,
+            status: 0,
+            prefix: None,
+            handled: None,
+            server: None,
+            tried: Tried::new(),
+            counted: false,
+            unanswered: None,
+        };
+        std::mem::replace(self, left)
+    }
 }
 
 /// Counts a request for as long as it lives.
@@ -104,7 +128,7 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
             server: None,
             tried: Tried::new(),
             counted: false,
-            _unanswered: Unanswered::new(&self.core.unanswered),
+            unanswered: Some(Unanswered::new(&self.core.unanswered)),
         }
     }
 
@@ -215,17 +239,26 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
     }
 
     async fn logging(&self, session: &mut Session, error: Option<&Error>, ctx: &mut RequestCtx) {
-        let took = ctx.started.elapsed();
-        let route = ctx.route.as_deref().unwrap_or("other");
-        self.core.metrics.request(route, ctx.served_by, ctx.status, took);
-        if self.core.config.gateway.access_log {
-            log::access(session, route, ctx.served_by, ctx.status, took, error);
+        if ctx.unanswered.is_some() {
+            self.core.conclude(session.as_downstream(), ctx, error);
         }
     }
 
     /// The access log and the failure metrics say it already.
     fn suppress_error_log(&self, _: &Session, _: &RequestCtx, _: &Error) -> bool {
         true
+    }
+}
+
+impl<D: Domain> Core<D> {
+    /// Counts a request that is over, and logs it.
+    fn conclude(&self, client: &ServerSession, ctx: &RequestCtx, error: Option<&Error>) {
+        let took = ctx.started.elapsed();
+        let route = ctx.route.as_deref().unwrap_or("other");
+        self.metrics.request(route, ctx.served_by, ctx.status, took);
+        if self.config.gateway.access_log {
+            log::access(client, route, ctx.served_by, ctx.status, took, error);
+        }
     }
 }
 
@@ -253,7 +286,7 @@ impl<D: Domain> Proxy<D> {
         }
         session.set_keepalive(None);
         let response = self.core.render(None, &upstream_down(&self.core.config.health.interval));
-        match answer::own(session, ctx, &response, answer::Extra::default()).await {
+        match answer::own(session.as_downstream_mut(), ctx, &response, answer::Extra::default()).await {
             Ok(()) => response.status,
             Err(_) => 0,
         }

@@ -48,10 +48,10 @@ impl<D: Domain> Proxy<D> {
             )
             .retry_after(5);
             let response = self.core.render(None, &rejection);
-            answer::own(session, ctx, &response, Extra::default()).await?;
+            answer::own(session.as_downstream_mut(), ctx, &response, Extra::default()).await?;
         } else {
             let request = head::request(session.req_header(), body.unwrap_or_default());
-            self.forward_mapped(session, ctx, &request, None).await?;
+            Box::pin(self.forward_mapped(session, ctx, &request, None)).await?;
         }
         Ok(true)
     }
@@ -72,7 +72,7 @@ impl<D: Domain> Proxy<D> {
     pub(super) async fn answer_down(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<()> {
         let rejection = upstream_down(&self.core.config.health.interval);
         let response = self.core.render(None, &rejection);
-        answer::own(session, ctx, &response, Extra::default()).await
+        answer::own(session.as_downstream_mut(), ctx, &response, Extra::default()).await
     }
 
     /// Reads the rest of a body that nobody wants, if it is not too much; closes the connection otherwise.

@@ -14,7 +14,7 @@ use std::{
 };
 
 use bytes::Bytes;
-use http::{HeaderName, HeaderValue, header};
+use http::header;
 use megamind_domain::{Access, Domain, EntityKey, Parsed, Rejection, Response, Role, Time, Touch, Touches};
 use megamind_store::{Identity, Repeat};
 use pingora::{Result, http::ResponseHeader, proxy::Session};
@@ -131,7 +131,7 @@ impl<D: Domain> Proxy<D> {
         response: &Response,
     ) -> Result<Known> {
         let extra = Extra { headers: Vec::new(), route: Some(handled.route.clone()) };
-        answer::own(session, ctx, response, extra.with(REPLAYED, HeaderValue::from_static("true"))).await?;
+        answer::own(session.as_downstream_mut(), ctx, response, extra.repeated()).await?;
         Ok(Known::Answered)
     }
 
@@ -170,9 +170,6 @@ impl<D: Domain> Proxy<D> {
         }
     }
 }
-
-/// The header of a repeated answer.
-pub(super) const REPLAYED: HeaderName = HeaderName::from_static("idempotency-replayed");
 
 /// Another request under the same key.
 pub(super) fn key_reused() -> Rejection {

@@ -8,7 +8,6 @@
 use std::{sync::Arc, time::Instant};
 
 use bytes::Bytes;
-use http::HeaderValue;
 use megamind_domain::{Domain, Parsed, Rejection, Request, Response, Time};
 use megamind_store::{Identity, Key, Prior, Repeat, Write};
 use pingora::{Result, http::ResponseHeader, proxy::Session};
@@ -18,8 +17,9 @@ use super::{
     answer::{self, Extra},
     forward::{self, COLLECT_MAPPED},
     handled::Handled,
-    local::{Said, admit},
-    repeats::{REPLAYED, identity, rememberable},
+    local::admit,
+    query::Said,
+    repeats::{identity, rememberable},
 };
 use crate::{
     handback::PartSaid,
@@ -89,7 +89,9 @@ impl<D: Domain> Proxy<D> {
         };
         let key = there.key.clone();
         let (said, prior) = match self.there(session, &handled, &there, at).await? {
-            There::Refused { head, body } => return answer::whole(session, ctx, head, body).await,
+            There::Refused { head, body } => {
+                return answer::whole(session.as_downstream_mut(), ctx, head, body).await;
+            }
             There::Taken { body, repeated } => (Ok((body, repeated)), Prior::NeverSent),
             There::Failed { prior, place } => {
                 let said = self.decide_part(session, &handled, there.clone(), prior).await;
@@ -108,11 +110,9 @@ impl<D: Domain> Proxy<D> {
         let repeated = [&said, &own]
             .iter()
             .all(|said| said.as_ref().is_ok_and(|(_, repeated)| *repeated));
-        let mut extra = Extra { headers: Vec::new(), route: Some(route) };
-        if repeated {
-            extra = extra.with(REPLAYED, HeaderValue::from_static("true"));
-        }
-        answer::own(session, ctx, &merged, extra).await
+        let extra = Extra { headers: Vec::new(), route: Some(route) };
+        let extra = if repeated { extra.repeated() } else { extra };
+        answer::own(session.as_downstream_mut(), ctx, &merged, extra).await
     }
 
     /// Takes the request apart: what is sent on, and what is decided here.

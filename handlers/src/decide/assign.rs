@@ -65,12 +65,14 @@ impl Desk<'_> {
             items: vec![Ok(AssignmentAnswer { order: key, asked: Some(assignment.order.clone()), pilot })],
             bulk: false,
         });
-        if order.carrier().is_some() && pilot.is_none_or(|pilot| order.carrier() == Some(pilot)) {
-            // Said twice is said once.
+        let again = order.carrier().filter(|carrier| pilot.is_none_or(|pilot| pilot == *carrier));
+        if again.is_some() && (order.assigned_here() || order.status() > Status::Assigned) {
+            // Said twice is said once, where the pilot was told from here, or has answered. Of what the upstream was only
+            // seen to assign nobody here has told the pilot, and whoever asks relies on that.
             return Ok(Decision::answer(answer));
         }
-        let offer = self.offer(city, order, pilot)?;
-        let full = is_full(city, offer.pilot);
+        let offer = self.offer(city, order, pilot.or(again))?;
+        let full = again.is_none() && is_full(city, offer.pilot);
         if full && self.acting() {
             let detail = "The pilot has no room for one more order.";
             return Err(Rejection::new(409, "pilot_full", detail).at(self.domain.wire(crate::dialect::Field::MinionId)));

@@ -68,6 +68,11 @@ impl Desk<'_> {
             if seen.settles {
                 return settled(order.status(), status);
             }
+            // A pilot who was given it from here keeps it, though the upstream has it as given to nobody: it need not know
+            // `assigned`. It may still give it to somebody, and is seen doing so.
+            if order.assigned_here() && order.status() == Status::Assigned && status == Status::Placed {
+                return false;
+            }
             let ends = order.status().is_final()
                 && (seen.read || !status.is_final() || status.progress() < order.status().progress());
             !ends && status != order.status() && status != Status::Unknown

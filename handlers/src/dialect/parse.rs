@@ -65,11 +65,9 @@ fn command(city: &str, route: Route, request: &Request, reader: &Reader<'_>) -> 
         Route::GetPilot => Command::ShowPilots(one_pilot(reader)?),
         Route::GetPilots => Command::ShowPilots(pilot_query(reader)?),
         Route::GetDelivery => {
-            let since = if wait(reader)?.is_some() {
-                reader.parsed(Field::Since, "a version of an earlier answer")?
-            } else {
-                None
-            };
+            let since: Option<u64> = reader.parsed(Field::Since, "the version of an earlier answer")?;
+            // Who does not wait is answered whatever is known already.
+            let since = wait(reader)?.and(since);
             Command::ShowDeliveries(PilotQuery { since, ..one_pilot(reader)? })
         }
         Route::GetDeliveries => Command::ShowDeliveries(pilot_query(reader)?),

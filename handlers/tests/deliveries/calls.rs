@@ -151,6 +151,86 @@ fn while_the_upstream_serves_it_tells_its_own() {
 }
 
 #[test]
+fn what_the_upstream_was_only_seen_to_assign_is_passed_on_when_somebody_asks_for_it() {
+    let mut world = world();
+    world.stance = Stance::Standby;
+    let tracked = json!({"orderId": "OB-1"});
+    let assigned = json!({"orderId": "OB-1", "status": "assigned", "minionId": "APP"});
+    world.watch("/placeOrder", &order(), 201, &assigned);
+    assert_eq!(owed(&world.city), []);
+    // Said twice is said once.
+    for _ in 0..2 {
+        assign(&mut world, "OB-1", "APP");
+        let told = owed(&world.city);
+        assert_eq!((told[0].0.as_str(), told[0].1), ("APP", Kind::Assign(Action::Assign)), "{told:?}");
+        assert_eq!((told.len(), &told[0].2["pickup"]["lat"]), (1, &json!(12.9716)), "{told:?}");
+    }
+    // Who is full with it has room for it.
+    world.stance = Stance::Acting;
+    world.pilot("FULL", 12.97, 77.59, 1);
+    let mut other = order();
+    other["clientRef"] = json!("A-2");
+    world.watch(
+        "/placeOrder",
+        &other,
+        201,
+        &json!({"orderId": "OB-2", "status": "assigned", "minionId": "FULL"}),
+    );
+    assign(&mut world, "OB-2", "FULL");
+    // Where nobody is named it stays with whom it is.
+    world.watch(
+        "/placeOrder",
+        &other,
+        201,
+        &json!({"orderId": "OB-3", "status": "assigned", "minionId": "APP"}),
+    );
+    assert_eq!(world.post("/ind/assigntominion", &json!({"orderId": "OB-3"})).0, 200);
+    let told = owed(&world.city);
+    let last = told.iter().rfind(|(who, ..)| who != "M7").expect("a call to a pilot");
+    assert_eq!((last.0.as_str(), &last.2["orderId"]), ("APP", &json!("OB-3")));
+    // Who has answered knows.
+    done(&mut world);
+    world.watch(
+        "/trackOrder",
+        &tracked,
+        200,
+        &json!({"orderId": "OB-1", "status": "accepted", "minionId": "APP"}),
+    );
+    assign(&mut world, "OB-1", "APP");
+    assert!(owed(&world.city).iter().all(|(who, ..)| who == "M7"));
+}
+
+#[test]
+fn an_upstream_that_does_not_know_of_an_assignment_does_not_take_it_back() {
+    let mut world = world();
+    world.stance = Stance::Standby;
+    let placed = json!({"orderId": "OB-1", "status": "placed"});
+    world.watch("/placeOrder", &order(), 201, &placed);
+    assign(&mut world, "OB-1", "APP");
+    done(&mut world);
+    let tracked = json!({"orderId": "OB-1"});
+    world.watch("/trackOrder", &tracked, 200, &placed);
+    world.watch("/updateOrder", &json!({"orderId": "OB-1", "priority": 1}), 200, &placed);
+    assert!(
+        owed(&world.city)
+            .iter()
+            .all(|(_, kind, _)| *kind != Kind::Assign(Action::Cancel))
+    );
+    let carried = world.get("/ind/getminiondeliveryinfo", "minionId=APP").1;
+    assert_eq!(carried["orders"][0]["orderId"], json!("OB-1"), "{carried}");
+    // What only the upstream assigned, it takes back.
+    world.watch(
+        "/trackOrder",
+        &tracked,
+        200,
+        &json!({"orderId": "OB-1", "status": "assigned", "minionId": "PHONE"}),
+    );
+    world.watch("/trackOrder", &tracked, 200, &placed);
+    let carried = world.get("/ind/getminiondeliveryinfo", "minionId=PHONE").1;
+    assert_eq!(carried["orders"], json!([]));
+}
+
+#[test]
 fn calls_survive_in_their_rows() {
     let mut world = world();
     let id = world.place();
@@ -216,6 +296,17 @@ fn news_is_waited_for_by_version() {
     assert_eq!(world.get("/ind/getminiondeliveryinfo", &newer).0, 304);
     world.post("/cancelOrder", &json!({"orderId": id}));
     assert_eq!(world.get("/ind/getminiondeliveryinfo", &newer).1["version"], version, "as it was before");
-    let (status, problem) = world.get("/ind/getminiondeliveryinfo", "minionId=POLLS&since=1&wait=soon");
-    assert_eq!((status, &problem["code"]), (400, &json!("wrong_type")), "{problem}");
+    for (query, field) in [
+        ("since=1&wait=soon", "wait"),
+        ("since=1&wait=-1s", "wait"),
+        ("since=1&wait=99999999999999999999s", "wait"),
+        ("since=1.5&wait=25s", "since"),
+        ("since=-1", "since"),
+    ] {
+        let (status, problem) = world.get("/ind/getminiondeliveryinfo", &format!("minionId=POLLS&{query}"));
+        assert_eq!((status, &problem["code"]), (400, &json!("wrong_type")), "{query}: {problem}");
+        assert_eq!(problem["field"], field, "{query}: {problem}");
+    }
+    let (status, problem) = world.get("/ind/getminiondeliveryinfo", "since=1&wait=25s");
+    assert_eq!((status, &problem["field"]), (400, &json!("minionId")), "{problem}");
 }

@@ -136,17 +136,7 @@ impl Lanes {
             self.running -= 1;
         }
         lane.attempts = 0;
-        match lane.head() {
-            Some(head) => {
-                line.ready.insert((head, id));
-            }
-            None => {
-                line.lanes.remove(&id);
-            }
-        }
-        if line.lanes.is_empty() {
-            self.targets.remove(target);
-        }
+        self.go_on(target, id);
     }
 
     /// The running call is owed no more, and of its order nothing is known.
@@ -214,16 +204,13 @@ impl Lanes {
             return;
         }
         line.ready.remove(&(key, id));
-        if lane.running.is_none() && !lane.delayed {
-            match lane.head() {
-                Some(head) => {
-                    line.ready.insert((head, id));
-                }
-                None => {
-                    line.lanes.remove(&id);
-                }
-            }
-        }
+        self.go_on(target, id);
+    }
+
+    /// A lane goes on with its next call; a target without any is forgotten.
+    fn go_on(&mut self, target: &Target, id: LaneId) {
+        let Some(line) = self.targets.get_mut(target) else { return };
+        line.go_on(id);
         if line.lanes.is_empty() {
             self.targets.remove(target);
         }
@@ -249,14 +236,21 @@ impl Line {
             self.delayed.pop();
             let Some(lane) = self.lanes.get_mut(&id) else { continue };
             lane.delayed = false;
-            match lane.head() {
-                Some(head) => {
-                    self.ready.insert((head, id));
-                }
-                // All of it was settled elsewhere meanwhile.
-                None => {
-                    self.lanes.remove(&id);
-                }
+            self.go_on(id);
+        }
+    }
+
+    /// The next call of a lane may be made, unless one runs or its pause is not over. A lane without calls is over: all of
+    /// them were made, or settled elsewhere meanwhile.
+    fn go_on(&mut self, id: LaneId) {
+        let free = |lane: &&Lane| lane.running.is_none() && !lane.delayed;
+        let Some(lane) = self.lanes.get(&id).filter(free) else { return };
+        match lane.head() {
+            Some(head) => {
+                self.ready.insert((head, id));
+            }
+            None => {
+                self.lanes.remove(&id);
             }
         }
     }

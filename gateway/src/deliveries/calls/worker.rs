@@ -14,6 +14,7 @@ use megamind_gateway::Handle;
 use megamind_handlers::{
     City, Deliveries,
     calls::{Call, CallKey, Channel, Kind, Outcome, Target},
+    order::OrderKey,
 };
 use tokio::{
     sync::Notify,
@@ -103,6 +104,8 @@ struct Worker {
     /// Outcomes that the journal does not have yet.
     settled: Settled,
     telling: JoinSet<Told>,
+    /// Calls that go by SMS from now on, which the journal does not know yet: to whom, and about which order.
+    handed_over: HashMap<CallKey, (Target, OrderKey)>,
 }
 
 impl Worker {
@@ -116,6 +119,7 @@ impl Worker {
             attempts: JoinSet::new(),
             settled: Vec::new(),
             telling: JoinSet::new(),
+            handed_over: HashMap::new(),
         }
     }
 
@@ -172,6 +176,11 @@ impl Worker {
                 self.lanes.forget(key);
                 continue;
             };
+            if self.follows_by_sms(&published.city, &call) {
+                drop(published);
+                self.hand_over(&call, "an earlier call about the order goes by SMS");
+                continue;
+            }
             let (shared, now) = (self.shared.clone(), self.handle.now());
             let goes_to = shared.book.find(&published.city, &target, shared.client.allow());
             self.attempts.spawn(async move {
@@ -204,8 +213,7 @@ impl Worker {
         let why = failure.to_string();
         tracing::debug!(call = key.0, target = kind, attempts = failed.attempts, %why, "a call failed");
         if self.goes_by_sms(&call, &failure, failed) {
-            self.shared.metrics.count(kind, "by_sms");
-            self.over(&call, Outcome::BySms { why: why.into() }, false);
+            self.hand_over(&call, &why);
             return;
         }
         let old = self.handle.now().millis_since(call.at) >= millis(self.handle.config().callbacks.give_up_after);
@@ -243,6 +251,22 @@ impl Worker {
             || matches!(failure, Failure::Broken(_) | Failure::NotAllowed(_))
             || failed.attempts >= LEAST_ATTEMPTS;
         to_pilot && unanswered && phone.is_some() && self.handle.domain().settings().calls.sms
+    }
+
+    /// Whether a call about the same order is on its way by SMS: this one must not overtake it.
+    fn follows_by_sms(&self, city: &City, call: &Call) -> bool {
+        let same = |target: &Target, order: OrderKey| *target == call.target && order == call.order;
+        let earlier = |other: &Call| other.key() < call.key() && same(&other.target, other.order);
+        matches!(call.target, Target::Pilot(_))
+            && (city.calls_due_by_sms().any(earlier)
+                || self.handed_over.values().any(|(target, order)| same(target, *order)))
+    }
+
+    /// The call goes by SMS from now on.
+    fn hand_over(&mut self, call: &Call, why: &str) {
+        self.shared.metrics.count(label(&call.target), "by_sms");
+        self.handed_over.insert(call.key(), (call.target.clone(), call.order));
+        self.over(call, Outcome::BySms { why: why.into() }, false);
     }
 
     fn park(&mut self, call: &Call, why: &str) {
@@ -296,6 +320,7 @@ impl Worker {
                 let published = self.handle.published();
                 for key in keys {
                     self.lanes.forget(key);
+                    self.handed_over.remove(&key);
                     // Parked, and had made again by the operator before this was known here.
                     let again = published.city.call(key).filter(|call| call.parked.is_none());
                     if let Some(call) = again.filter(|call| call.channel == Channel::Http) {

@@ -1,6 +1,8 @@
 //! Calls to pilots' apps and merchants' services, which are processes of their own.
 
+mod by_sms;
 mod faults;
+mod forwarded;
 mod kills;
 mod refused;
 mod told;

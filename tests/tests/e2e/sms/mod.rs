@@ -29,7 +29,7 @@ pub(crate) struct Rig {
     _link: tempfile::TempDir,
 }
 
-fn config(link: &Path) -> String {
+pub(crate) fn config(link: &Path) -> String {
     format!(
         "[sms]\ncountry = \"IN\"\nper_minute = 100000\ndaily_budget = 1000000\n\
          [[modem]]\nname = \"sim1\"\ndevice = \"{}\"\n",
