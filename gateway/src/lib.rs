@@ -42,6 +42,7 @@ mod tasks;
 mod upstream;
 
 pub use admin::Admin;
+pub use credentials::Vault;
 pub use carrier::{Carried, Carrier, NotCarried};
 pub use gateway::{Builder, Census, Gateway, StartError};
 pub use handback::{Handback, Member, Said};
