@@ -57,7 +57,8 @@ section! {
         pub daily_budget: u32 = or(count(0..=1_000_000), 90),
         /// Messages that one SIM sends a minute at most; a quarter of them may go at once.
         pub per_minute: u32 = or(count(1..=100_000), 20),
-        /// The share of the budget that is kept for assignments; on a day after more of them, as many as there were.
+        /// The share of the budget that is kept for assignments. On a day after one that needed more of them, as much as
+        /// that needed is kept.
         pub assignment_share: Ratio = or(ratio(), Ratio::THIRTY_PERCENT),
         /// A SIM without a delivery report for this long is rested.
         pub silent_after: Duration = or(duration(MINUTE..=DAY * 7), HOUR * 6),
@@ -66,7 +67,7 @@ section! {
         /// An answer that has not gone out for this long is not sent any more.
         pub answer_expires: Duration = or(duration(SECOND..=DAY), HOUR),
         /// The same for messages about orders, and for an operator's.
-        pub message_expires: Duration = or(duration(MINUTE..=DAY * 7), HOUR * 24),
+        pub message_expires: Duration = or(duration(MINUTE..=DAY * 7), HOUR * 4),
         /// How often each modem with a `number` is written to by another, to see that both work; without it, never.
         pub probe_every: Option<Duration> = optional(duration(SECOND..=DAY * 7), DAY),
         /// How often the balance of prepaid SIMs is asked for.

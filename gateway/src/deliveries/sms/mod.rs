@@ -53,7 +53,7 @@ struct Expiry {
 impl Expiry {
     fn of(config: &Config) -> Self {
         let hour = Duration::from_hours(1);
-        let (answer, message) = config.sms.as_ref().map_or((hour, hour * 24), |sms| (sms.answer_expires, sms.message_expires));
+        let (answer, message) = config.sms.as_ref().map_or((hour, hour * 4), |sms| (sms.answer_expires, sms.message_expires));
         Self { answer: answer.as_millis() as i64, message: message.as_millis() as i64 }
     }
 }

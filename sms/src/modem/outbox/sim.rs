@@ -16,7 +16,7 @@ pub(super) struct Sim {
     used_today: u32,
     /// Those of assignments among them.
     assignments: u32,
-    /// Parts of assignments on the day before.
+    /// Parts of assignments that the day before needed, as far as that is known.
     before: u32,
     day_began: Instant,
     rests_until: Option<Instant>,
@@ -54,8 +54,11 @@ impl Sim {
         self.refilled = now;
         let day = now.saturating_duration_since(self.day_began);
         if day >= DAY {
-            // A day of silence says nothing about the next one.
-            self.before = if day < 2 * DAY { self.assignments } else { 0 };
+            // Where the budget did not reach, more were wanted; nobody counted how many. A day of silence says nothing
+            // about the next one.
+            let ran_out = self.used_today >= config.daily_budget;
+            let wanted = self.assignments + if ran_out { self.assignments / 2 } else { 0 };
+            self.before = if day < 2 * DAY { wanted } else { 0 };
             self.day_began = now;
             self.used_today = 0;
             self.assignments = 0;

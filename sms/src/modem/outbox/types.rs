@@ -194,7 +194,7 @@ pub struct Spent {
     pub parts: u32,
     /// Those of assignments among them.
     pub assignments: u32,
-    /// Parts of assignments on the day before.
+    /// Parts of assignments that the day before needed.
     pub before: u32,
 }
 
