@@ -9,6 +9,7 @@ mod dispatch;
 mod hear;
 mod metrics;
 mod pages;
+mod undo;
 mod worker;
 
 use std::{
