@@ -111,7 +111,11 @@ impl Config {
 
     /// A channel is known by its name, whatever it is.
     fn channels_apart(&self, section: &mut Section<'_, '_>) {
-        let modems = self.modems.iter().enumerate().map(|(at, modem)| (format!("modem[{at}].name"), &modem.name));
+        let modems = self
+            .modems
+            .iter()
+            .enumerate()
+            .map(|(at, modem)| (format!("modem[{at}].name"), &modem.name));
         let sms = self.sms.iter();
         let http = sms.clone().flat_map(|sms| sms.http.iter().enumerate());
         let smtp = sms.flat_map(|sms| sms.smtp.iter().enumerate());
@@ -121,7 +125,8 @@ impl Config {
             .collect();
         for (at, (key, name)) in channels.iter().enumerate().skip(self.modems.len()) {
             if let Some((other, _)) = channels[..at].iter().find(|(_, other)| other == name) {
-                section.refuse(key, format!("found \"{name}\", which {other} is already; allowed is a name of its own"));
+                section
+                    .refuse(key, format!("found \"{name}\", which {other} is already; allowed is a name of its own"));
             }
         }
     }

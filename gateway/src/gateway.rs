@@ -12,7 +12,6 @@ use arc_swap::ArcSwapOption;
 use megamind_conf::Config;
 use megamind_domain::{Domain, Endpoint, EntityKey, Request, Time};
 use megamind_store::{OpenError, Options, Store, WriterHandle};
-use serde_json::Value;
 use pingora::{
     connectors::ConnectorOptions,
     listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
@@ -21,6 +20,7 @@ use pingora::{
     server::Server,
     services::{background::background_service, listening::Service},
 };
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::{

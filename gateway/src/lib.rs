@@ -42,8 +42,8 @@ mod tasks;
 mod upstream;
 
 pub use admin::Admin;
-pub use credentials::Vault;
 pub use carrier::{Carried, Carrier, NotCarried};
+pub use credentials::Vault;
 pub use gateway::{Builder, Census, Gateway, StartError};
 pub use handback::{Handback, Member, Said};
 pub use handle::{Asked, Handle, PageAnswer, PageError};

@@ -14,7 +14,22 @@ pub struct Balance {
 
 /// Words that stand at an amount of money, in lower case.
 const MONEY: [&str; 16] = [
-    "rs", "inr", "₹", "$", "€", "£", "eur", "usd", "gbp", "rub", "bal", "balance", "баланс", "saldo", "solde", "guthaben",
+    "rs",
+    "inr",
+    "₹",
+    "$",
+    "€",
+    "£",
+    "eur",
+    "usd",
+    "gbp",
+    "rub",
+    "bal",
+    "balance",
+    "баланс",
+    "saldo",
+    "solde",
+    "guthaben",
 ];
 
 const MONTHS: [&str; 12] = ["jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec"];
@@ -35,8 +50,14 @@ impl Balance {
         let is_money = |at: usize| words.get(at).is_some_and(|word| MONEY.contains(&&**word));
         // "balance is Rs. 12", "12 INR": a currency beside it, or the word a little before it.
         let beside = |at: usize| (1..=3).any(|back| at >= back && is_money(at - back)) || is_money(at + 1);
-        let found = amounts.iter().find(|(at, ..)| beside(*at)).or(amounts.iter().find(|(_, _, point)| *point));
-        Self { hundredths: found.map(|(_, hundredths, _)| *hundredths), valid_until: date.map(|(_, date, _)| date) }
+        let found = amounts
+            .iter()
+            .find(|(at, ..)| beside(*at))
+            .or(amounts.iter().find(|(_, _, point)| *point));
+        Self {
+            hundredths: found.map(|(_, hundredths, _)| *hundredths),
+            valid_until: date.map(|(_, date, _)| date),
+        }
     }
 }
 
@@ -105,7 +126,9 @@ fn date_of(parts: &[String]) -> Option<Date> {
     let (first, month, third) = (number(first)?, month(second)?, number(third)?);
     let (day, year) = if first > 31 { (third, first) } else { (first, year(third)) };
     let plausible = (2020..2100).contains(&year);
-    plausible.then(|| Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok()).flatten()
+    plausible
+        .then(|| Date::new(year, i8::try_from(month).ok()?, i8::try_from(day).ok()?).ok())
+        .flatten()
 }
 
 #[cfg(test)]

@@ -140,7 +140,11 @@ fn after_a_busy_day_as_much_is_kept_as_that_needed() {
     let quiet = sim.day(5, 100);
     assert_eq!(quiet.assignments_in_time, quiet.assignments_due, "{quiet:?}");
     let after = sim.day(6, 100);
-    assert_eq!((after.answers_sent, after.assignments_in_time), (after.answers_due, after.assignments_due), "{after:?}");
+    assert_eq!(
+        (after.answers_sent, after.assignments_in_time),
+        (after.answers_due, after.assignments_due),
+        "{after:?}"
+    );
 }
 
 #[test]

@@ -44,6 +44,11 @@ section! {
             plain("two capital letters such as \"IN\"", |text| text.len() == 2 && text.bytes().all(|b| b.is_ascii_uppercase())),
             "IN".to_owned(),
         ),
+        /// The city's clock, as its distance from UTC: with it, pilots are told by when an order should be at the door.
+        pub utc_offset: Option<String> = optional(plain("an offset such as \"+05:30\"", is_offset), "+05:30".to_owned()),
+        /// A place in the city, latitude and longitude in degrees: short plus codes are those nearest to it. Without it,
+        /// they are those nearest to the pilot's last known position.
+        pub reference: Option<String> = optional(plain("two numbers of degrees such as \"12.97,77.59\"", is_place), "12.97,77.59".to_owned()),
         /// Which of several working channels takes a message: the first (modems, then `[[sms.http]]`, then
         /// `[[sms.smtp]]`, each in the order of the file), each in turn, the one with the fewest waiting, or any.
         pub scheduler: Scheduler = or(word(), Scheduler::Priority),
@@ -88,9 +93,25 @@ section! {
 impl Sms {
     fn rules(&self, section: &mut Section<'_, '_>) {
         if self.drop_after < self.heartbeat * 2 {
-            section.refuse("drop_after", "found less than twice the heartbeat, allowed is twice sms.heartbeat or more");
+            section.refuse(
+                "drop_after",
+                "found less than twice the heartbeat, allowed is twice sms.heartbeat or more",
+            );
         }
     }
+}
+
+/// `+05:30`: hours to 14, and quarters of one.
+fn is_offset(text: &str) -> bool {
+    let parts = text.strip_prefix(['+', '-']).and_then(|rest| rest.split_once(':'));
+    let number = |text: &str, most: u8| text.len() == 2 && text.parse::<u8>().is_ok_and(|number| number <= most);
+    parts.is_some_and(|(hours, minutes)| number(hours, 14) && number(minutes, 59))
+}
+
+fn is_place(text: &str) -> bool {
+    let degrees = |text: &str, most: f64| text.trim().parse::<f64>().is_ok_and(|number| number.abs() <= most);
+    text.split_once(',')
+        .is_some_and(|(lat, lng)| degrees(lat, 90.0) && degrees(lng, 180.0))
 }
 
 /// Whether every `{word}` in a text is a placeholder.
@@ -114,7 +135,9 @@ fn is_url(text: &str) -> bool {
 }
 
 fn is_address(text: &str) -> bool {
-    text.split_once('@').is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty()) && is_label(text)
+    text.split_once('@')
+        .is_some_and(|(local, domain)| !local.is_empty() && !domain.is_empty())
+        && is_label(text)
 }
 
 words! {

@@ -22,11 +22,11 @@ use megamind_domain::Domain;
 use megamind_store::{Entry, Prior, SendState};
 use tokio::time::{MissedTickBehavior, interval};
 
+pub use self::vault::Vault;
 use self::{
     book::{Book, Digest},
     secret::Secret,
 };
-pub use self::vault::Vault;
 use crate::core::Core;
 
 /// How often the journal is told what is new.

@@ -130,7 +130,9 @@ impl Registry {
         let drop_after = self.drop_after;
         let entries = self.entries.iter_mut().enumerate();
         let gone = entries.filter_map(|(at, entry)| {
-            let silent = entry.last_beat.is_none_or(|beat| now.saturating_duration_since(beat) >= drop_after);
+            let silent = entry
+                .last_beat
+                .is_none_or(|beat| now.saturating_duration_since(beat) >= drop_after);
             (entry.is_there && silent).then(|| {
                 entry.is_there = false;
                 Turn::Dropped(ChannelId(at))

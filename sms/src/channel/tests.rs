@@ -3,7 +3,11 @@ use super::*;
 const DROP: Duration = Duration::from_secs(30);
 
 fn candidates(loads: &[usize]) -> Vec<Candidate> {
-    loads.iter().enumerate().map(|(at, load)| Candidate { id: ChannelId(at), load: *load }).collect()
+    loads
+        .iter()
+        .enumerate()
+        .map(|(at, load)| Candidate { id: ChannelId(at), load: *load })
+        .collect()
 }
 
 fn chosen(scheduler: &mut dyn Scheduler, candidates: &[Candidate]) -> usize {
@@ -38,7 +42,9 @@ fn a_channel_that_fails_pauses_longer_each_time_until_it_succeeds() {
     registry.beat(id, Ok(()), start);
     let pause = |registry: &mut Registry| {
         registry.failed(id, start);
-        (0..).map(|seconds| start + Duration::from_secs(seconds)).position(|at| registry.is_usable(id, at))
+        (0..)
+            .map(|seconds| start + Duration::from_secs(seconds))
+            .position(|at| registry.is_usable(id, at))
     };
     assert_eq!(pause(&mut registry), Some(2));
     assert_eq!(pause(&mut registry), Some(4));

@@ -25,8 +25,15 @@ pub enum Kind {
 }
 
 impl Kind {
-    const ALL: [Self; 7] =
-        [Self::Assign, Self::Change, Self::Cancel, Self::Help, Self::Probe, Self::Answer, Self::Notice];
+    const ALL: [Self; 7] = [
+        Self::Assign,
+        Self::Change,
+        Self::Cancel,
+        Self::Help,
+        Self::Probe,
+        Self::Answer,
+        Self::Notice,
+    ];
 }
 
 /// One text.
@@ -100,7 +107,10 @@ impl Templates {
 
     /// Under which a provider or regulator knows the text of a number; empty where it does not.
     pub fn id_of(&self, number: u16) -> &str {
-        self.0.iter().find(|one| one.number == number).map_or("", |one| &one.template_id)
+        self.0
+            .iter()
+            .find(|one| one.number == number)
+            .map_or("", |one| &one.template_id)
     }
 
     /// The number of a kind's text in a language.

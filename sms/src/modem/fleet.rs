@@ -4,8 +4,9 @@
 mod worker;
 
 use super::{
-    Config, Counters, DriverEvent, Held, Inbox, InboxConfig, Journal, JournalError, MessageId, ModemId, Outbound, Outbox,
-    OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Received, Replay, Spent, State, port::Opener,
+    Config, Counters, DriverEvent, Held, Inbox, InboxConfig, Journal, JournalError, MessageId, ModemId, Outbound,
+    Outbox, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Received, Replay, Spent, State,
+    port::Opener,
 };
 use crate::pdu::Deliver;
 use std::{

@@ -1,5 +1,6 @@
 //! What a proved message does: the same as the HTTP request that it stands for.
 
+use jiff::tz::Offset;
 use megamind_domain::{Request as HttpRequest, Time};
 use megamind_handlers::{
     Position,
@@ -36,8 +37,8 @@ impl Done {
     }
 }
 
-/// An order as a message has it. Times are left out: a phone's zone is not known.
-pub(super) fn line(brief: &Brief) -> OrderLine {
+/// An order as a message has it. Times are told only where the city's clock is known.
+pub(super) fn line(brief: &Brief, offset: Option<Offset>) -> OrderLine {
     let what = match brief.status {
         Status::Delivered => "DELIVERED",
         Status::Failed => "FAILED",
@@ -54,7 +55,10 @@ pub(super) fn line(brief: &Brief) -> OrderLine {
             phone: brief.phone.as_deref().map(str::to_owned),
         },
         cash: brief.cash.as_deref().map(str::to_owned),
-        by: None,
+        by: offset.zip(brief.by).and_then(|(offset, by)| {
+            let by = offset.to_datetime(jiff::Timestamp::from_millisecond(by.0).ok()?);
+            Some(format!("{:02}{:02}", by.hour(), by.minute()))
+        }),
     }
 }
 
@@ -84,6 +88,7 @@ impl Worker {
             Command::Here(place) => {
                 let near = self.handle.published().city.pilot_called(&who.pilot).and_then(Pilot::fix);
                 let near = near.map(|fix| (fix.position.lat(), fix.position.lng()));
+                let near = self.shared.reference.or(near);
                 let position = place.degrees(near).and_then(|(lat, lng)| Position::from_degrees(lat, lng));
                 match position {
                     None => Done::refused("malformed", seq, Trouble::Form),
@@ -107,7 +112,7 @@ impl Worker {
             .map(|pilot| published.city.briefs(&self.shared.city, pilot.key()))
             .unwrap_or_default();
         let of = briefs.len().min(MOST);
-        let lines: Vec<OrderLine> = briefs.iter().take(MOST).map(line).collect();
+        let lines: Vec<OrderLine> = briefs.iter().take(MOST).map(|brief| line(brief, self.shared.offset)).collect();
         who.more = (lines.iter().enumerate().skip(1))
             .map(|(at, line)| {
                 let whole = order(seq, at + 1, of, line, who.ucs2);
@@ -134,7 +139,7 @@ impl Worker {
         let published = self.handle.published();
         match published.city.order_called(&self.shared.city, id) {
             Some(found) if carried.as_ref().is_ok_and(|carried| carried.status < 400) => {
-                let line = line(&published.city.brief(&self.shared.city, found));
+                let line = line(&published.city.brief(&self.shared.city, found), self.shared.offset);
                 Done::said(order(seq, 1, 1, &line, who.ucs2))
             }
             _ if carried.is_ok_and(|carried| carried.status < 500) => {

@@ -90,7 +90,8 @@ impl Care {
             let due = self.next_balance.get(&modem.name).is_none_or(|next| *next <= at);
             if ready && due && self.fleet.ussd(&id, ussd) {
                 // Until it has been told; then, the usual time.
-                self.next_balance.insert(modem.name.clone(), at + ASK_AGAIN.min(self.balance_every));
+                self.next_balance
+                    .insert(modem.name.clone(), at + ASK_AGAIN.min(self.balance_every));
             }
         }
     }
@@ -135,7 +136,9 @@ impl Care {
         let to = numbered[self.turn % numbered.len()];
         let place = self.modems.iter().position(|modem| modem.name == to.name).unwrap_or(0);
         let others = self.modems.iter().cycle().skip(place + 1).take(self.modems.len() - 1);
-        let Some(from) = others.into_iter().find(|modem| is_usable(&modem.name)) else { return Ok(()) };
+        let Some(from) = others.into_iter().find(|modem| is_usable(&modem.name)) else {
+            return Ok(());
+        };
         let nonce = format!("{:08X}", getrandom::u32()?);
         let text = self.shared.templates.plain(Kind::Probe, "en", false);
         let out = Out {
@@ -160,7 +163,11 @@ impl Care {
     /// Whether a message that a modem brought is a probe of ours, which has arrived then.
     pub(super) fn arrived(&mut self, modem: &ModemId, text: &str) -> bool {
         let nonce = text.trim().rsplit(' ').next().unwrap_or_default();
-        let Some(at) = self.probes.iter().position(|probe| probe.nonce == nonce && probe.to == modem.as_str()) else {
+        let Some(at) = self
+            .probes
+            .iter()
+            .position(|probe| probe.nonce == nonce && probe.to == modem.as_str())
+        else {
             return false;
         };
         let probe = self.probes.remove(at);
@@ -173,7 +180,11 @@ impl Care {
         let is_lost = |probe: &mut Probe| at.saturating_duration_since(probe.since) >= PROBE_WITHIN;
         let lost: Vec<Probe> = self.probes.extract_if(.., is_lost).collect();
         for probe in lost {
-            tracing::error!(from = probe.from, to = probe.to, "a probe did not arrive: one of the two SIMs does not work");
+            tracing::error!(
+                from = probe.from,
+                to = probe.to,
+                "a probe did not arrive: one of the two SIMs does not work"
+            );
             self.known(&probe, false);
         }
     }

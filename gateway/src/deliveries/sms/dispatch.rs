@@ -126,7 +126,11 @@ impl Dispatcher {
         for held in self.fleet.held() {
             let Some(id) = self.registry.called(held.modem.as_str()) else { continue };
             let works = self.registry.is_there(id) && self.fleet.may_send(&held.modem, held.priority);
-            let others = || self.registry.ids().any(|other| other != id && self.registry.is_usable(other, now));
+            let others = || {
+                self.registry
+                    .ids()
+                    .any(|other| other != id && self.registry.is_usable(other, now))
+            };
             if works && !(held.refused > 0 && others()) {
                 continue;
             }
@@ -292,7 +296,9 @@ impl Dispatcher {
 
     /// Whether a channel can be given messages.
     pub(super) fn is_usable(&self, name: &str) -> bool {
-        self.registry.called(name).is_some_and(|id| self.registry.is_usable(id, Instant::now()))
+        self.registry
+            .called(name)
+            .is_some_and(|id| self.registry.is_usable(id, Instant::now()))
     }
 }
 

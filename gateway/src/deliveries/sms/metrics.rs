@@ -32,7 +32,10 @@ impl Metrics {
             channels: IntGaugeVec::new(opts("sms_channel_up", "1 while the channel's heartbeats come."), &["channel"])?,
             balance: GaugeVec::new(opts("sms_balance", "What the SIM has left, in its currency."), &["modem"])?,
             alarms: IntGaugeVec::new(
-                opts("sms_alarm", "1 while a SIM needs somebody: its balance, its validity, a probe that did not arrive."),
+                opts(
+                    "sms_alarm",
+                    "1 while a SIM needs somebody: its balance, its validity, a probe that did not arrive.",
+                ),
                 &["modem", "alarm"],
             )?,
         })

@@ -20,6 +20,7 @@ use std::{
 };
 
 use anyhow::Context;
+use jiff::tz::Offset;
 use megamind_conf::Config;
 use megamind_gateway::{Builder, Vault};
 use megamind_handlers::Deliveries;
@@ -54,7 +55,10 @@ struct Expiry {
 impl Expiry {
     fn of(config: &Config) -> Self {
         let hour = Duration::from_hours(1);
-        let (answer, message) = config.sms.as_ref().map_or((hour, hour * 4), |sms| (sms.answer_expires, sms.message_expires));
+        let (answer, message) = config
+            .sms
+            .as_ref()
+            .map_or((hour, hour * 4), |sms| (sms.answer_expires, sms.message_expires));
         Self { answer: answer.as_millis() as i64, message: message.as_millis() as i64 }
     }
 }
@@ -66,6 +70,10 @@ struct Shared {
     country: Option<Country>,
     enrolled: Mutex<BTreeMap<String, Enrolment>>,
     expiry: Expiry,
+    /// The city's distance from UTC.
+    offset: Option<Offset>,
+    /// A place in the city, degrees north and east.
+    reference: Option<(f64, f64)>,
     /// Enrolments that the key does not open.
     unreadable: usize,
     channels: Mutex<Vec<ChannelView>>,
@@ -114,6 +122,13 @@ fn now() -> i64 {
         .map_or(0, |since| since.as_millis() as i64)
 }
 
+/// `+05:30`, which the configuration has checked.
+fn offset(text: &str) -> Option<Offset> {
+    let (hours, minutes) = text.get(1..)?.split_once(':')?;
+    let seconds = (hours.parse::<i32>().ok()? * 60 + minutes.parse::<i32>().ok()?) * 60;
+    Offset::from_seconds(if text.starts_with('-') { -seconds } else { seconds }).ok()
+}
+
 /// The file of the messages: `megamind.db` has `megamind.sms.db` beside it.
 fn file(config: &Config) -> PathBuf {
     config.store.path.with_extension("sms.db")
@@ -128,7 +143,9 @@ const COPIED_AS: &str = "sms";
 /// # Errors
 /// The file cannot be written.
 pub(crate) fn bring_back(config: &Config, attached: &[(String, Vec<u8>)]) -> anyhow::Result<Option<(PathBuf, usize)>> {
-    let Some((_, image)) = attached.iter().find(|(name, _)| name == COPIED_AS) else { return Ok(None) };
+    let Some((_, image)) = attached.iter().find(|(name, _)| name == COPIED_AS) else {
+        return Ok(None);
+    };
     let path = file(config);
     let held = db::bring_back(&path, image).with_context(|| path.display().to_string())?;
     Ok(Some((path, held)))
@@ -168,6 +185,11 @@ pub(crate) fn add_to(builder: Builder<Deliveries>, config: &Config) -> anyhow::R
         city: config.city.as_str().to_owned(),
         country,
         expiry: Expiry::of(config),
+        offset: config.sms.as_ref().and_then(|sms| offset(sms.utc_offset.as_deref()?)),
+        reference: config.sms.as_ref().and_then(|sms| {
+            let (lat, lng) = sms.reference.as_deref()?.split_once(',')?;
+            Some((lat.trim().parse().ok()?, lng.trim().parse().ok()?))
+        }),
         unreadable: enrolled.unreadable,
         channels: Mutex::default(),
         sims: Mutex::default(),

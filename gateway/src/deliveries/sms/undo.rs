@@ -107,10 +107,15 @@ impl Worker {
         }
         let (pilot, status) = {
             let published = self.handle.published();
-            let pilot = published.city.pilot_called(&who.pilot).map(megamind_handlers::pilot::Pilot::key);
+            let pilot = published
+                .city
+                .pilot_called(&who.pilot)
+                .map(megamind_handlers::pilot::Pilot::key);
             (pilot, published.city.order(order).map(megamind_handlers::order::Order::status))
         };
-        let (Some(pilot), Some(entry)) = (pilot, self.queued(who, known)) else { return refused() };
+        let (Some(pilot), Some(entry)) = (pilot, self.queued(who, known)) else {
+            return refused();
+        };
         // After a crash between the two halves, the first is done already.
         if status != Some(to) {
             match self.handle.submit(Command::TakeBack { order, pilot, from, to }).await {
@@ -142,7 +147,10 @@ impl Worker {
         let (id, pilot) = (quoted(&request_id(known.seq)), who.pilot.as_bytes().to_vec());
         let has = |body: &[u8], part: &[u8]| body.windows(part.len()).any(|window| window == part);
         let waiting = store.entries(EntryState::Pending, after, LOOKED_AT as usize);
-        let near = waiting.iter().rev().filter(|entry| (known.at - DECIDED_WITHIN..=known.at).contains(&entry.at.0));
+        let near = waiting
+            .iter()
+            .rev()
+            .filter(|entry| (known.at - DECIDED_WITHIN..=known.at).contains(&entry.at.0));
         near.filter_map(|summary| store.entry(summary.seq).ok().flatten())
             .find(|entry| entry.state == SendState::NeverSent && has(&entry.body, &id) && has(&entry.body, &pilot))
             .map(|entry| entry.seq)

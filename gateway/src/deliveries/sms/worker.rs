@@ -15,8 +15,8 @@ use megamind_handlers::{
 use megamind_sms::{
     grammar::Kind,
     modem::{
-        Change, Config as ModemConfig, DriverEvent, Fleet, FleetConfig, FleetEvent, Modem, ModemId, OutboxConfig, Received,
-        Spent, UnknownPolicy, port::SerialOpener,
+        Change, Config as ModemConfig, DriverEvent, Fleet, FleetConfig, FleetEvent, Modem, ModemId, OutboxConfig,
+        Received, Spent, UnknownPolicy, port::SerialOpener,
     },
     pdu::Outcome as Delivery,
 };
@@ -172,7 +172,9 @@ impl Worker {
                         Delivery::Failed => ("", "undelivered"),
                         Delivery::Trying => return,
                     },
-                    Change::Queued { .. } | Change::Trying { .. } | Change::Assumed { .. } | Change::Withdrawn => return,
+                    Change::Queued { .. } | Change::Trying { .. } | Change::Assumed { .. } | Change::Withdrawn => {
+                        return;
+                    }
                 };
                 metrics.count(modem, "out", outcome);
             }
@@ -225,7 +227,7 @@ impl Worker {
             None => ("en".to_owned(), false),
         };
         let order = city.order(call.order)?;
-        let line = line(&city.brief(&self.shared.city, order));
+        let line = line(&city.brief(&self.shared.city, order), self.shared.offset);
         let text = self.shared.templates.about(kind, &language, ucs2, &line);
         Some(Out {
             number,
@@ -243,7 +245,9 @@ impl Worker {
     fn keep(&mut self) -> anyhow::Result<()> {
         let spent = self.fleet.spent();
         let same = |one: &Spent, other: &Spent| (one.parts, one.before) == (other.parts, other.before);
-        let changed = spent.iter().any(|(modem, now)| !self.spent.get(modem).is_some_and(|then| same(then, now)));
+        let changed = spent
+            .iter()
+            .any(|(modem, now)| !self.spent.get(modem).is_some_and(|then| same(then, now)));
         if changed {
             self.shared.db.keep_spent(&spent, now())?;
             self.spent = spent;

@@ -76,7 +76,11 @@ impl Sim {
             return None;
         }
         let kept = self.kept(config);
-        Some(if self.used_today + kept < config.daily_budget { Priority::Normal } else { Priority::Assignment })
+        Some(if self.used_today + kept < config.daily_budget {
+            Priority::Normal
+        } else {
+            Priority::Assignment
+        })
     }
 
     /// Parts that are kept for assignments: a share of the budget, or as many as are still to come if today is like the

@@ -23,7 +23,10 @@ impl Two {
         second.set_ussd("*123#", "Main Bal Rs 5.50. Valid till 31-12-2099");
         let rig = Rig::with(|first| {
             let modem = |name: &str, device: &std::path::Path, number: &str, more: &str| {
-                format!("[[modem]]\nname = \"{name}\"\ndevice = \"{}\"\nnumber = \"{number}\"\n{more}", device.display())
+                format!(
+                    "[[modem]]\nname = \"{name}\"\ndevice = \"{}\"\nnumber = \"{number}\"\n{more}",
+                    device.display()
+                )
             };
             format!(
                 "[sms]\ncountry = \"IN\"\nper_minute = 100000\ndaily_budget = 1000000\nheartbeat = \"200ms\"\n{settings}\n{}{}",
@@ -54,7 +57,9 @@ fn the_status_tells_of_modems_their_balance_and_alarms() {
     for name in ["sim1", "sim2"] {
         two.await_modem(name, "works", |modem| modem["state"] == "ready" && modem["signalDbm"].is_i64());
     }
-    two.await_modem("sim2", "its balance is told", |modem| modem["balance"] == 5.5 && modem["validUntil"] == "2099-12-31");
+    two.await_modem("sim2", "its balance is told", |modem| {
+        modem["balance"] == 5.5 && modem["validUntil"] == "2099-12-31"
+    });
     let gateway = &two.rig.city.gateway;
     assert_eq!(gateway.metric("megamind_sms_balance", "sim2"), Some(5.5));
     assert_eq!(gateway.metric("megamind_sms_alarm", "alarm=\"balance\",modem=\"sim2\""), Some(1.0));
@@ -65,7 +70,10 @@ fn the_status_tells_of_modems_their_balance_and_alarms() {
     assert_eq!(gateway.metric("megamind_sms_queue_entries", ""), Some(0.0));
     let said = gateway.command(&["sms", "status"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
-    assert!(said.contains("sim2: ready") && said.contains("balance 5.5") && said.contains("channel sim1 works"), "{said}");
+    assert!(
+        said.contains("sim2: ready") && said.contains("balance 5.5") && said.contains("channel sim1 works"),
+        "{said}"
+    );
 }
 
 #[test]
@@ -73,8 +81,12 @@ fn modems_write_to_one_another() {
     let two = Two::start("probe_every = \"1s\"");
     let carried = |from: &Emulator, number: &str| {
         let sent = from.sent();
-        let probe = sent.iter().map(|sent| (sent.submit.destination.to_string(), sent.submit.user_data.text()));
-        probe.into_iter().find(|(to, text)| to == number && text.starts_with("MEGAMIND PROBE "))
+        let probe = sent
+            .iter()
+            .map(|sent| (sent.submit.destination.to_string(), sent.submit.user_data.text()));
+        probe
+            .into_iter()
+            .find(|(to, text)| to == number && text.starts_with("MEGAMIND PROBE "))
     };
     let (_, text) = wait::until("a probe to sim2", || carried(&two.rig.modem, NUMBERS[1]));
     two.second.deliver(NUMBERS[0], &text);
@@ -107,10 +119,23 @@ fn reports_tell_what_was_delivered() {
     let send = Request::post("/admin/sms/send", &json!({"to": "09812300000", "text": long}));
     let sent = rig.city.gateway.ask(&send).expect("an answer").expect(200).json();
     wait::until_good("it is delivered", || {
-        let log = rig.city.gateway.ask(&Request::get("/admin/sms/log")).expect("an answer").expect(200).json();
-        let line = log["out"].as_array().and_then(|out| out.iter().find(|line| line["id"] == sent["id"])).cloned();
+        let log = rig
+            .city
+            .gateway
+            .ask(&Request::get("/admin/sms/log"))
+            .expect("an answer")
+            .expect(200)
+            .json();
+        let line = log["out"]
+            .as_array()
+            .and_then(|out| out.iter().find(|line| line["id"] == sent["id"]))
+            .cloned();
         let line = line.expect("it is in the log");
-        if line["state"] == "delivered" && line["channel"] == "sim1" { Ok(()) } else { Err(line) }
+        if line["state"] == "delivered" && line["channel"] == "sim1" {
+            Ok(())
+        } else {
+            Err(line)
+        }
     });
     let delivered = rig.city.gateway.metric("megamind_sms_messages_total", "outcome=\"delivered\"");
     assert_eq!(delivered, Some(2.0), "a report for each part");

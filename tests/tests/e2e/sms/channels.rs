@@ -26,7 +26,10 @@ impl Mail {
     fn start(dir: &Path) -> Option<Self> {
         let test = std::env::current_exe().expect("a test knows where it is");
         let python = test.ancestors().nth(3).expect("cargo's target").join("tools/python/bin/python");
-        let has = Command::new(&python).args(["-c", "import aiosmtpd"]).output().is_ok_and(|said| said.status.success());
+        let has = Command::new(&python)
+            .args(["-c", "import aiosmtpd"])
+            .output()
+            .is_ok_and(|said| said.status.success());
         if !has {
             skipped("messages by mail: python with aiosmtpd is not in target/tools/python");
             return None;
@@ -95,14 +98,28 @@ impl Three {
 
     fn send(&self, text: &str) {
         let body = json!({"to": TO, "text": text});
-        let sent = self.rig.city.gateway.ask(&Request::post("/admin/sms/send", &body)).expect("an answer");
+        let sent = self
+            .rig
+            .city
+            .gateway
+            .ask(&Request::post("/admin/sms/send", &body))
+            .expect("an answer");
         sent.expect(200);
     }
 
     fn await_channel(&self, name: &str, there: bool) {
         wait::until_good(&format!("{name} is there: {there}"), || {
-            let status = self.rig.city.gateway.ask(&Request::get("/admin/sms")).expect("an answer").expect(200).json();
-            let channel = status["channels"].as_array().and_then(|all| all.iter().find(|one| one["channel"] == name));
+            let status = self
+                .rig
+                .city
+                .gateway
+                .ask(&Request::get("/admin/sms"))
+                .expect("an answer")
+                .expect(200)
+                .json();
+            let channel = status["channels"]
+                .as_array()
+                .and_then(|all| all.iter().find(|one| one["channel"] == name));
             let is = channel.is_some_and(|one| one["there"] == there && (!there || one["usable"] == true));
             if is { Ok(()) } else { Err(status) }
         });
@@ -111,8 +128,18 @@ impl Three {
     /// How often a text has gone out by which channel.
     fn ways(&self, text: &str) -> Vec<&'static str> {
         let by_modem = self.rig.texts(TO).into_iter().filter(|sent| sent == text).map(|_| "sim1");
-        let asked = self.provider.effects().into_iter().filter(|call| call["body"]["text"] == text).map(|_| "provider");
-        let mails = self.mail.iter().flat_map(Mail::mails).filter(|mail| mail["text"] == text).map(|_| "mail");
+        let asked = self
+            .provider
+            .effects()
+            .into_iter()
+            .filter(|call| call["body"]["text"] == text)
+            .map(|_| "provider");
+        let mails = self
+            .mail
+            .iter()
+            .flat_map(Mail::mails)
+            .filter(|mail| mail["text"] == text)
+            .map(|_| "mail");
         by_modem.chain(asked).chain(mails).collect()
     }
 
@@ -177,10 +204,21 @@ fn a_modem_that_dies_in_the_middle_of_many_loses_none_and_none_goes_twice() {
             three.rig.modem.unplug();
         }
     }
-    let unknown = || three.rig.city.gateway.metric("megamind_sms_messages_total", "outcome=\"unknown\"").unwrap_or(0.0);
+    let unknown = || {
+        three
+            .rig
+            .city
+            .gateway
+            .metric("megamind_sms_messages_total", "outcome=\"unknown\"")
+            .unwrap_or(0.0)
+    };
     wait::until_good("all are out, but one in doubt", || {
         let missing: Vec<_> = texts.iter().filter(|text| three.ways(text).is_empty()).collect();
-        if missing.len() as f64 <= unknown() { Ok(()) } else { Err(format!("{missing:?}")) }
+        if missing.len() as f64 <= unknown() {
+            Ok(())
+        } else {
+            Err(format!("{missing:?}"))
+        }
     });
     three.rig.modem.plug();
     three.await_channel("sim1", true);
@@ -200,7 +238,14 @@ fn a_provider_that_loses_its_answer_is_asked_again_under_the_same_id() {
     three.await_channel("sim1", false);
     three.provider.fault(&json!({"kind": "lose_reply", "count": 1}));
     three.send("lost");
-    let asked = || three.provider.calls().into_iter().filter(|call| call["body"]["text"] == "lost").count();
+    let asked = || {
+        three
+            .provider
+            .calls()
+            .into_iter()
+            .filter(|call| call["body"]["text"] == "lost")
+            .count()
+    };
     wait::until("it is asked again", || (asked() == 2).then_some(()));
     // The other channels never had it.
     assert_eq!(three.ways("lost"), ["provider"]);

@@ -11,7 +11,11 @@ impl Rig {
     fn said(&self, arguments: &[&str]) -> String {
         let output = self.city.gateway.command(arguments);
         let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(output.status.success(), "{arguments:?}: {text}{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{arguments:?}: {text}{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
         text
     }
 }
@@ -66,7 +70,11 @@ fn a_changed_number_ends_the_enrolment() {
     rig.await_outcome("unregistered", 1);
     rig.modem.deliver("+919812340000", &writer.from("+919812340000", 3, "A"));
     rig.await_outcome("unregistered", 2);
-    assert_eq!(rig.texts(writer.number()).len() + rig.texts("+919812340000").len(), 1, "only the first was answered");
+    assert_eq!(
+        rig.texts(writer.number()).len() + rig.texts("+919812340000").len(),
+        1,
+        "only the first was answered"
+    );
     // And it does not come back with the old number.
     let body = json!({"minionId": "P1", "phone": writer.number()});
     rig.city.post("/ind/setminiongeneralinfo", &body).expect(200);

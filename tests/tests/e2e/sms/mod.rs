@@ -34,7 +34,7 @@ pub(crate) struct Rig {
 
 fn config(link: &Path) -> String {
     format!(
-        "[sms]\ncountry = \"IN\"\nper_minute = 100000\ndaily_budget = 1000000\nheartbeat = \"200ms\"\n\
+        "[sms]\ncountry = \"IN\"\nutc_offset = \"+05:30\"\nreference = \"12.97,77.59\"\nper_minute = 100000\ndaily_budget = 1000000\nheartbeat = \"200ms\"\n\
          [[modem]]\nname = \"sim1\"\ndevice = \"{}\"\n",
         link.display()
     )

@@ -1,7 +1,8 @@
 //! What is refused: counted, and nothing changed.
 
 use megamind_sms::pdu::{
-    Address, Concat, DataCoding, Deliver, Frame, Header, Reference, ServiceTime, UserData, alphabet::Shift, compose::Composer,
+    Address, Concat, DataCoding, Deliver, Frame, Header, Reference, ServiceTime, UserData, alphabet::Shift,
+    compose::Composer,
 };
 use megamind_tests::wait;
 
@@ -41,8 +42,19 @@ fn what_proves_nothing_changes_nothing() {
     rig.modem.deliver(second.number(), &second.by_app(30, "S busy"));
     rig.await_outcome("locked", 1);
     assert_eq!(rig.texts(second.number()), ["#1 E CODE"], "no answer after the first");
-    let told = rig.city.gateway.metric("megamind_sms_messages_total", "outcome=\"locked\"");
-    assert_eq!(told, Some(1.0));
+    for (outcome, times) in [
+        ("unregistered", 1.0),
+        ("wrong_code", 5.0),
+        ("no_command", 1.0),
+        ("malformed", 1.0),
+        ("alphabet", 1.0),
+        ("too_long", 1.0),
+        ("seq", 1.0),
+        ("locked", 1.0),
+    ] {
+        let label = format!("outcome=\"{outcome}\"");
+        assert_eq!(rig.city.gateway.metric("megamind_sms_messages_total", &label), Some(times), "{outcome}");
+    }
 }
 
 /// A message that was sent some time ago.
@@ -90,20 +102,27 @@ fn old_wishes_are_refused_and_facts_that_come_late_are_taken() {
     let writer = &rig.pilots[0];
     rig.city.deliver(&order, writer.id(), "accepted").expect(200);
     let then = jiff::Timestamp::now() - jiff::SignedDuration::from_hours(3);
-    rig.modem.deliver_pdu(&sent_at(writer.number(), &writer.by_app(1, "S busy"), then));
+    rig.modem
+        .deliver_pdu(&sent_at(writer.number(), &writer.by_app(1, "S busy"), then));
     assert_eq!(rig.await_text(writer.number(), "#1 "), "#1 E OLD");
-    rig.modem.deliver_pdu(&sent_at(writer.number(), &writer.by_app(2, &format!("J {order}")), then));
+    rig.modem
+        .deliver_pdu(&sent_at(writer.number(), &writer.by_app(2, &format!("J {order}")), then));
     assert_eq!(rig.await_text(writer.number(), "#2 "), "#2 E OLD");
     assert!(rig.city.cloud.effects_of("sms-").is_empty(), "nothing changed");
     for (seq, body) in [(3, format!("P {order}")), (4, format!("D {order} 77"))] {
-        rig.modem.deliver_pdu(&sent_at(writer.number(), &writer.by_app(seq, &body), then));
+        rig.modem
+            .deliver_pdu(&sent_at(writer.number(), &writer.by_app(seq, &body), then));
     }
     rig.await_text(writer.number(), "#4 OK D");
     let effects = rig.city.cloud.effects_of("sms-");
     let said_at = then.to_string()[..16].to_owned();
     assert_eq!(effects.len(), 2);
     for effect in effects {
-        assert!(effect.body().contains(&said_at), "with the service centre's time {said_at}: {}", effect.body());
+        assert!(
+            effect.body().contains(&said_at),
+            "with the service centre's time {said_at}: {}",
+            effect.body()
+        );
     }
 }
 
@@ -124,7 +143,8 @@ fn absurd_parts_and_poison_stop_nothing() {
     rig.await_outcome("incomplete", 1);
     rig.modem.deliver_pdu(&data(2, 1));
     // gammu-smsd 1.42 spins on it: UDHI set, and a header longer than the data.
-    rig.modem.deliver_pdu("07919730071111F1440B919781329843F600006211211260000006FF0003090201");
+    rig.modem
+        .deliver_pdu("07919730071111F1440B919781329843F600006211211260000006FF0003090201");
     wait::until("it is quarantined", || {
         (rig.city.gateway.status()["modems"][0]["poison"].as_u64()? >= 1).then_some(())
     });
@@ -149,7 +169,11 @@ fn what_a_hand_says_is_not_answered_unless_something_is_wrong() {
     rig.modem.deliver(writer.number(), &writer.by_card(5, "S offline"));
     rig.modem.deliver(writer.number(), &writer.by_card(6, "U 5"));
     assert_eq!(rig.await_text(writer.number(), "#6 "), "#6 OK U 5");
-    let info = rig.city.send(&megamind_tests::Request::get("/ind/getminiongeneralinfo?minionId=P1")).expect(200).json();
+    let info = rig
+        .city
+        .send(&megamind_tests::Request::get("/ind/getminiongeneralinfo?minionId=P1"))
+        .expect(200)
+        .json();
     assert_eq!(info["status"], "available", "{info}");
     rig.modem.deliver(writer.number(), &writer.by_card(7, "U 1"));
     assert_eq!(rig.await_text(writer.number(), "#7 "), "#7 E UNDO");

@@ -14,7 +14,12 @@ fn an_order_by_sms_alone_while_acting() {
     let short = rig.assigned(writer.number());
     rig.modem.deliver(writer.number(), &writer.by_app(1, "A"));
     let answer = rig.await_text(writer.number(), "#1 OK 1/1 ");
-    assert!(answer.contains(&format!("{short} PICK ")), "{answer}");
+    assert!(
+        answer.contains(&format!("{short} PICK 12.97160,77.59460 7J4VXHCV+JR 1 Church Street")),
+        "{answer}"
+    );
+    let by = answer.rsplit(" BY").next().expect("the end");
+    assert!(by.len() == 4 && by.bytes().all(|digit| digit.is_ascii_digit()), "by when: {answer}");
     rig.modem.deliver(writer.number(), &writer.by_app(2, &format!("P {short}")));
     rig.modem
         .deliver(writer.number(), &writer.by_app(3, &format!("D {short} 1234")));
@@ -94,7 +99,8 @@ fn a_slip_of_the_hand_is_undone_before_the_cloud_hears_of_it() {
     assert_eq!(rig.await_text(writer.number(), "#5 "), "#5 E UNDO");
 
     // It failed, in the end. The cloud hears of that alone, and what it knows is not undone here.
-    rig.modem.deliver(writer.number(), &writer.by_card(6, &format!("F {short} nobody home")));
+    rig.modem
+        .deliver(writer.number(), &writer.by_card(6, &format!("F {short} nobody home")));
     rig.await_text(writer.number(), "#6 OK");
     let number = writer.number().to_owned();
     let undo = writer.by_card(7, "U 6");

@@ -46,11 +46,19 @@ impl HttpChannel {
             assignment: false,
             report: false,
         };
-        let uri: Uri = fill(&settings.url, &sample, "x", Place::Encoded).parse().with_context(|| key("url"))?;
-        let host = uri.host().map(|host| host.trim_matches(['[', ']']).to_owned()).with_context(|| key("url: no host"))?;
+        let uri: Uri = fill(&settings.url, &sample, "x", Place::Encoded)
+            .parse()
+            .with_context(|| key("url"))?;
+        let host = uri
+            .host()
+            .map(|host| host.trim_matches(['[', ']']).to_owned())
+            .with_context(|| key("url: no host"))?;
         let is_tls = uri.scheme_str() == Some("https");
         let tls = is_tls.then(|| connector(settings)).transpose().with_context(|| key("ca"))?;
-        let content_type = settings.headers.iter().find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
+        let content_type = settings
+            .headers
+            .iter()
+            .find(|(name, _)| name.eq_ignore_ascii_case("content-type"));
         Ok(Self {
             body_place: content_type.map_or(Place::Plain, |(_, value)| Place::of(value)),
             port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
@@ -67,7 +75,9 @@ impl HttpChannel {
         let stream = match connecting.await {
             Ok(Ok(stream)) => stream,
             Ok(Err(error)) => return Err(format!("no connection to {}:{}: {error}", self.host, self.port)),
-            Err(_) => return Err(format!("no connection to {}:{} within {:?}", self.host, self.port, self.settings.timeout)),
+            Err(_) => {
+                return Err(format!("no connection to {}:{} within {:?}", self.host, self.port, self.settings.timeout));
+            }
         };
         let _ = stream.set_nodelay(true);
         Ok(stream)
@@ -113,14 +123,20 @@ impl HttpChannel {
         let limit = self.settings.timeout;
         let late = || Sending::Unknown(format!("no answer within {limit:?}"));
         let Some(tls) = &self.tls else {
-            return timeout(limit, exchange(stream, request)).await.map_err(|_| late())?.map_err(judged);
+            return timeout(limit, exchange(stream, request))
+                .await
+                .map_err(|_| late())?
+                .map_err(judged);
         };
         let name = ServerName::try_from(self.host.clone()).map_err(|error| Sending::NotSent(error.to_string()))?;
         let stream = timeout(limit, tls.connect(name, stream))
             .await
             .map_err(|_| Sending::NotSent(format!("no TLS within {limit:?}")))?
             .map_err(|error| Sending::NotSent(format!("no TLS with {}: {error}", self.host)))?;
-        timeout(limit, exchange(stream, request)).await.map_err(|_| late())?.map_err(judged)
+        timeout(limit, exchange(stream, request))
+            .await
+            .map_err(|_| late())?
+            .map_err(judged)
     }
 }
 
@@ -188,4 +204,3 @@ impl Channel for HttpChannel {
         }
     }
 }
-

@@ -32,7 +32,9 @@ impl Place {
 
     fn write(self, value: &str, out: &mut String) {
         match self {
-            Self::Encoded => out.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC)),
+            Self::Encoded => {
+                out.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC))
+            }
             Self::Json => {
                 let quoted = serde_json::Value::from(value).to_string();
                 out.push_str(&quoted[1..quoted.len() - 1]);
@@ -101,8 +103,18 @@ mod tests {
 
     #[test]
     fn values_are_written_as_their_place_demands() {
-        check("http://x/?to={number}&t={text}", "a b&c", Place::Encoded, "http://x/?to=%2B919812345678&t=a%20b%26c");
-        check(r#"{"to":"{digits}","text":"{text}"}"#, "say \"hi\"\n", Place::Json, r#"{"to":"919812345678","text":"say \"hi\"\n"}"#);
+        check(
+            "http://x/?to={number}&t={text}",
+            "a b&c",
+            Place::Encoded,
+            "http://x/?to=%2B919812345678&t=a%20b%26c",
+        );
+        check(
+            r#"{"to":"{digits}","text":"{text}"}"#,
+            "say \"hi\"\n",
+            Place::Json,
+            r#"{"to":"919812345678","text":"say \"hi\"\n"}"#,
+        );
         check("Bearer {secret}", "", Place::Line, "Bearer s3cret");
         check("{id} {template_id} {}{other} {", "", Place::Plain, "blr-1-7 1107 {}{other} {");
         check("T: {text}", "a\r\nX: b", Place::Line, "T: aX: b");

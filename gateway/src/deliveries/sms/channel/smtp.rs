@@ -71,7 +71,9 @@ fn parameters(settings: &SmtpSms, host: &str) -> anyhow::Result<TlsParameters> {
     if let Some(path) = &settings.ca {
         let named = || path.display().to_string();
         let certificates = Certificate::from_pem(&fs::read(path).with_context(named)?).with_context(named)?;
-        builder = builder.certificate_store(CertificateStore::None).add_root_certificate(certificates);
+        builder = builder
+            .certificate_store(CertificateStore::None)
+            .add_root_certificate(certificates);
     }
     Ok(builder.build_rustls()?)
 }
@@ -170,8 +172,13 @@ fn hand_over(connection: &mut SmtpConnection, mail: &Mail) -> Sending {
 
 /// An error with its causes.
 fn told(error: &(dyn std::error::Error + 'static)) -> String {
-    std::iter::successors(error.source(), |error| error.source())
-        .fold(error.to_string(), |text, source| if text.contains(&source.to_string()) { text } else { format!("{text}: {source}") })
+    std::iter::successors(error.source(), |error| error.source()).fold(error.to_string(), |text, source| {
+        if text.contains(&source.to_string()) {
+            text
+        } else {
+            format!("{text}: {source}")
+        }
+    })
 }
 
 #[async_trait]
@@ -202,6 +209,7 @@ impl Channel for SmtpChannel {
         let _one = self.under_way.one();
         let message = message.clone();
         let sent = self.blocking(move |inner| inner.send(&message));
-        sent.await.unwrap_or_else(|| Sending::Unknown("the session broke off".to_owned()))
+        sent.await
+            .unwrap_or_else(|| Sending::Unknown("the session broke off".to_owned()))
     }
 }

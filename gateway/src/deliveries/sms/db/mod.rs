@@ -65,7 +65,12 @@ impl Db {
     pub(super) fn open(path: &Path, vault: Vault) -> Result<Self> {
         let mut connection = schema::open(path)?;
         seal_what_is_not(&mut connection, &vault)?;
-        Ok(Self(Arc::new(Mutex::new(Inner { connection, vault, path: path.to_owned(), handing: None }))))
+        Ok(Self(Arc::new(Mutex::new(Inner {
+            connection,
+            vault,
+            path: path.to_owned(),
+            handing: None,
+        }))))
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -75,7 +80,9 @@ impl Db {
     /// Everybody who may write.
     pub(super) fn enrolments(&self) -> Result<Enrolled> {
         let inner = self.inner();
-        let mut statement = inner.connection.prepare("SELECT pilot, sealed FROM enrolment WHERE sealed IS NOT NULL")?;
+        let mut statement = inner
+            .connection
+            .prepare("SELECT pilot, sealed FROM enrolment WHERE sealed IS NOT NULL")?;
         let rows = statement.query_map([], |row| Ok((row.get::<_, String>(0)?, row.get::<_, Vec<u8>>(1)?)))?;
         let mut enrolled = Enrolled { known: Vec::new(), unreadable: 0 };
         for row in rows {

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use megamind_sms::{
     modem::{
-        Change, Content, Durable, Inbound, Journal, JournalError, MessageId, ModemId, Outbound, Outgoing, Past, Priority,
-        Replay, Restored, SendError, Spent,
+        Change, Content, Durable, Inbound, Journal, JournalError, MessageId, ModemId, Outbound, Outgoing, Past,
+        Priority, Replay, Restored, SendError, Spent,
     },
     pdu::{Address, Deliver, Frame, Outcome, Reference, StatusReport, Tpdu},
 };

@@ -118,7 +118,10 @@ impl Db {
 
     /// A channel other than a modem begins with a message. Durable before its first byte.
     pub(in super::super) fn sending(&self, row: i64, channel: &str) -> Result<()> {
-        self.change("UPDATE message SET state = 'sending', channel = ?2, doubtful = 1 WHERE id = ?1", &[&row, &channel])
+        self.change(
+            "UPDATE message SET state = 'sending', channel = ?2, doubtful = 1 WHERE id = ?1",
+            &[&row, &channel],
+        )
     }
 
     /// It is out, or taken to be.
@@ -162,7 +165,10 @@ impl Db {
 
     /// It is not sent any more.
     pub(in super::super) fn give_up(&self, row: i64, why: Option<&str>) -> Result<()> {
-        self.change("UPDATE message SET state = 'dead', error = coalesce(?2, error) WHERE id = ?1", &[&row, &why])
+        self.change(
+            "UPDATE message SET state = 'dead', error = coalesce(?2, error) WHERE id = ?1",
+            &[&row, &why],
+        )
     }
 
     /// Gives up what no channel took in time. Tells how many.

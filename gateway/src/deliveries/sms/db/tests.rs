@@ -137,14 +137,18 @@ fn plain_rows_of_an_older_version_are_read_and_sealed() {
     )
     .expect("an older file");
     let plain = serde_json::to_string(&enrolment()).expect("JSON");
-    old.execute("INSERT INTO enrolment VALUES ('P1', ?1)", [&plain]).expect("written");
+    old.execute("INSERT INTO enrolment VALUES ('P1', ?1)", [&plain])
+        .expect("written");
     drop(old);
     let db = Db::open(&path, vault(folder.path())).expect("opens");
     assert_eq!(db.enrolments().expect("reads").known, [enrolment()]);
     let due = db.due(10).expect("reads");
     assert_eq!((due.len(), due[0].out.text.as_str(), due[0].out.expires), (1, "old", i64::MAX));
     let rig = Rig { folder, db };
-    assert!(!rig.bytes().windows(8).any(|part| part == b"\"secret\""), "nothing of it is left in the file");
+    assert!(
+        !rig.bytes().windows(8).any(|part| part == b"\"secret\""),
+        "nothing of it is left in the file"
+    );
     drop(schema::open(&rig.path()).expect("opens again"));
 }
 
@@ -180,7 +184,9 @@ fn a_message_is_with_one_channel_at_a_time() {
 #[test]
 fn what_is_assumed_to_be_sent_is_sent() {
     let rig = Rig::new();
-    let rows: Vec<i64> = (0..2).map(|_| rig.db.queue(&out("x"), 1).expect("written").expect("room")).collect();
+    let rows: Vec<i64> = (0..2)
+        .map(|_| rig.db.queue(&out("x"), 1).expect("written").expect("room"))
+        .collect();
     rig.db.sending(rows[0], "provider").expect("written");
     rig.hand_over(rows[1], 7, &ModemId::new("sim1"));
     rig.note(7, Change::Trying { modem: ModemId::new("sim1"), part: 0, attempts: 0 });
@@ -231,14 +237,20 @@ fn a_copy_comes_back_without_sending_what_waited() {
     assert!(back.due(10).expect("reads").is_empty());
     let (log, _) = back.log(10).expect("reads");
     assert_eq!((log[0].id, log[0].state.as_str()), (waits, "dead"));
-    let leftovers: Vec<_> = fs::read_dir(rig.folder.path()).expect("reads").flatten().map(|entry| entry.file_name()).collect();
+    let leftovers: Vec<_> = fs::read_dir(rig.folder.path())
+        .expect("reads")
+        .flatten()
+        .map(|entry| entry.file_name())
+        .collect();
     assert!(!leftovers.iter().any(|name| name.to_string_lossy().contains("ing")), "{leftovers:?}");
 }
 
 #[test]
 fn old_messages_go_and_open_ones_stay() {
     let rig = Rig::new();
-    let rows: Vec<i64> = (0..2).map(|_| rig.db.queue(&out("x"), 1).expect("written").expect("room")).collect();
+    let rows: Vec<i64> = (0..2)
+        .map(|_| rig.db.queue(&out("x"), 1).expect("written").expect("room"))
+        .collect();
     rig.db.sent(rows[0]).expect("written");
     assert_eq!(rig.db.trim(1).expect("trimmed"), 0);
     assert_eq!(rig.db.trim(2).expect("trimmed"), 1);
