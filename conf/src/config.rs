@@ -74,6 +74,7 @@ impl Config {
         unique(section, "route", ".path", self.routes.iter().map(|route| route.path.to_string()));
         unique(section, "merchant", ".id", self.merchants.iter().map(|merchant| &merchant.id));
         unique(section, "modem", ".name", self.modems.iter().map(|modem| &modem.name));
+        self.channels_apart(section);
         self.handlers_known(section);
     }
 
@@ -105,6 +106,28 @@ impl Config {
             let message =
                 format!("found {address}, which {other_key} takes with {other}; allowed is an address of its own");
             section.refuse(key, message);
+        }
+    }
+
+    /// A channel is known by its name, whatever it is.
+    fn channels_apart(&self, section: &mut Section<'_, '_>) {
+        let modems = self
+            .modems
+            .iter()
+            .enumerate()
+            .map(|(at, modem)| (format!("modem[{at}].name"), &modem.name));
+        let sms = self.sms.iter();
+        let http = sms.clone().flat_map(|sms| sms.http.iter().enumerate());
+        let smtp = sms.flat_map(|sms| sms.smtp.iter().enumerate());
+        let channels: Vec<_> = modems
+            .chain(http.map(|(at, http)| (format!("sms.http[{at}].name"), &http.name)))
+            .chain(smtp.map(|(at, smtp)| (format!("sms.smtp[{at}].name"), &smtp.name)))
+            .collect();
+        for (at, (key, name)) in channels.iter().enumerate().skip(self.modems.len()) {
+            if let Some((other, _)) = channels[..at].iter().find(|(_, other)| other == name) {
+                section
+                    .refuse(key, format!("found \"{name}\", which {other} is already; allowed is a name of its own"));
+            }
         }
     }
 

@@ -62,6 +62,14 @@ impl Config {
         for (index, modem) in self.modems.iter().enumerate() {
             files.push((format!("modem[{index}].pin_file"), modem.pin_file.as_deref(), Holds::Secret));
         }
+        for (index, http) in self.sms.iter().flat_map(|sms| sms.http.iter().enumerate()) {
+            files.push((format!("sms.http[{index}].secret_file"), http.secret_file.as_deref(), Holds::Secret));
+            files.push((format!("sms.http[{index}].ca"), http.ca.as_deref(), Holds::Certificates));
+        }
+        for (index, smtp) in self.sms.iter().flat_map(|sms| sms.smtp.iter().enumerate()) {
+            files.push((format!("sms.smtp[{index}].password_file"), smtp.password_file.as_deref(), Holds::Secret));
+            files.push((format!("sms.smtp[{index}].ca"), smtp.ca.as_deref(), Holds::Certificates));
+        }
         files
             .into_iter()
             .filter_map(|(key, path, holds)| Some((key, path?, holds)))

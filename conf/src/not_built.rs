@@ -34,11 +34,6 @@ const NOT_BUILT: &[NotBuilt] = &[
         instead: "\"forward\", \"act\" or \"local\"",
     },
     NotBuilt { key: "shadow.bootstrap", when: When::Present, instead: LEAVE_OUT },
-    NotBuilt {
-        key: "sms.scheduler",
-        when: When::OneOf(&["round_robin", "least_busy", "random"]),
-        instead: "\"priority\"",
-    },
 ];
 
 impl When {

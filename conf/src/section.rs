@@ -17,5 +17,5 @@ pub use gateway::{Admin, Gateway, ListenerTls, Log, LogFormat, LogLevel};
 pub use handback::{Assigned, Credentials, Drain, OnConflict, Shadow};
 pub use keeping::{Backup, IdForm, Idempotency, Ids, Orders, Store};
 pub use route::{Policy, Route};
-pub use sms::{Modem, Scheduler, Sms};
+pub use sms::{HttpMethod, HttpSms, Modem, Scheduler, Sms, SmtpSms, SmtpTls, Unknown};
 pub use upstream::{Health, Lookup, LookupMethod, OnTimeout, Passive, Settlement, Success, Upstream, UpstreamTls};

@@ -17,9 +17,18 @@ use crate::core::{Core, rfc3339, wall_clock};
 /// The longest wait after a copy that failed.
 const RETRY: Duration = Duration::from_mins(5);
 
-/// What became of the last copies.
-#[derive(Debug, Default)]
-pub(crate) struct Backups(Mutex<Last>);
+/// Something of the domain's own that belongs into every copy.
+#[derive(Clone)]
+pub(crate) struct Belonging {
+    pub(crate) name: &'static str,
+    pub(crate) image: Arc<dyn Fn() -> io::Result<Vec<u8>> + Send + Sync>,
+}
+
+/// What goes into copies, and what became of the last ones.
+pub(crate) struct Backups {
+    last: Mutex<Last>,
+    belongings: Vec<Belonging>,
+}
 
 /// The last copies that ended well and badly.
 #[derive(Clone, Debug, Default)]
@@ -31,12 +40,16 @@ pub(crate) struct Last {
 }
 
 impl Backups {
+    pub(crate) fn new(belongings: Vec<Belonging>) -> Self {
+        Self { last: Mutex::default(), belongings }
+    }
+
     pub(crate) fn last(&self) -> Last {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.last.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn note(&self, outcome: &Result<Copied, CopyError>) {
-        let mut last = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut last = self.last.lock().unwrap_or_else(PoisonError::into_inner);
         match outcome {
             Ok(copied) => *last = Last { at: Some(copied.at), error: None },
             Err(error) => last.error = Some(error.to_string()),
@@ -48,7 +61,14 @@ impl Backups {
 pub(crate) async fn copy<D: Domain>(core: &Arc<Core<D>>, to: PathBuf) -> Result<Copied, CopyError> {
     let path = to.clone();
     let store = core.store.clone();
-    let copied = tokio::task::spawn_blocking(move || store.copy(&to))
+    let belongings = core.backups.belongings.clone();
+    let make = move || {
+        let image = |one: &Belonging| Ok((one.name.to_owned(), (one.image)()?));
+        let attached: io::Result<Vec<_>> = belongings.iter().map(image).collect();
+        let attached = attached.map_err(|source| CopyError::Io { path: to.clone(), source })?;
+        store.copy_with(&to, &attached)
+    };
+    let copied = tokio::task::spawn_blocking(make)
         .await
         .unwrap_or_else(|error| Err(CopyError::Io { path, source: io::Error::other(error) }));
     core.backups.note(&copied);

@@ -20,11 +20,12 @@ use pingora::{
     server::Server,
     services::{background::background_service, listening::Service},
 };
+use serde_json::Value;
 use tokio::sync::Notify;
 
 use crate::{
     admin::Admin,
-    backup::Backups,
+    backup::{Backups, Belonging},
     core::{Core, wall_clock},
     credentials::Credentials,
     drain,
@@ -72,6 +73,9 @@ pub struct Census {
 /// Reads a file that an operator hands in: commands, or what is wrong with which line.
 pub(crate) type Import<D> = Arc<dyn Fn(&D, &str) -> Result<Vec<<D as Domain>::Command>, Vec<String>> + Send + Sync>;
 
+/// Tells a member of the status.
+pub(crate) type Tell<D> = Arc<dyn Fn(&Handle<D>) -> Value + Send + Sync>;
+
 /// Counts a city.
 pub(crate) type Count<D> = Arc<dyn Fn(&<D as Domain>::City) -> Census + Send + Sync>;
 
@@ -85,6 +89,7 @@ pub struct Builder<D: Domain> {
     tasks: Vec<Task<D>>,
     recall: Option<Recall<D>>,
     desk: Desk<D>,
+    copied: Vec<Belonging>,
 }
 
 /// What the domain adds to the administration.
@@ -92,11 +97,17 @@ pub(crate) struct Desk<D: Domain> {
     pub(crate) census: Option<Count<D>>,
     pub(crate) imports: Vec<(&'static str, Import<D>)>,
     pub(crate) pages: Vec<Pages<D>>,
+    pub(crate) status: Vec<(&'static str, Tell<D>)>,
 }
 
 impl<D: Domain> Clone for Desk<D> {
     fn clone(&self) -> Self {
-        Self { census: self.census.clone(), imports: self.imports.clone(), pages: self.pages.clone() }
+        Self {
+            census: self.census.clone(),
+            imports: self.imports.clone(),
+            pages: self.pages.clone(),
+            status: self.status.clone(),
+        }
     }
 }
 
@@ -111,7 +122,8 @@ impl<D: Domain> Builder<D> {
             handback: Arc::new(()),
             tasks: Vec::new(),
             recall: None,
-            desk: Desk { census: None, imports: Vec::new(), pages: Vec::new() },
+            desk: Desk { census: None, imports: Vec::new(), pages: Vec::new(), status: Vec::new() },
+            copied: Vec::new(),
         }
     }
 
@@ -150,6 +162,23 @@ impl<D: Domain> Builder<D> {
         F: Future<Output = PageAnswer> + Send + 'static,
     {
         self.desk.pages.push(Pages::new(path, answer));
+        self
+    }
+
+    /// Adds a member to `/admin/status`.
+    pub fn status(mut self, name: &'static str, tell: impl Fn(&Handle<D>) -> Value + Send + Sync + 'static) -> Self {
+        self.desk.status.push((name, Arc::new(tell)));
+        self
+    }
+
+    /// Puts something of the domain's own into every copy of the journal, under a name; [`megamind_store::restore`]
+    /// gives it back. It is asked for before the journal is copied, so it may know of less than the journal does.
+    pub fn copied(
+        mut self,
+        name: &'static str,
+        image: impl Fn() -> std::io::Result<Vec<u8>> + Send + Sync + 'static,
+    ) -> Self {
+        self.copied.push(Belonging { name, image: Arc::new(image) });
         self
     }
 
@@ -217,7 +246,7 @@ impl<D: Domain> Builder<D> {
             probe: ArcSwapOption::empty(),
             credentials: Credentials::new(&config).map_err(StartError::File)?,
             recall: self.recall,
-            backups: Backups::default(),
+            backups: Backups::new(self.copied),
             drain_wake: Notify::new(),
             handback: self.handback,
             drain: drain::View::default(),

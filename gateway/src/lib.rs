@@ -43,6 +43,7 @@ mod upstream;
 
 pub use admin::Admin;
 pub use carrier::{Carried, Carrier, NotCarried};
+pub use credentials::Vault;
 pub use gateway::{Builder, Census, Gateway, StartError};
 pub use handback::{Handback, Member, Merged, PartSaid, Said, Told};
 pub use handle::{Asked, Handle, PageAnswer, PageError};

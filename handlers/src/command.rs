@@ -60,6 +60,17 @@ pub enum Command {
     AssignPlanned(Box<Planned>),
     /// Take back what lapsed and give out what waits, as time passes.
     DispatchDue,
+    /// A pilot takes back what was said last of an order, before the upstream has heard of it.
+    TakeBack {
+        /// Which order.
+        order: OrderKey,
+        /// Who said it.
+        pilot: PilotKey,
+        /// The status that it brought.
+        from: Status,
+        /// The status before it.
+        to: Status,
+    },
     /// Let go of orders that ended long ago.
     Retire(Vec<OrderKey>),
     /// Take an order back that somebody asks about again.

@@ -74,6 +74,10 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
         | Command::Recall { .. } => {}
         Command::Retire(orders) => orders.iter().for_each(|&order| names.add(subject(order))),
         Command::AssignNow(order) => names.add(subject(*order)),
+        Command::TakeBack { order, pilot, .. } => {
+            names.add(subject(*order));
+            names.add(actor(*pilot));
+        }
         Command::AssignPlanned(planned) => {
             names.add(subject(planned.order));
             names.add(actor(planned.pilot));

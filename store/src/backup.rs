@@ -56,13 +56,18 @@ pub enum CopyError {
 }
 
 /// Makes a copy under `to`, which appears there only when it is complete and on disk.
-pub(crate) fn copy(reader: &dyn Reader, to: &Path, at: Time) -> Result<Copied, CopyError> {
+pub(crate) fn copy(
+    reader: &dyn Reader,
+    to: &Path,
+    at: Time,
+    attached: &[(String, Vec<u8>)],
+) -> Result<Copied, CopyError> {
     let io = |source| CopyError::Io { path: to.into(), source };
     if to.try_exists().map_err(io)? {
         return Err(CopyError::Exists(to.into()));
     }
     let partial = with_suffix(to, ".partial");
-    let copied = write_copy(reader, &partial, at).and_then(|()| {
+    let copied = write_copy(reader, &partial, at, attached).and_then(|()| {
         let bytes = fs::metadata(&partial)?.len();
         // Unlike a rename, a link does not replace what somebody else put there meanwhile.
         fs::hard_link(&partial, to)?;
@@ -80,7 +85,12 @@ pub(crate) fn copy(reader: &dyn Reader, to: &Path, at: Time) -> Result<Copied, C
     }
 }
 
-fn write_copy(reader: &dyn Reader, partial: &Path, at: Time) -> Result<(), JournalError> {
+fn write_copy(
+    reader: &dyn Reader,
+    partial: &Path,
+    at: Time,
+    attached: &[(String, Vec<u8>)],
+) -> Result<(), JournalError> {
     remove_if_there(partial)?;
     // It holds what clients sent: nobody else is to read it.
     let mut options = OpenOptions::new();
@@ -91,8 +101,40 @@ fn write_copy(reader: &dyn Reader, partial: &Path, at: Time) -> Result<(), Journ
     reader.copy(partial)?;
     let target = Connection::open(partial)?;
     target.execute("INSERT OR REPLACE INTO meta VALUES ('copied_at', ?1)", [at.0])?;
+    attach(&target, attached)?;
     target.close().map_err(|(_, error)| error)?;
     Ok(File::open(partial)?.sync_all()?)
+}
+
+/// Puts files into a copy.
+fn attach(target: &Connection, attached: &[(String, Vec<u8>)]) -> rusqlite::Result<()> {
+    if attached.is_empty() {
+        return Ok(());
+    }
+    target.execute_batch("CREATE TABLE attached (name TEXT PRIMARY KEY, content BLOB NOT NULL)")?;
+    for (name, content) in attached {
+        target.execute("INSERT INTO attached VALUES (?1, ?2)", (name, content))?;
+    }
+    Ok(())
+}
+
+/// Takes the files out of a copy: the journal does not know them.
+fn detach(copy: &Connection) -> rusqlite::Result<Vec<(String, Vec<u8>)>> {
+    let there: bool = copy.query_row(
+        "SELECT EXISTS (SELECT 1 FROM sqlite_schema WHERE type = 'table' AND name = 'attached')",
+        [],
+        |row| row.get(0),
+    )?;
+    if !there {
+        return Ok(Vec::new());
+    }
+    let attached = {
+        let mut statement = copy.prepare("SELECT name, content FROM attached")?;
+        let rows = statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+        rows.collect::<rusqlite::Result<Vec<_>>>()?
+    };
+    copy.execute_batch("DROP TABLE attached")?;
+    Ok(attached)
 }
 
 /// What was brought back.
@@ -110,6 +152,8 @@ pub struct Replaced {
     pub first: u64,
     /// Where the database went that stood in its place.
     pub moved_to: Option<PathBuf>,
+    /// Files that were put into the copy ([`Store::copy_with`](crate::Store::copy_with)), by name.
+    pub attached: Vec<(String, Vec<u8>)>,
 }
 
 /// Why nothing was brought back. The database that was there is as it was.
@@ -188,6 +232,7 @@ fn prepare(from: &Path, fresh: &Path, to: &Path, now: Time) -> Result<Replaced, 
     sqlite::write(&transaction, &batch).map_err(failed)?;
     note(&transaction, epoch, at, copied_at).map_err(failed)?;
     transaction.commit().map_err(failed)?;
+    let attached = detach(&connection).map_err(failed)?;
     connection.pragma_update(None, "journal_mode", "DELETE").map_err(failed)?;
     connection.close().map_err(|(_, error)| failed(error))?;
     let io = |source| RestoreError::Io { path: fresh.into(), source };
@@ -199,6 +244,7 @@ fn prepare(from: &Path, fresh: &Path, to: &Path, now: Time) -> Result<Replaced, 
         queued: queue.0.len() as u64,
         first: first + 1,
         moved_to: None,
+        attached,
     })
 }
 

@@ -399,7 +399,13 @@ impl<D: Domain> Store<D> {
 
     /// Copies the journal into a new file, as of one moment, while it goes on being written. Blocks.
     pub fn copy(&self, to: &Path) -> Result<Copied, CopyError> {
-        backup::copy(&*self.0.reader, to, self.0.time.wall())
+        self.copy_with(to, &[])
+    }
+
+    /// The same, with files of somebody else's in it, by name: [`restore`](crate::restore) gives them back. A file is
+    /// smaller than a gigabyte.
+    pub fn copy_with(&self, to: &Path, attached: &[(String, Vec<u8>)]) -> Result<Copied, CopyError> {
+        backup::copy(&*self.0.reader, to, self.0.time.wall(), attached)
     }
 
     /// The clock, and whether it is believed.

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::{Admin, Body, Page, Refusal, exposition};
 use crate::{
     core::rfc3339,
+    handle::Handle,
     modes::{Observation, Order},
 };
 
@@ -49,7 +50,7 @@ impl<D: Domain> Admin<D> {
         let (clock, backup, restored) = self.kept();
         let (waiting, overdue) = core.credentials.waiting();
         let (width, paused) = core.drain.state();
-        json!({
+        let mut status = json!({
             "mode": mode.mode.name(),
             "since": rfc3339(mode.since),
             "reason": mode.reason,
@@ -69,7 +70,12 @@ impl<D: Domain> Admin<D> {
             "credentials": {"waiting": waiting, "overdue": overdue},
             "restored": restored,
             "modems": [],
-        })
+        });
+        let handle = Handle(core.clone());
+        for (name, tell) in &self.desk.status {
+            status[*name] = tell(&handle);
+        }
+        status
     }
 
     pub(super) async fn set_mode(&self, body: &Bytes) -> Page {

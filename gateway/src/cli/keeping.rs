@@ -31,6 +31,11 @@ pub(super) fn restore(config: &Path, file: &Path) -> anyhow::Result<()> {
     let now = Time(i64::try_from(millis).unwrap_or(i64::MAX));
     let back = megamind_store::restore(file, database, now)?;
     println!("{} is back as {}", file.display(), database.display());
+    let messages = crate::deliveries::sms::bring_back(&settings, &back.attached)
+        .context("the journal is back; its messages are not")?;
+    if let Some((path, held)) = &messages {
+        println!("its messages are back as {}; {held} of them waited, and are not sent", path.display());
+    }
     if let Some(moved) = &back.moved_to {
         println!("what was there is now {}", moved.display());
     }
@@ -52,6 +57,9 @@ pub(super) fn restore(config: &Path, file: &Path) -> anyhow::Result<()> {
         back.queued
     );
     println!(" - what Oblivion decided since: it is asked and watched again once it serves.");
+    if messages.is_some() {
+        println!(" - which codes pilots have used by SMS since: enrol whoever may have been overheard again.");
+    }
     println!();
     println!(
         "Numbers of records and keys begin anew at {}. Nothing of the queue is sent until you say so:",

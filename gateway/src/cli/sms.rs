@@ -67,8 +67,9 @@ pub(super) fn sms(path: &Path, action: &SmsAction) -> anyhow::Result<()> {
             let status = remote.get("/admin/sms")?;
             println!("waiting {}, enrolled {}", status["waiting"], status["enrolled"]);
             for modem in list(&status, "modems") {
+                let resting = if modem["resting"] == true { ", rests" } else { "" };
                 println!(
-                    "{}: {}, {} of {} sent today, {} received, {} refused, {} unknown, {} resets",
+                    "{}: {}{resting}, {} of {} sent today, {} received, {} refused, {} unknown, {} resets",
                     text(modem, "modem"),
                     text(modem, "state"),
                     modem["usedToday"],
@@ -78,6 +79,23 @@ pub(super) fn sms(path: &Path, action: &SmsAction) -> anyhow::Result<()> {
                     modem["unknown"],
                     modem["resets"]
                 );
+                if !modem["balance"].is_null() || !modem["validUntil"].is_null() {
+                    println!(
+                        "  balance {}, valid until {}, told at {}",
+                        modem["balance"],
+                        text(modem, "validUntil"),
+                        text(modem, "balanceAt")
+                    );
+                }
+            }
+            for channel in list(&status, "channels") {
+                let state = match (channel["there"] == true, channel["usable"] == true) {
+                    (true, true) => "works",
+                    (true, false) => "pauses",
+                    (false, _) => "is dropped",
+                };
+                let why = channel["trouble"].as_str().map(|why| format!(": {why}")).unwrap_or_default();
+                println!("channel {} {state}, {} waiting{why}", text(channel, "channel"), channel["load"]);
             }
         }
         SmsAction::Send { to, text } => {

@@ -22,11 +22,9 @@ use megamind_domain::Domain;
 use megamind_store::{Entry, Prior, SendState};
 use tokio::time::{MissedTickBehavior, interval};
 
+use self::book::{Book, Digest};
 pub(crate) use self::secret::Secret;
-use self::{
-    book::{Book, Digest},
-    vault::Vault,
-};
+pub use self::vault::Vault;
 use crate::core::Core;
 
 /// How often the journal is told what is new.
@@ -62,10 +60,8 @@ impl Credentials {
     pub(crate) fn new(config: &Config) -> Result<Self, String> {
         let drain = &config.drain;
         let headers = drain.credential_headers.iter().filter_map(|name| name.parse().ok());
-        let key_file = drain.credential_key_file.clone();
-        let key_file = key_file.unwrap_or_else(|| beside(&config.store.path));
         let vault = match drain.credentials {
-            Whose::Subject => Some(Vault::open(&key_file).map_err(|why| format!("drain.credential_key_file: {why}"))?),
+            Whose::Subject => Some(Vault::of(config)?),
             Whose::Service | Whose::None => None,
         };
         let credentials = Self {
@@ -258,11 +254,4 @@ pub(crate) async fn tell<D: Domain>(core: Arc<Core<D>>) {
 /// The name under which the credential of a speaker is sealed and kept.
 fn name(speaker: &str) -> String {
     format!("of {speaker}")
-}
-
-/// The key's file, where none is named: beside the database, and not in it.
-fn beside(database: &Path) -> PathBuf {
-    let mut name = database.as_os_str().to_owned();
-    name.push(".key");
-    name.into()
 }

@@ -4,23 +4,40 @@
 use std::{
     fs::{self, OpenOptions},
     io::{self, Write},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
+use megamind_conf::Config;
 use ring::aead::{Aad, CHACHA20_POLY1305, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 
 /// Bytes of the key.
 const KEY: usize = 32;
 
-/// The key, ready for use.
-pub(crate) struct Vault(LessSafeKey);
+/// A key, ready for use.
+pub struct Vault(LessSafeKey);
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("Vault(…)")
+    }
+}
 
 impl Vault {
+    /// The key that this configuration names, or the one beside the database.
+    ///
+    /// # Errors
+    /// As [`Vault::open`].
+    pub fn of(config: &Config) -> Result<Self, String> {
+        let path = config.drain.credential_key_file.clone();
+        let path = path.unwrap_or_else(|| beside(&config.store.path));
+        Self::open(&path).map_err(|why| format!("drain.credential_key_file: {why}"))
+    }
+
     /// The key in the file; where there is none, a fresh one, which only this user may read.
     ///
     /// # Errors
     /// The file cannot be read or made, or holds something else: the reason, with the file's name.
-    pub(crate) fn open(path: &Path) -> Result<Self, String> {
+    pub fn open(path: &Path) -> Result<Self, String> {
         let explain = |error: io::Error| format!("{}: {error}", path.display());
         let text = match fs::read_to_string(path) {
             Err(error) if error.kind() == io::ErrorKind::NotFound => make(path).map_err(explain)?,
@@ -36,7 +53,7 @@ impl Vault {
     }
 
     /// Seals something so that it opens under the same name only. `None` without randomness.
-    pub(crate) fn seal(&self, name: &str, secret: &[u8]) -> Option<Vec<u8>> {
+    pub fn seal(&self, name: &str, secret: &[u8]) -> Option<Vec<u8>> {
         // Chosen at random: with 2^32 of them the chance that any two meet is below 2^-32.
         let mut nonce = [0; NONCE_LEN];
         getrandom::fill(&mut nonce).ok()?;
@@ -50,7 +67,7 @@ impl Vault {
     }
 
     /// Opens what was sealed under this name with this key; `None` for anything else.
-    pub(crate) fn open_sealed(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
+    pub fn open_sealed(&self, name: &str, sealed: &[u8]) -> Option<Vec<u8>> {
         let (nonce, text) = sealed.split_first_chunk::<NONCE_LEN>()?;
         let mut text = text.to_vec();
         let nonce = Nonce::assume_unique_for_key(*nonce);
@@ -74,6 +91,13 @@ fn make(path: &Path) -> io::Result<String> {
     file.sync_all()?;
     tracing::info!(path = %path.display(), "a key was made; keep it, but not where the database is kept");
     Ok(text)
+}
+
+/// The key's file, where none is named: beside the database, and not in it.
+fn beside(database: &Path) -> PathBuf {
+    let mut name = database.as_os_str().to_owned();
+    name.push(".key");
+    name.into()
 }
 
 fn unhex(text: &str) -> Option<[u8; KEY]> {

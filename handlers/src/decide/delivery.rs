@@ -2,11 +2,14 @@
 
 use megamind_domain::{Decision, Rejection, Replay, Time};
 
-use super::{Decided, Desk, draft::Draft};
+use super::{
+    Decided, Desk,
+    draft::{Draft, saying_nothing},
+};
 use crate::{
     City, Fix,
     command::{Answer, Command, DeliveryAnswer, DeliveryReport, Items, Many, News},
-    event::{Event, OrderAnswered, OrderAssigned, OrderProgressed, PilotChanged, V},
+    event::{Event, OrderAnswered, OrderAssigned, OrderProgressed, OrderSeen, PilotChanged, V},
     order::{Fact, Oddities, Order, OrderKey, Status},
     pilot::{PilotKey, Profile, is_newer},
 };
@@ -99,6 +102,25 @@ impl Desk<'_> {
             }
             _ => Ok(()),
         }
+    }
+
+    /// What a pilot said last of an order is taken back, as if it had not been said: only while nothing else has
+    /// happened to the order. Nobody upstream is told, for nobody was told of it.
+    pub(super) fn take_back(&self, order: OrderKey, pilot: PilotKey, from: Status, to: Status) -> Decided {
+        let since = || Rejection::new(409, "cannot_take_back", "Something else has happened to the order since.");
+        let known = self.city.order(order).ok_or_else(since)?;
+        let is_last = known.history().last().is_some_and(|step| step.pilot == Some(pilot));
+        if known.status() != from || !is_last || !to.is_carried() {
+            return Err(since());
+        }
+        let event = if from == Status::Placed {
+            let (order, at) = (known.key(), self.now);
+            Event::OrderAccepted(OrderAnswered { v: V, order, pilot, at, said_at: None, odd: Oddities::NONE })
+        } else {
+            let seen = OrderSeen { status: Some(to), pilot: Some(pilot), ..saying_nothing(order, self.now) };
+            Event::OrderSeen(Box::new(seen))
+        };
+        Ok(Decision { events: vec![event], replay: Replay::Nothing, ..Decision::answer(Answer::Done) })
     }
 
     fn progressed(

@@ -61,6 +61,7 @@ fn decide_alone(domain: &Deliveries, city: &City, command: &Command, ctx: &mut C
         Command::FollowPlan(plan) => Ok(follow(plan)),
         Command::AssignPlanned(planned) => Ok(desk.assign_planned(planned)),
         Command::DispatchDue => Ok(desk.dispatch_due()),
+        Command::TakeBack { order, pilot, from, to } => desk.take_back(*order, *pilot, *from, *to),
         Command::Retire(orders) => Ok(desk.retire(orders)),
         Command::Recall { order, row } => Ok(desk.recall(*order, row)),
         Command::Watched(watched) => Ok(desk.watch(watched)),

@@ -1,10 +1,11 @@
 //! What a city does while the cloud is away, told as requests and answers.
 
 use crate::support::{World, body_of, enveloped, get, order, post};
-use megamind_domain::{Domain, Replay, Stance};
+use megamind_domain::{Domain, Rejection, Replay, Stance};
 use megamind_handlers::{
     Command, Settings,
     dispatch::Planner,
+    order::Status,
     planning::{self, Scope, View},
 };
 use serde_json::{Value, json};
@@ -86,6 +87,47 @@ fn who_says_no_is_not_asked_again() {
     assert_eq!(statuses(&told), ["placed", "assigned", "rejected", "assigned"]);
     assert_eq!(world.report(&id, "P1", "rejected").0, 200);
     assert_eq!(world.report(&id, "P1", "accepted").0, 409);
+}
+
+#[test]
+fn what_was_said_last_can_be_taken_back_while_nothing_else_has_happened() {
+    let mut world = World::acting();
+    world.pilot("P1", 12.97, 77.59, 1);
+    let id = world.place();
+    let (order, pilot) = {
+        let order = world.city.order_called("blr", &id).expect("placed");
+        (order.key(), order.carrier().expect("assigned"))
+    };
+    assert_eq!(world.report(&id, "P1", "picked_up").0, 200);
+    assert_eq!(world.report(&id, "P1", "delivered").0, 200);
+    let back = |from, to| Command::TakeBack { order, pilot, from, to };
+    let code = |answer: Result<_, Rejection>| answer.err().map(|rejection| rejection.code);
+    assert_eq!(code(world.decide(&back(Status::PickedUp, Status::Accepted))), Some("cannot_take_back"));
+    assert_eq!(code(world.decide(&back(Status::Delivered, Status::PickedUp))), None);
+    assert_eq!(world.replays.last(), Some(&Replay::Nothing));
+    let told = world.track(&id);
+    assert_eq!((&told["status"], &told["minionId"]), (&json!("picked_up"), &json!("P1")));
+    // Twice is once, and somebody else's word stands.
+    assert_eq!(code(world.decide(&back(Status::Delivered, Status::PickedUp))), Some("cannot_take_back"));
+    assert_eq!(world.report(&id, "P2", "delivered").0, 200);
+    assert_eq!(code(world.decide(&back(Status::Delivered, Status::PickedUp))), Some("cannot_take_back"));
+}
+
+#[test]
+fn who_said_no_may_think_again_while_nobody_else_has_it() {
+    let mut world = World::acting();
+    world.pilot("P1", 12.97, 77.59, 1);
+    let id = world.place();
+    let order = world.city.order_called("blr", &id).expect("placed");
+    let (order, pilot) = (order.key(), order.carrier().expect("assigned"));
+    assert_eq!(world.report(&id, "P1", "rejected").0, 200);
+    let back = Command::TakeBack { order, pilot, from: Status::Placed, to: Status::Accepted };
+    world.decide(&back).expect("nobody else has it");
+    assert_eq!(world.track(&id)["status"], "accepted");
+    assert_eq!(world.report(&id, "P1", "rejected").0, 200);
+    world.pilot("P2", 12.97, 77.59, 1);
+    assert_eq!(world.track(&id)["minionId"], "P2");
+    assert!(world.decide(&back).is_err());
 }
 
 #[test]

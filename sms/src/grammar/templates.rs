@@ -18,6 +18,22 @@ pub enum Kind {
     Help,
     /// A modem asks another whether it lives.
     Probe,
+    /// The answer to a message.
+    Answer,
+    /// What an operator has to say.
+    Notice,
+}
+
+impl Kind {
+    const ALL: [Self; 7] = [
+        Self::Assign,
+        Self::Change,
+        Self::Cancel,
+        Self::Help,
+        Self::Probe,
+        Self::Answer,
+        Self::Notice,
+    ];
 }
 
 /// One text.
@@ -69,7 +85,7 @@ impl Templates {
                 return Err(TemplatesError(format!("number {} does not go as one message", one.number)));
             }
         }
-        for kind in [Kind::Assign, Kind::Change, Kind::Cancel, Kind::Help, Kind::Probe] {
+        for kind in Kind::ALL {
             if !template.iter().any(|one| one.kind == kind && one.language == "en") {
                 return Err(TemplatesError(format!("{kind:?} is missing in English")));
             }
@@ -87,6 +103,19 @@ impl Templates {
     pub fn get(&self, kind: Kind, language: &str) -> Option<&Template> {
         let find = |language: &str| self.0.iter().find(|one| one.kind == kind && one.language == language);
         find(language).or_else(|| find("en"))
+    }
+
+    /// Under which a provider or regulator knows the text of a number; empty where it does not.
+    pub fn id_of(&self, number: u16) -> &str {
+        self.0
+            .iter()
+            .find(|one| one.number == number)
+            .map_or("", |one| &one.template_id)
+    }
+
+    /// The number of a kind's text in a language.
+    pub fn number_of(&self, kind: Kind, language: &str) -> u16 {
+        self.get(kind, language).map_or(0, |one| one.number)
     }
 
     /// The text about an order, as one message.

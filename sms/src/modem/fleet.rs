@@ -4,8 +4,9 @@
 mod worker;
 
 use super::{
-    Config, Counters, DriverEvent, Inbox, InboxConfig, Journal, JournalError, MessageId, ModemId, Outbound, Outbox,
-    OutboxConfig, OutboxCounters, OutboxError, Outgoing, Received, Replay, State, port::Opener,
+    Config, Counters, DriverEvent, Held, Inbox, InboxConfig, Journal, JournalError, MessageId, ModemId, Outbound,
+    Outbox, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Received, Replay, Spent, State,
+    port::Opener,
 };
 use crate::pdu::Deliver;
 use std::{
@@ -48,6 +49,8 @@ pub struct Past {
     pub parts: Vec<(ModemId, Deliver)>,
     /// Messages that have not gone out.
     pub sending: Replay,
+    /// What the SIMs have used of their budgets.
+    pub spent: BTreeMap<ModemId, Spent>,
 }
 
 /// What the fleet tells. Called on a modem's thread: what takes long belongs elsewhere.
@@ -88,6 +91,8 @@ pub struct ModemStatus {
     pub used_today: u32,
     /// Parts that its SIM may send a day.
     pub daily_budget: u32,
+    /// Whether its SIM rests, because the network refuses it or reports do not come.
+    pub resting: bool,
     /// How often its thread panicked.
     pub panics: u64,
 }
@@ -153,6 +158,7 @@ impl Fleet {
             .flat_map(|(modem, part)| inbox.add(&modem, part, now))
             .collect();
         let mut outbox = Outbox::new(config.outbox);
+        outbox.restore_spent(&past.spent, now);
         outbox
             .restore(past.sending.known_to(|id| modems.iter().any(|modem| modem.id == *id)), now)
             .map_err(std::io::Error::other)?;
@@ -193,6 +199,40 @@ impl Fleet {
                 Err(error.into())
             }
         }
+    }
+
+    /// Whether a message of this priority may go out by `modem` today, as far as its SIM is concerned.
+    pub fn may_send(&self, modem: &ModemId, priority: Priority) -> bool {
+        lock(&self.shared.outbox).may_send(modem, priority, Instant::now())
+    }
+
+    /// Messages that wait for `modem` alone, or are under way by it.
+    pub fn load(&self, modem: &ModemId) -> usize {
+        lock(&self.shared.outbox).load(modem)
+    }
+
+    /// The messages that wait for one modem and can still go by another channel.
+    pub fn held(&self) -> Vec<Held> {
+        lock(&self.shared.outbox).held()
+    }
+
+    /// Takes a message back that can still go by another channel. Durable when this returns; `false` where it is too
+    /// late for that.
+    ///
+    /// # Errors
+    /// The journal's; then the message stays where it is.
+    pub fn take_back(&self, id: MessageId) -> Result<bool, JournalError> {
+        let mut outbox = lock(&self.shared.outbox);
+        let Some(record) = outbox.take_back(id) else { return Ok(false) };
+        // On an error the record may be there or not. Without the entry here nobody sends it by a modem; whoever owns
+        // the journal reads what is so.
+        let _durable = lock(&self.shared.journal).outbound(std::slice::from_ref(&record))?;
+        Ok(true)
+    }
+
+    /// What the SIMs have used of their budgets.
+    pub fn spent(&self) -> BTreeMap<ModemId, Spent> {
+        lock(&self.shared.outbox).spent(Instant::now())
     }
 
     /// Sends a USSD request; the answer comes as an event. `false` for an unknown modem.

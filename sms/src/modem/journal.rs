@@ -118,6 +118,13 @@ pub enum Change {
         /// The reference under which a report will come.
         reference: u8,
     },
+    /// The outcome is unknown, and the part is taken as sent.
+    Assumed {
+        /// Which modem.
+        modem: ModemId,
+        /// Which part, from zero.
+        part: usize,
+    },
     /// The modem did not say whether the part went out.
     Unknown {
         /// Which modem.
@@ -132,6 +139,8 @@ pub enum Change {
         /// Why.
         error: String,
     },
+    /// Taken back: nothing of it went out, and another channel has it now.
+    Withdrawn,
     /// No attempt follows.
     Dead {
         /// Why.

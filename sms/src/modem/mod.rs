@@ -61,6 +61,6 @@ pub use inbox::{Inbox, InboxConfig, Received};
 pub use journal::{Change, Content, Durable, Inbound, Journal, JournalError, ModemId, Outbound};
 pub use ladder::Rung;
 pub use outbox::{
-    Job, MessageId, Outbox, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Replay, Restored,
-    SendOutcome, UnknownPolicy,
+    Held, Job, MessageId, Outbox, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Replay, Restored,
+    SendOutcome, Spent, UnknownPolicy,
 };

@@ -9,8 +9,8 @@ mod types;
 
 use self::sim::Sim;
 pub use self::types::{
-    Job, MessageId, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Replay, Restored, SendOutcome,
-    UnknownPolicy,
+    Held, Job, MessageId, OutboxConfig, OutboxCounters, OutboxError, Outgoing, Priority, Replay, Restored, SendOutcome,
+    Spent, UnknownPolicy,
 };
 use super::{Change, ModemId, Outbound};
 use crate::{
@@ -182,7 +182,7 @@ impl Outbox {
                 // A message that has begun waits for its modem until that fails it.
                 && entry.modem.as_ref().is_none_or(|begun| begun == modem)
         })?;
-        sim.spend();
+        sim.spend(key.0);
         entry.in_flight = true;
         entry.modem = Some(modem.clone());
         let mut submit = entry.parts.get(entry.next)?.clone();
@@ -209,7 +209,10 @@ impl Outbox {
                 let unknown = record(Change::Unknown { modem: modem.clone(), part: job.part });
                 let mut records = vec![unknown];
                 match self.config.unknown {
-                    UnknownPolicy::AssumeSent => self.sent(&key, modem, job, None, now),
+                    UnknownPolicy::AssumeSent => {
+                        self.sent(&key, modem, job, None, now);
+                        records.push(record(Change::Assumed { modem: modem.clone(), part: job.part }));
+                    }
                     UnknownPolicy::Resend => {
                         if let Some(entry) = self.entries.get_mut(&key) {
                             entry.doubtful = true;
@@ -232,7 +235,7 @@ impl Outbox {
             SendOutcome::NotSent(_) => {
                 // Nobody's fault but the modem's: the attempt does not count.
                 if let Some(sim) = self.sims.get_mut(modem) {
-                    sim.refund();
+                    sim.refund(key.0);
                 }
                 if let Some(entry) = self.entries.get_mut(&key) {
                     entry.release();
@@ -326,6 +329,58 @@ impl Outbox {
             .collect()
     }
 
+    /// Whether the SIM of `modem` may send a message of this priority today, and does not rest. It may have to wait a
+    /// little for its turn all the same.
+    pub fn may_send(&mut self, modem: &ModemId, priority: Priority, now: Instant) -> bool {
+        let config = &self.config;
+        let sim = self.sims.entry(modem.clone()).or_insert_with(|| Sim::new(config, now));
+        sim.refill(config, now);
+        sim.has_budget(config, now).is_some_and(|allowed| priority <= allowed)
+    }
+
+    /// Whether the SIM of `modem` rests.
+    pub fn rests(&self, modem: &ModemId, now: Instant) -> bool {
+        self.sims.get(modem).is_some_and(|sim| sim.rests(now))
+    }
+
+    /// Messages that wait for `modem` alone, or are under way by it.
+    pub fn load(&self, modem: &ModemId) -> usize {
+        let of_it = |entry: &&Entry| [&entry.only, &entry.modem].into_iter().flatten().any(|one| one == modem);
+        self.entries.values().filter(of_it).count()
+    }
+
+    /// The messages that wait for one modem and can still go by another channel.
+    pub fn held(&self) -> Vec<Held> {
+        let held = |(key, entry): (&(Priority, MessageId), &Entry)| {
+            let modem = entry.only.clone().filter(|_| entry.is_untouched())?;
+            Some(Held { id: key.1, modem, priority: key.0, refused: entry.attempts })
+        };
+        self.entries.iter().filter_map(held).collect()
+    }
+
+    /// Takes a message back of which nothing went out and nothing may have. The record has to be durable before
+    /// anything else is done with it; `None` where it is too late.
+    pub fn take_back(&mut self, id: MessageId) -> Option<Outbound> {
+        let key = self.key(id)?;
+        self.entries.get(&key).filter(|entry| entry.is_untouched())?;
+        self.entries.remove(&key);
+        Some(Outbound { id, change: Change::Withdrawn })
+    }
+
+    /// What each SIM has used.
+    pub fn spent(&self, now: Instant) -> BTreeMap<ModemId, Spent> {
+        self.sims.iter().map(|(modem, sim)| (modem.clone(), sim.spent(now))).collect()
+    }
+
+    /// Takes up what the SIMs used before a restart.
+    pub fn restore_spent(&mut self, spent: &BTreeMap<ModemId, Spent>, now: Instant) {
+        for (modem, spent) in spent {
+            let mut sim = Sim::new(&self.config, now);
+            sim.restore(*spent, now);
+            self.sims.insert(modem.clone(), sim);
+        }
+    }
+
     /// Parts that the SIM of `modem` has sent today, of its budget.
     pub fn budget(&self, modem: &ModemId) -> (u32, u32) {
         let used = self.sims.get(modem).map_or(0, Sim::used_today);
@@ -334,6 +389,11 @@ impl Outbox {
 }
 
 impl Entry {
+    /// Whether nothing of it went out, and nothing may have.
+    fn is_untouched(&self) -> bool {
+        !self.in_flight && !self.doubtful && self.next == 0
+    }
+
     /// Makes the message available again: to all modems when it has not begun, else to the one
     /// that sent its first parts.
     fn release(&mut self) {

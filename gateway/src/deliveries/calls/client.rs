@@ -34,7 +34,7 @@ pub(super) struct Client {
 
 /// Why a call did not count.
 #[derive(Debug)]
-pub(super) enum Failure {
+pub(in crate::deliveries) enum Failure {
     /// The target may not be called, or there is none.
     NotAllowed(String),
     /// Nobody there: no address, no connection, no TLS.
@@ -76,7 +76,7 @@ impl Client {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()?
-            .with_root_certificates(roots(ca)?)
+            .with_root_certificates(roots(ca, "callbacks.ca")?)
             .with_no_client_auth();
         Ok(Self { timeout, allow, tls: TlsConnector::from(Arc::new(config)), resolver: Box::new(System) })
     }
@@ -119,11 +119,12 @@ impl Client {
     }
 }
 
-fn roots(ca: Option<&Path>) -> anyhow::Result<RootCertStore> {
+/// The certificates in a file, or the system's. `key` is what the configuration calls the file.
+pub(in crate::deliveries) fn roots(ca: Option<&Path>, key: &str) -> anyhow::Result<RootCertStore> {
     use rustls::pki_types::{CertificateDer, pem::PemObject};
     let mut roots = RootCertStore::empty();
     if let Some(path) = ca {
-        let named = || format!("callbacks.ca: {}", path.display());
+        let named = || format!("{key}: {}", path.display());
         for certificate in CertificateDer::pem_file_iter(path).with_context(named)? {
             roots.add(certificate.with_context(named)?).with_context(named)?;
         }
@@ -156,7 +157,8 @@ fn request(
     Ok(request)
 }
 
-async fn exchange(
+/// One request over a connection, and the body of a 2xx.
+pub(in crate::deliveries) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<Bytes>>,
 ) -> Result<Bytes, Failure> {

@@ -8,7 +8,7 @@
 
 mod address;
 mod book;
-mod client;
+pub(super) mod client;
 mod lanes;
 mod metrics;
 mod pages;

@@ -1,5 +1,6 @@
 //! What a proved message does: the same as the HTTP request that it stands for.
 
+use jiff::tz::Offset;
 use megamind_domain::{Request as HttpRequest, Time};
 use megamind_handlers::{
     Position,
@@ -12,7 +13,7 @@ use megamind_sms::{
     identity::Enrolment,
 };
 
-use super::{now, worker::Worker};
+use super::{undo::Undo, worker::Worker};
 
 /// Answers to one question at most.
 const MOST: usize = 20;
@@ -22,20 +23,22 @@ pub(super) struct Done {
     pub(super) outcome: &'static str,
     pub(super) reply: Option<String>,
     pub(super) undo: Option<String>,
+    /// Whether the gateway decided it, and not the cloud.
+    local: bool,
 }
 
 impl Done {
-    fn said(reply: String) -> Self {
-        Self { outcome: "done", reply: Some(reply), undo: None }
+    pub(super) fn said(reply: String) -> Self {
+        Self { outcome: "done", reply: Some(reply), undo: None, local: true }
     }
 
     pub(super) fn refused(outcome: &'static str, seq: u32, trouble: Trouble) -> Self {
-        Self { outcome, reply: Some(refused(seq, trouble)), undo: None }
+        Self { outcome, reply: Some(refused(seq, trouble)), undo: None, local: true }
     }
 }
 
-/// An order as a message has it. Times are left out: a phone's zone is not known.
-pub(super) fn line(brief: &Brief) -> OrderLine {
+/// An order as a message has it. Times are told only where the city's clock is known.
+pub(super) fn line(brief: &Brief, offset: Option<Offset>) -> OrderLine {
     let what = match brief.status {
         Status::Delivered => "DELIVERED",
         Status::Failed => "FAILED",
@@ -52,7 +55,10 @@ pub(super) fn line(brief: &Brief) -> OrderLine {
             phone: brief.phone.as_deref().map(str::to_owned),
         },
         cash: brief.cash.as_deref().map(str::to_owned),
-        by: None,
+        by: offset.zip(brief.by).and_then(|(offset, by)| {
+            let by = offset.to_datetime(jiff::Timestamp::from_millisecond(by.0).ok()?);
+            Some(format!("{:02}{:02}", by.hour(), by.minute()))
+        }),
     }
 }
 
@@ -82,6 +88,7 @@ impl Worker {
             Command::Here(place) => {
                 let near = self.handle.published().city.pilot_called(&who.pilot).and_then(Pilot::fix);
                 let near = near.map(|fix| (fix.position.lat(), fix.position.lng()));
+                let near = self.shared.reference.or(near);
                 let position = place.degrees(near).and_then(|(lat, lng)| Position::from_degrees(lat, lng));
                 match position {
                     None => Done::refused("malformed", seq, Trouble::Form),
@@ -91,7 +98,8 @@ impl Worker {
             Command::State(state) => {
                 let before = self.handle.published().city.pilot_called(&who.pilot).map(Pilot::availability);
                 let done = self.whereabouts(who, request, None, Some(availability(*state)), at).await?;
-                Done { undo: before.and_then(word).map(str::to_owned), ..done }
+                let undo = before.filter(|_| done.outcome == "done").map(Undo::Availability);
+                Done { undo: undo.and_then(Undo::write), ..done }
             }
             Command::Undo(other) => self.undo(who, request, *other, at).await?,
         })
@@ -104,7 +112,7 @@ impl Worker {
             .map(|pilot| published.city.briefs(&self.shared.city, pilot.key()))
             .unwrap_or_default();
         let of = briefs.len().min(MOST);
-        let lines: Vec<OrderLine> = briefs.iter().take(MOST).map(line).collect();
+        let lines: Vec<OrderLine> = briefs.iter().take(MOST).map(|brief| line(brief, self.shared.offset)).collect();
         who.more = (lines.iter().enumerate().skip(1))
             .map(|(at, line)| {
                 let whole = order(seq, at + 1, of, line, who.ucs2);
@@ -131,7 +139,7 @@ impl Worker {
         let published = self.handle.published();
         match published.city.order_called(&self.shared.city, id) {
             Some(found) if carried.as_ref().is_ok_and(|carried| carried.status < 400) => {
-                let line = line(&published.city.brief(&self.shared.city, found));
+                let line = line(&published.city.brief(&self.shared.city, found), self.shared.offset);
                 Done::said(order(seq, 1, 1, &line, who.ucs2))
             }
             _ if carried.is_ok_and(|carried| carried.status < 500) => {
@@ -142,13 +150,14 @@ impl Worker {
     }
 
     async fn report(&self, who: &Enrolment, request: &Request, id: &str, what: Report<'_>, at: i64) -> Option<Done> {
-        let http = {
+        let (http, before) = {
             let published = self.handle.published();
             let pilot = published.city.pilot_called(&who.pilot);
             let found = published.city.order_called(&self.shared.city, id);
+            let before = found.map(|order| (order.key(), order.status()));
             let brief = found.map(|order| published.city.brief(&self.shared.city, order));
             let numeric = id.bytes().all(|byte| byte.is_ascii_digit());
-            match (pilot, brief) {
+            let http = match (pilot, brief) {
                 // A mistyped short number must not make up an order.
                 (None, _) => None,
                 (_, None) if numeric => None,
@@ -160,15 +169,19 @@ impl Worker {
                             .report(order, pilot, what, Time(at), &request_id(request.seq)),
                     )
                 }
-            }
+            };
+            (http, before)
         };
         let Some(http) = http else {
             return Some(Done::refused("unknown_order", request.seq, Trouble::Order));
         };
-        self.carry(request, &http).await
+        let done = self.carry(request, &http).await?;
+        let undo = before.filter(|_| done.local && done.outcome == "done");
+        let undo = undo.and_then(|(order, before)| Undo::of_report(order, before, status_after(what)));
+        Some(Done { undo: undo.and_then(Undo::write), ..done })
     }
 
-    async fn whereabouts(
+    pub(super) async fn whereabouts(
         &self,
         who: &Enrolment,
         request: &Request,
@@ -190,23 +203,11 @@ impl Worker {
         }
     }
 
-    /// Availability goes back to what it was. What happened at a door cannot be taken back here: an operator can.
-    async fn undo(&self, who: &Enrolment, request: &Request, other: u32, at: i64) -> Option<Done> {
-        let before = who
-            .undoable(other, now())
-            .and_then(|known| known.undo.as_deref())
-            .and_then(named);
-        match before {
-            Some(before) => self.whereabouts(who, request, None, Some(before), at).await,
-            None => Some(Done::refused("undo", request.seq, Trouble::Undo)),
-        }
-    }
-
     /// Carries the request that a message stands for; `None` where its effect is not known, to be carried again.
     async fn carry(&self, request: &Request, http: &HttpRequest) -> Option<Done> {
         let seq = request.seq;
-        let status = match self.carrier.carry(http, &[]).await {
-            Ok(carried) => carried.status,
+        let (status, local) = match self.carrier.carry(http, &[]).await {
+            Ok(carried) => (carried.status, carried.local),
             Err(error) => {
                 tracing::warn!(%error, "a message is carried again");
                 return None;
@@ -215,7 +216,7 @@ impl Worker {
         Some(match status {
             200..=299 => {
                 let reply = (!request.command.is_silent()).then(|| confirmed(seq, &request.body));
-                Done { outcome: "done", reply, undo: None }
+                Done { outcome: "done", reply, undo: None, local }
             }
             404 => Done::refused("unknown_order", seq, Trouble::Order),
             409 => Done::refused("state", seq, Trouble::State),
@@ -226,8 +227,19 @@ impl Worker {
     }
 }
 
+/// The status of an order after a report.
+fn status_after(what: Report<'_>) -> Status {
+    match what {
+        Report::PickedUp => Status::PickedUp,
+        Report::Delivered { .. } => Status::Delivered,
+        Report::Failed { .. } => Status::Failed,
+        // Nobody has it then.
+        Report::Rejected => Status::Placed,
+    }
+}
+
 /// What an app that sends the same by HTTP writes as `requestId`, so that it takes effect once.
-fn request_id(seq: u32) -> String {
+pub(super) fn request_id(seq: u32) -> String {
     format!("sms-{seq}")
 }
 
@@ -237,19 +249,4 @@ fn availability(state: State) -> Availability {
         State::Busy => Availability::Busy,
         State::Offline => Availability::Offline,
     }
-}
-
-fn word(availability: Availability) -> Option<&'static str> {
-    match availability {
-        Availability::Unknown => None,
-        Availability::Available => Some("available"),
-        Availability::Busy => Some("busy"),
-        Availability::Offline => Some("offline"),
-    }
-}
-
-fn named(word: &str) -> Option<Availability> {
-    [Availability::Available, Availability::Busy, Availability::Offline]
-        .into_iter()
-        .find(|one| self::word(*one) == Some(word))
 }

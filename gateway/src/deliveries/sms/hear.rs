@@ -8,6 +8,7 @@ use megamind_sms::{
 
 use super::{
     act::Done,
+    care::Care,
     db::{Out, Settled},
     now,
     worker::Worker,
@@ -34,9 +35,10 @@ impl Heard {
 impl Worker {
     /// Hears a message: carries it out, and is done with it and its answer in one commit. Gives it back where what
     /// became of it is not known yet.
-    pub(super) async fn hear(&self, message: Received) -> anyhow::Result<Option<Received>> {
+    pub(super) async fn hear(&self, message: Received, care: &mut Care) -> anyhow::Result<Option<Received>> {
         let number = normalised(&message.from.to_string(), self.shared.country);
         let heard = match &number {
+            _ if care.arrived(&message.modem, &message.text) => Heard::of("probe", None),
             None => Heard::of("unregistered", None),
             Some(number) => match self.understood(number, &message).await? {
                 Some(heard) => heard,
@@ -46,10 +48,12 @@ impl Worker {
         let answer = heard.answer.zip(number).map(|(text, number)| Out {
             number,
             text,
+            template: self.shared.templates.number_of(Kind::Answer, "en"),
             assignment: false,
             report: false,
             modem: Some(message.modem.as_str().to_owned()),
             call: None,
+            expires: now() + self.shared.expiry.answer,
         });
         let settled = Settled {
             parts: &message.parts,

@@ -3,6 +3,7 @@
 use megamind_gateway::{Asked, Handle, PageAnswer, PageError};
 use megamind_handlers::Deliveries;
 use megamind_sms::{
+    grammar::Kind,
     identity::{CARD, Enrolment, Secret, hand_code, normalised},
     pdu::{Frame, Tpdu},
 };
@@ -28,14 +29,25 @@ fn unreadable(error: impl std::fmt::Display) -> PageError {
     PageError::new(500, "unreadable", error.to_string())
 }
 
-fn status(shared: &Shared) -> PageAnswer {
+/// The modems, as `/admin/status` tells them too.
+pub(super) fn modems(shared: &Shared) -> Value {
     let status = shared.fleet().map(|fleet| fleet.status()).unwrap_or_default();
-    let modems: Vec<Value> = status
+    let sims = shared.sims();
+    status
         .iter()
         .map(|(modem, status)| {
+            let sim = sims.get(modem.as_str()).cloned().unwrap_or_default();
+            let (balance, told_at) = sim.balance.unzip();
             json!({
                 "modem": modem.as_str(),
                 "state": format!("{:?}", status.state).to_lowercase(),
+                "resting": status.resting,
+                "signalDbm": sim.signal,
+                "balance": balance.and_then(|one| one.hundredths).map(|hundredths| hundredths as f64 / 100.0),
+                "validUntil": balance.and_then(|one| one.valid_until).map(|date| date.to_string()),
+                "balanceAt": told_at.map(time),
+                "probeArrived": sim.probe.map(|(arrived, _)| arrived),
+                "probedAt": sim.probe.map(|(_, at)| time(at)),
                 "usedToday": status.used_today,
                 "dailyBudget": status.daily_budget,
                 "received": status.counters.received,
@@ -47,9 +59,32 @@ fn status(shared: &Shared) -> PageAnswer {
                 "panics": status.panics,
             })
         })
+        .collect()
+}
+
+fn time(millis: i64) -> String {
+    jiff::Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |at| at.to_string())
+}
+
+fn status(shared: &Shared) -> PageAnswer {
+    let channels: Vec<Value> = (shared.channels().iter())
+        .map(|channel| {
+            json!({
+                "channel": channel.name,
+                "there": channel.there,
+                "usable": channel.usable,
+                "load": channel.load,
+                "trouble": channel.trouble,
+            })
+        })
         .collect();
-    let enrolled = shared.enrolled().len();
-    Ok(json!({"modems": modems, "waiting": shared.db.waiting().map_err(unreadable)?, "enrolled": enrolled}))
+    Ok(json!({
+        "modems": modems(shared),
+        "channels": channels,
+        "waiting": shared.db.waiting().map_err(unreadable)?,
+        "enrolled": shared.enrolled().len(),
+        "unreadable": shared.unreadable,
+    }))
 }
 
 fn log(shared: &Shared, asked: &Asked) -> PageAnswer {
@@ -59,7 +94,6 @@ fn log(shared: &Shared, asked: &Asked) -> PageAnswer {
         .unwrap_or(50)
         .min(1000);
     let (out, heard) = shared.db.log(limit).map_err(unreadable)?;
-    let time = |millis| jiff::Timestamp::from_millisecond(millis).map_or_else(|_| String::new(), |at| at.to_string());
     let out: Vec<Value> = out
         .iter()
         .map(|line| {
@@ -100,8 +134,11 @@ fn send(shared: &Shared, asked: &Asked) -> PageAnswer {
     if text.is_empty() || parts.is_err() {
         return Err(PageError::new(400, "bad_text", "text: 1 to 8 messages long."));
     }
-    let out = Out { number, text, assignment: false, report: true, modem: None, call: None };
+    let template = shared.templates.number_of(Kind::Notice, "en");
+    let expires = now() + shared.expiry.message;
+    let out = Out { number, text, template, assignment: false, report: true, modem: None, call: None, expires };
     let id = shared.db.queue(&out, now()).map_err(unreadable)?;
+    let id = id.ok_or_else(|| PageError::new(503, "overloaded", "Too many messages wait already."))?;
     shared.wake.notify_one();
     Ok(json!({"id": id}))
 }

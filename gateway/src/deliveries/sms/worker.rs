@@ -1,6 +1,10 @@
 //! The one loop around modems, city and file.
 
-use std::{sync::Arc, time::Duration};
+use std::{
+    collections::BTreeMap,
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use megamind_conf::Config;
 use megamind_gateway::{Carrier, Handle};
@@ -12,15 +16,18 @@ use megamind_sms::{
     grammar::Kind,
     modem::{
         Change, Config as ModemConfig, DriverEvent, Fleet, FleetConfig, FleetEvent, Modem, ModemId, OutboxConfig,
-        Outgoing, Priority, Received, port::SerialOpener,
+        Received, Spent, UnknownPolicy, port::SerialOpener,
     },
+    pdu::Outcome as Delivery,
 };
 use tokio::sync::{mpsc, oneshot};
 
 use super::{
     Shared,
     act::line,
+    care::Care,
     db::{ModemJournal, Out},
+    dispatch::{Dispatcher, assumes_sent},
     now,
 };
 use crate::deliveries::calls;
@@ -29,6 +36,10 @@ use crate::deliveries::calls;
 const BEAT: Duration = Duration::from_millis(500);
 /// Between two attempts at a message whose effect is not known.
 const AGAIN: Duration = Duration::from_secs(2);
+/// How long messages are kept where the configuration does not say.
+const KEPT: Duration = Duration::from_hours(90 * 24);
+/// How often old messages are deleted.
+const TIDY: Duration = Duration::from_hours(1);
 
 /// Runs the loop on a thread of its own, because its file waits for the disk.
 pub(super) async fn supervised(handle: Handle<Deliveries>, shared: Arc<Shared>) {
@@ -58,6 +69,8 @@ pub(super) struct Worker {
     pub(super) shared: Arc<Shared>,
     pub(super) carrier: Carrier<Deliveries>,
     fleet: Arc<Fleet>,
+    spent: BTreeMap<ModemId, Spent>,
+    next_tidy: Instant,
 }
 
 async fn run(handle: Handle<Deliveries>, shared: Arc<Shared>) -> anyhow::Result<()> {
@@ -69,33 +82,52 @@ async fn run(handle: Handle<Deliveries>, shared: Arc<Shared>) -> anyhow::Result<
         // The loop is over: what came is in the file and comes again.
         let _ = sender.send(event);
     };
-    let (modems, fleet) = configured(handle.config())?;
+    let config = handle.config().clone();
+    let doubtful = shared.db.take_up(assumes_sent(config.sms.as_ref()))?;
+    if doubtful > 0 {
+        tracing::warn!(doubtful, "of some messages nobody knows whether they went out");
+    }
+    let (modems, fleet) = configured(&config)?;
     let journal = Box::new(ModemJournal(shared.db.clone()));
-    let fleet = Arc::new(Fleet::start_with(shared.db.past()?, modems, fleet, journal, listener)?);
+    let fleet = Arc::new(Fleet::start_with(shared.db.past(now())?, modems, fleet, journal, listener)?);
     shared.set_fleet(Some(fleet.clone()));
+    let (mut dispatcher, mut told) = Dispatcher::start(&config, &fleet, &shared)?;
+    let mut care = Care::new(&config, &fleet, &shared);
     let mut publications = handle.publications();
-    let worker = Worker { carrier: handle.carrier(), handle, shared, fleet };
+    let mut worker = Worker {
+        carrier: handle.carrier(),
+        handle,
+        shared,
+        fleet,
+        spent: BTreeMap::new(),
+        next_tidy: Instant::now(),
+    };
     let mut again: Vec<Received> = Vec::new();
     loop {
         tokio::select! {
             event = events.recv() => match event {
-                Some(FleetEvent::Received(message)) => again.extend(worker.hear(message).await?),
-                Some(event) => worker.note(&event),
+                Some(FleetEvent::Received(message)) => again.extend(worker.hear(message, &mut care).await?),
+                Some(event) => worker.note(&event, &mut care),
                 None => anyhow::bail!("the modems ended"),
             },
+            Some(event) = told.recv() => dispatcher.take(event)?,
             _ = publications.changed() => {}
             () = worker.shared.wake.notified() => {}
             () = tokio::time::sleep(if again.is_empty() { BEAT } else { AGAIN }) => {
                 for message in std::mem::take(&mut again) {
-                    again.extend(worker.hear(message).await?);
+                    again.extend(worker.hear(message, &mut care).await?);
                 }
             }
         }
+        // All of it: a heartbeat that waits here has come.
+        while let Ok(event) = told.try_recv() {
+            dispatcher.take(event)?;
+        }
         worker.owe()?;
-        worker.hand()?;
+        dispatcher.run().await?;
+        care.run(|name| dispatcher.is_usable(name))?;
         worker.settle().await?;
-        worker.shared.metrics.queue.set(worker.shared.db.waiting()?);
-        worker.shared.metrics.modems(&worker.fleet.status());
+        worker.keep()?;
     }
 }
 
@@ -108,6 +140,10 @@ fn configured(config: &Config) -> anyhow::Result<(Vec<Modem>, FleetConfig)> {
         outbox.burst = (outbox.per_minute / 4.0).max(1.0);
         outbox.reserved_percent = (sms.assignment_share.get() * 100.0).round() as u32;
         outbox.silent_after = sms.silent_after;
+        outbox.rest = sms.rest;
+        if assumes_sent(Some(sms)) {
+            outbox.unknown = UnknownPolicy::AssumeSent;
+        }
     }
     let modem = |modem: &megamind_conf::Modem| -> anyhow::Result<Modem> {
         let pin = modem.pin_file.as_ref().map(std::fs::read_to_string).transpose()?;
@@ -122,7 +158,7 @@ fn configured(config: &Config) -> anyhow::Result<(Vec<Modem>, FleetConfig)> {
 }
 
 impl Worker {
-    fn note(&self, event: &FleetEvent) {
+    fn note(&self, event: &FleetEvent, care: &mut Care) {
         let metrics = &self.shared.metrics;
         match event {
             FleetEvent::Outbound(record) => {
@@ -131,12 +167,25 @@ impl Worker {
                     Change::Unknown { modem, .. } => (modem.as_str(), "unknown"),
                     Change::Failed { modem, .. } => (modem.as_str(), "failed"),
                     Change::Dead { .. } => ("", "dead"),
-                    Change::Reported { .. } => ("", "reported"),
-                    Change::Queued { .. } | Change::Trying { .. } => return,
+                    Change::Reported { status, .. } => match status.outcome() {
+                        Delivery::Completed => ("", "delivered"),
+                        Delivery::Failed => ("", "undelivered"),
+                        Delivery::Trying => return,
+                    },
+                    Change::Queued { .. } | Change::Trying { .. } | Change::Assumed { .. } | Change::Withdrawn => {
+                        return;
+                    }
                 };
                 metrics.count(modem, "out", outcome);
             }
-            FleetEvent::Modem(modem, DriverEvent::Signal(dbm)) => metrics.signal(modem, *dbm),
+            FleetEvent::Modem(modem, DriverEvent::Signal(dbm)) => {
+                metrics.signal(modem, *dbm);
+                self.shared.sim(modem.as_str(), |sim| sim.signal = Some(*dbm));
+            }
+            FleetEvent::Modem(modem, DriverEvent::Ussd(text)) => care.balance(modem, text.as_deref()),
+            FleetEvent::Modem(modem, DriverEvent::UssdFailed(why)) => {
+                tracing::warn!(%modem, why, "the SIM was not told its balance");
+            }
             FleetEvent::Modem(modem, DriverEvent::Alarm(alarm)) => tracing::error!(%modem, ?alarm, "modem"),
             FleetEvent::Modem(modem, event) => tracing::info!(%modem, ?event, "modem"),
             FleetEvent::Resting(modem) => tracing::error!(%modem, "no delivery reports come: the SIM rests"),
@@ -155,7 +204,7 @@ impl Worker {
                 continue;
             }
             if let Some(out) = self.told(&published.city, call) {
-                self.shared.db.queue(&Out { call: Some(key), ..out }, now())?;
+                let _ = self.shared.db.queue(&Out { call: Some(key), ..out }, now())?;
             }
         }
         Ok(())
@@ -178,39 +227,38 @@ impl Worker {
             None => ("en".to_owned(), false),
         };
         let order = city.order(call.order)?;
-        let line = line(&city.brief(&self.shared.city, order));
+        let line = line(&city.brief(&self.shared.city, order), self.shared.offset);
         let text = self.shared.templates.about(kind, &language, ucs2, &line);
-        Some(Out { number, text, assignment: true, report: true, modem: None, call: None })
+        Some(Out {
+            number,
+            text,
+            template: self.shared.templates.number_of(kind, &language),
+            assignment: true,
+            report: true,
+            modem: None,
+            call: None,
+            expires: now() + self.shared.expiry.message,
+        })
     }
 
-    /// Hands messages that wait to the modems.
-    fn hand(&self) -> anyhow::Result<()> {
-        if self.handle.config().modems.is_empty() {
-            return Ok(());
+    /// Keeps what has to outlive a restart, and shows the rest.
+    fn keep(&mut self) -> anyhow::Result<()> {
+        let spent = self.fleet.spent();
+        let same = |one: &Spent, other: &Spent| (one.parts, one.before) == (other.parts, other.before);
+        let changed = spent
+            .iter()
+            .any(|(modem, now)| !self.spent.get(modem).is_some_and(|then| same(then, now)));
+        if changed {
+            self.shared.db.keep_spent(&spent, now())?;
+            self.spent = spent;
         }
-        for (id, out) in self.shared.db.due()? {
-            let Ok(to) = out.number.parse() else {
-                self.shared.db.mark(id, "dead", "", Some("not a number"))?;
-                continue;
-            };
-            self.shared.db.handing(Some(id));
-            let handed = self.fleet.send(Outgoing {
-                to,
-                text: out.text,
-                priority: if out.assignment { Priority::Assignment } else { Priority::Normal },
-                report: out.report,
-                modem: out.modem.as_deref().map(ModemId::new),
-            });
-            self.shared.db.handing(None);
-            match handed {
-                Ok(_) => {}
-                Err(megamind_sms::modem::SendError::Outbox(megamind_sms::modem::OutboxError::Full(_))) => break,
-                Err(megamind_sms::modem::SendError::Outbox(error)) => {
-                    self.shared.db.mark(id, "dead", "", Some(&error.to_string()))?;
-                }
-                Err(error) => anyhow::bail!(error),
-            }
+        if self.next_tidy <= Instant::now() {
+            self.next_tidy = Instant::now() + TIDY;
+            let kept = self.handle.config().sms.as_ref().map_or(KEPT, |sms| sms.keep_log);
+            self.shared.db.trim(now() - kept.as_millis() as i64)?;
         }
+        self.shared.metrics.queue.set(self.shared.db.waiting()?);
+        self.shared.metrics.modems(&self.fleet.status());
         Ok(())
     }
 

@@ -219,6 +219,7 @@ impl Worker<'_> {
         let mut outbox = lock(&self.shared.outbox);
         let resting = outbox.tick(now);
         let (used_today, daily_budget) = outbox.budget(self.id);
+        let rests = outbox.rests(self.id, now);
         drop(outbox);
         for modem in resting {
             self.shared.tell(FleetEvent::Resting(modem));
@@ -228,6 +229,7 @@ impl Worker<'_> {
             counters: self.driver.counters(),
             used_today,
             daily_budget,
+            resting: rests,
             panics: self.panics.load(Ordering::Relaxed),
         };
         lock(&self.shared.status).insert(self.id.clone(), status);

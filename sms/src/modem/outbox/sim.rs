@@ -1,6 +1,6 @@
 //! What one SIM may still send, and the reports that it waits for.
 
-use super::{Job, MessageId, OutboxConfig, Priority};
+use super::{Job, MessageId, OutboxConfig, Priority, Spent};
 use crate::pdu::{Address, Outcome, StatusReport};
 use std::{
     collections::VecDeque,
@@ -14,6 +14,10 @@ pub(super) struct Sim {
     tokens: f64,
     refilled: Instant,
     used_today: u32,
+    /// Those of assignments among them.
+    assignments: u32,
+    /// Parts of assignments that the day before needed, as far as that is known.
+    before: u32,
     day_began: Instant,
     rests_until: Option<Instant>,
     /// In the order of sending.
@@ -35,6 +39,8 @@ impl Sim {
             tokens: config.burst,
             refilled: now,
             used_today: 0,
+            assignments: 0,
+            before: 0,
             day_began: now,
             rests_until: None,
             awaited: VecDeque::new(),
@@ -46,35 +52,76 @@ impl Sim {
         let earned = elapsed.as_secs_f64() * config.per_minute / 60.0;
         self.tokens = (self.tokens + earned).min(config.burst);
         self.refilled = now;
-        if now.saturating_duration_since(self.day_began) >= DAY {
+        let day = now.saturating_duration_since(self.day_began);
+        if day >= DAY {
+            // Where the budget did not reach, more were wanted; nobody counted how many. A day of silence says nothing
+            // about the next one.
+            let ran_out = self.used_today >= config.daily_budget;
+            let wanted = self.assignments + if ran_out { self.assignments / 2 } else { 0 };
+            self.before = if day < 2 * DAY { wanted } else { 0 };
             self.day_began = now;
             self.used_today = 0;
+            self.assignments = 0;
         }
     }
 
     /// The least urgent priority that may be sent now; `None` when nothing may.
     pub(super) fn allows(&self, config: &OutboxConfig, now: Instant) -> Option<Priority> {
-        if self.tokens < 1.0 || self.rests_until.is_some_and(|until| now < until) {
+        self.has_budget(config, now).filter(|_| self.tokens >= 1.0)
+    }
+
+    /// The same, whatever was sent in the last minutes.
+    pub(super) fn has_budget(&self, config: &OutboxConfig, now: Instant) -> Option<Priority> {
+        if self.rests(now) || self.used_today >= config.daily_budget {
             return None;
         }
-        let reserved = config.daily_budget * config.reserved_percent.min(100) / 100;
-        if self.used_today + reserved < config.daily_budget {
-            Some(Priority::Normal)
-        } else if self.used_today < config.daily_budget {
-            Some(Priority::Assignment)
+        let kept = self.kept(config);
+        Some(if self.used_today + kept < config.daily_budget {
+            Priority::Normal
         } else {
-            None
+            Priority::Assignment
+        })
+    }
+
+    /// Parts that are kept for assignments: a share of the budget, or as many as are still to come if today is like the
+    /// day before, whichever is more. Answers and the like must not use up what tells a pilot of the evening's orders.
+    fn kept(&self, config: &OutboxConfig) -> u32 {
+        let share = config.daily_budget * config.reserved_percent.min(100) / 100;
+        share.max(self.before.saturating_sub(self.assignments))
+    }
+
+    pub(super) fn rests(&self, now: Instant) -> bool {
+        self.rests_until.is_some_and(|until| now < until)
+    }
+
+    pub(super) fn spend(&mut self, priority: Priority) {
+        self.tokens -= 1.0;
+        self.used_today += 1;
+        self.assignments += u32::from(priority == Priority::Assignment);
+    }
+
+    pub(super) fn refund(&mut self, priority: Priority) {
+        self.tokens += 1.0;
+        self.used_today = self.used_today.saturating_sub(1);
+        let assignments = u32::from(priority == Priority::Assignment);
+        self.assignments = self.assignments.saturating_sub(assignments);
+    }
+
+    pub(super) fn spent(&self, now: Instant) -> Spent {
+        Spent {
+            began: now.saturating_duration_since(self.day_began),
+            parts: self.used_today,
+            assignments: self.assignments,
+            before: self.before,
         }
     }
 
-    pub(super) fn spend(&mut self) {
-        self.tokens -= 1.0;
-        self.used_today += 1;
-    }
-
-    pub(super) fn refund(&mut self) {
-        self.tokens += 1.0;
-        self.used_today = self.used_today.saturating_sub(1);
+    pub(super) fn restore(&mut self, spent: Spent, now: Instant) {
+        // A machine that started less than a day ago has no name for earlier moments: then the day ends late.
+        self.day_began = now.checked_sub(spent.began).unwrap_or(now);
+        self.used_today = spent.parts;
+        self.assignments = spent.assignments;
+        self.before = spent.before;
     }
 
     pub(super) fn used_today(&self) -> u32 {

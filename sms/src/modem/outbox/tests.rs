@@ -202,3 +202,47 @@ fn the_outbox_is_bounded() {
     outbox.push(message("x"), now).unwrap();
     assert_eq!(outbox.push(message("y"), now), Err(OutboxError::Full(1)));
 }
+
+#[test]
+fn what_has_not_begun_can_be_taken_back() {
+    let (mut outbox, now) = outbox(unlimited());
+    let to_one = |text: &str| Outgoing { modem: Some(one()), ..message(text) };
+    let first = outbox.push(to_one("first"), now).unwrap().id;
+    let second = outbox.push(to_one("second"), now).unwrap().id;
+    assert_eq!(outbox.load(&one()), 2);
+    let job = outbox.take(&one(), now).unwrap();
+    assert_eq!(outbox.held().iter().map(|held| held.id).collect::<Vec<_>>(), [second], "one is under way");
+    assert!(outbox.take_back(first).is_none());
+    // Nobody knows whether it is out.
+    outbox.result(&one(), &job, &SendOutcome::Unknown, now);
+    assert!(outbox.take_back(first).is_none());
+    assert!(matches!(outbox.take_back(second).unwrap().change, Change::Withdrawn));
+    assert!(outbox.held().is_empty() && outbox.len() == 1);
+    // It certainly is not.
+    let third = outbox.push(to_one("third"), now).unwrap().id;
+    let later = now + unlimited().retry_min;
+    let jobs: Vec<Job> = std::iter::from_fn(|| outbox.take(&one(), later)).collect();
+    let job = jobs.iter().find(|job| job.id == third).expect("taken");
+    outbox.result(&one(), job, &SendOutcome::Refused(Some(CmsError(41))), later);
+    assert_eq!(outbox.held(), [Held { id: third, modem: one(), priority: Priority::Normal, refused: 1 }]);
+}
+
+#[test]
+fn what_is_taken_as_sent_has_a_record_that_says_so() {
+    let config = OutboxConfig { unknown: UnknownPolicy::AssumeSent, ..unlimited() };
+    let (mut outbox, now) = outbox(config);
+    outbox.push(message("x"), now).unwrap();
+    let job = outbox.take(&one(), now).unwrap();
+    let records = outbox.result(&one(), &job, &SendOutcome::Unknown, now);
+    assert!(matches!(records[1].change, Change::Assumed { part: 0, .. }), "{records:?}");
+    assert!(outbox.is_empty());
+}
+
+#[test]
+fn a_sim_that_rests_sends_nothing_however_urgent() {
+    let (mut outbox, now) = outbox(unlimited());
+    assert!(outbox.may_send(&one(), Priority::Normal, now) && !outbox.rests(&one(), now));
+    outbox.rest(&one(), now);
+    assert!(!outbox.may_send(&one(), Priority::Assignment, now) && outbox.rests(&one(), now));
+    assert!(outbox.may_send(&one(), Priority::Assignment, now + unlimited().rest));
+}

@@ -185,6 +185,32 @@ pub struct Restored {
     pub doubtful: bool,
 }
 
+/// What a SIM has used of its budget. Days are its own: one begins when the one before is over and something is sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Spent {
+    /// How long ago the day began.
+    pub began: Duration,
+    /// Parts since then.
+    pub parts: u32,
+    /// Those of assignments among them.
+    pub assignments: u32,
+    /// Parts of assignments that the day before needed.
+    pub before: u32,
+}
+
+/// A message of which nothing has gone out, and nothing may have: it can still go by another channel.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Held {
+    /// Its number.
+    pub id: MessageId,
+    /// The modem it waits for.
+    pub modem: ModemId,
+    /// How urgent it is.
+    pub priority: Priority,
+    /// Attempts that the modem or its network refused.
+    pub refused: u32,
+}
+
 /// What the journal knows of messages that go out: the ones that are not finished, and the number
 /// that the next one gets.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -205,7 +231,7 @@ impl Replay {
             if let Change::Queued { message, reference, message_reference } = change {
                 let restored = Restored { id, message, reference, message_reference, sent: None, doubtful: false };
                 open.insert(id, restored);
-            } else if matches!(change, Change::Dead { .. }) {
+            } else if matches!(change, Change::Dead { .. } | Change::Withdrawn) {
                 open.remove(&id);
             } else if let Some(restored) = open.get_mut(&id) {
                 restored.apply(change);
@@ -235,12 +261,12 @@ impl Restored {
                 self.doubtful = true;
             }
             Change::Trying { .. } | Change::Unknown { .. } => self.doubtful = true,
-            Change::Sent { modem, part, .. } => {
+            Change::Sent { modem, part, .. } | Change::Assumed { modem, part } => {
                 self.sent = Some((modem, part + 1));
                 self.doubtful = false;
             }
             Change::Failed { .. } => self.doubtful = false,
-            Change::Queued { .. } | Change::Dead { .. } | Change::Reported { .. } => {}
+            Change::Queued { .. } | Change::Withdrawn | Change::Dead { .. } | Change::Reported { .. } => {}
         }
     }
 }

@@ -289,7 +289,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(link: &Path) -> io::Result<Self> {
-        let (mut master, mut slave) = TTYPort::pair()?;
+        let (master, mut slave) = TTYPort::pair()?;
+        // The copy, unlike the original, is closed in programs that are started from here: one of them may be the very
+        // client that has to notice that the modem was pulled out.
+        let mut master = master.try_clone_native()?;
         slave.set_exclusive(false)?;
         master.set_timeout(BEAT)?;
         let name = slave.name().ok_or(ErrorKind::NotFound)?;

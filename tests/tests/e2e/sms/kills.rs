@@ -27,4 +27,11 @@ fn no_message_is_lost_or_carried_out_twice_through_fifty_kills() {
         // A kill while the modem sends leaves its outcome unknown; only then may an answer go out twice.
         assert!((1..=2).contains(&answers), "round {round}: {answers} answers");
     }
+    // The second of two says that it may be a repetition (TP-RD), and nothing else does.
+    let again = rig.modem.sent().iter().filter(|sent| sent.submit.reject_duplicates).count();
+    assert!(
+        texts.len() - rounds as usize <= again,
+        "{} answers in {rounds} rounds, {again} in doubt",
+        texts.len()
+    );
 }

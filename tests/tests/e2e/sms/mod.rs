@@ -1,5 +1,8 @@
 //! Pilots by SMS alone, through an emulated modem on a pseudo-terminal.
 
+mod care;
+mod channels;
+mod enrolled;
 mod kills;
 mod refused;
 mod work;
@@ -31,7 +34,7 @@ pub(crate) struct Rig {
 
 pub(crate) fn config(link: &Path) -> String {
     format!(
-        "[sms]\ncountry = \"IN\"\nper_minute = 100000\ndaily_budget = 1000000\n\
+        "[sms]\ncountry = \"IN\"\nutc_offset = \"+05:30\"\nreference = \"12.97,77.59\"\nper_minute = 100000\ndaily_budget = 1000000\nheartbeat = \"200ms\"\n\
          [[modem]]\nname = \"sim1\"\ndevice = \"{}\"\n",
         link.display()
     )
@@ -130,6 +133,12 @@ impl Writer {
     /// A message with an app's code.
     pub(crate) fn by_app(&self, seq: u32, body: &str) -> String {
         let code = app_code(&self.secret, "tst", &self.number, seq, &body.to_ascii_uppercase());
+        format!("{body} {seq} {code}")
+    }
+
+    /// A message with an app's code, from another number than the first.
+    pub(crate) fn from(&self, number: &str, seq: u32, body: &str) -> String {
+        let code = app_code(&self.secret, "tst", number, seq, &body.to_ascii_uppercase());
         format!("{body} {seq} {code}")
     }
 

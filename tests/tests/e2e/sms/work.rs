@@ -14,7 +14,12 @@ fn an_order_by_sms_alone_while_acting() {
     let short = rig.assigned(writer.number());
     rig.modem.deliver(writer.number(), &writer.by_app(1, "A"));
     let answer = rig.await_text(writer.number(), "#1 OK 1/1 ");
-    assert!(answer.contains(&format!("{short} PICK ")), "{answer}");
+    assert!(
+        answer.contains(&format!("{short} PICK 12.97160,77.59460 7J4VXHCV+JR 1 Church Street")),
+        "{answer}"
+    );
+    let by = answer.rsplit(" BY").next().expect("the end");
+    assert!(by.len() == 4 && by.bytes().all(|digit| digit.is_ascii_digit()), "by when: {answer}");
     rig.modem.deliver(writer.number(), &writer.by_app(2, &format!("P {short}")));
     rig.modem
         .deliver(writer.number(), &writer.by_app(3, &format!("D {short} 1234")));
@@ -71,7 +76,50 @@ fn an_order_by_sms_alone_through_to_the_cloud() {
     assert_eq!(rig.city.cloud.effects_of("sms-").len(), 2);
 }
 
+#[test]
+fn a_slip_of_the_hand_is_undone_before_the_cloud_hears_of_it() {
+    let mut rig = Rig::start();
+    rig.city.lose_cloud();
+    let order = rig.city.place("slip");
+    let writer = &rig.pilots[rig.carrier(&order)];
+    let short = rig.assigned(writer.number());
+    for (seq, body) in [(1, format!("P {short}")), (2, format!("D {short} 1234"))] {
+        rig.modem.deliver(writer.number(), &writer.by_card(seq, &body));
+    }
+    rig.await_text(writer.number(), "#2 OK");
+    let queued = rig.queued();
+    rig.modem.deliver(writer.number(), &writer.by_card(3, "U 2"));
+    assert_eq!(rig.await_text(writer.number(), "#3 "), "#3 OK U 2");
+    assert_eq!(rig.city.status_of(&order), "picked_up");
+    assert_eq!(rig.queued(), queued - 1);
+    // Twice is once; what was never sent cannot be undone.
+    rig.modem.deliver(writer.number(), &writer.by_card(4, "U 2"));
+    assert_eq!(rig.await_text(writer.number(), "#4 "), "#4 E UNDO");
+    rig.modem.deliver(writer.number(), &writer.by_card(5, "U 99"));
+    assert_eq!(rig.await_text(writer.number(), "#5 "), "#5 E UNDO");
+
+    // It failed, in the end. The cloud hears of that alone, and what it knows is not undone here.
+    rig.modem
+        .deliver(writer.number(), &writer.by_card(6, &format!("F {short} nobody home")));
+    rig.await_text(writer.number(), "#6 OK");
+    let number = writer.number().to_owned();
+    let undo = writer.by_card(7, "U 6");
+    rig.city.regain_cloud();
+    rig.modem.deliver(&number, &undo);
+    assert_eq!(rig.await_text(&number, "#7 "), "#7 E UNDO");
+    let told = rig.city.cloud.effects_of("\"sms-");
+    let bodies: Vec<&str> = told.iter().map(megamind_tests::cloud::Effect::body).collect();
+    assert_eq!(bodies.len(), 2, "{bodies:?}");
+    assert!(bodies[0].contains("picked_up") && bodies[1].contains("failed"), "{bodies:?}");
+    assert_eq!(rig.city.status_of(&order), "failed");
+}
+
 impl Rig {
+    fn queued(&self) -> u64 {
+        let status = self.city.gateway.status();
+        status["queue"]["entries"].as_u64().expect("a number")
+    }
+
     /// Which of the pilots was given an order.
     fn carrier(&self, order: &str) -> usize {
         megamind_tests::wait::until("somebody has the order", || {
