@@ -14,7 +14,7 @@ use pingora::http::{RequestHeader, ResponseHeader};
 
 use super::{
     lookup::{self, Found, NoAnswer},
-    verdict::{About, Kind, Verdict, judge},
+    verdict::{About, Kind, Verdict, judge, turned_away},
 };
 use crate::{
     core::{Core, rfc3339, seen, wall_clock},
@@ -297,7 +297,13 @@ async fn answered<D: Domain>(
             settled(core, parked, Ended::Refused { status: Some(status) }).await
         }
         Verdict::Again(why) => {
-            Ended::Again { why: format!("{why} ({status})"), after: retry_after(head), status: Some(status) }
+            let again =
+                Ended::Again { why: format!("{why} ({status})"), after: retry_after(head), status: Some(status) };
+            if entry.state == SendState::NeverSent && turned_away(status, about) {
+                // Nothing is in doubt, so that the next attempt needs no key, no lookup and no operator.
+                return settled(core, Settle::NotSent { seq }, again).await;
+            }
+            again
         }
     }
 }

@@ -64,6 +64,15 @@ pub(crate) fn judge(status: u16, about: About, on_conflict: OnConflict) -> Verdi
     }
 }
 
+/// Whether an answer came from before the place where anything is applied: the credentials, the way or a limit.
+pub(crate) fn turned_away(status: u16, about: About) -> bool {
+    match status {
+        401 | 403 | 405 | 407 | 421 | 425 | 429 => true,
+        404 => !about.in_form,
+        _ => false,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -88,6 +97,23 @@ mod tests {
             matches!(verdict, Verdict::Again(_))
         });
         check(&[404], About { in_form: false, ..PLAIN }, |verdict| matches!(verdict, Verdict::Again(_)));
+    }
+
+    #[test]
+    fn who_was_turned_away_did_nothing() {
+        let portal = About { in_form: false, ..PLAIN };
+        for (status, about, expect) in [
+            (401, PLAIN, true),
+            (429, PLAIN, true),
+            (404, portal, true),
+            (404, PLAIN, false),
+            // A server that gave up waiting for the rest may have had enough.
+            (408, PLAIN, false),
+            (302, portal, false),
+            (200, PLAIN, false),
+        ] {
+            assert_eq!(turned_away(status, about), expect, "{status}");
+        }
     }
 
     #[test]

@@ -124,3 +124,18 @@ fn a_repetition_by_the_gateway_itself_takes_nothing_back() {
         assert_eq!(city.cloud.effects_of(&name).len(), 1, "{refusal}");
     }
 }
+
+#[test]
+fn a_replay_that_was_refused_on_its_way_is_not_in_doubt() {
+    let city = forgetful("upstream.idempotency = 'hold'");
+    for (number, mut refusal) in refusals().into_iter().enumerate() {
+        city.cloud.fault(&json!({"kind": "status", "status": 503}));
+        city.gateway.await_mode("acting");
+        let name = format!("refused {number}");
+        city.place(&name);
+        (refusal["count"], refusal["paths"]) = (1.into(), json!(["/placeOrder"]));
+        city.cloud.fault(&refusal);
+        city.gateway.await_drained();
+        assert_eq!(city.cloud.effects_of(&format!("\"{name}\"")).len(), 1, "{refusal}");
+    }
+}
