@@ -14,6 +14,8 @@ const SLOT: u8 = 2;
 const SENT: u8 = 4;
 const BUNDLE: u8 = 16;
 const SEALED: u8 = 8;
+const KEPT_KEY: u8 = 32;
+const INSISTED: u8 = 64;
 
 /// The row of an entry.
 pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
@@ -29,7 +31,9 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
             | flag(entry.slot.is_some(), SLOT)
             | flag(sent.is_some(), SENT)
             | flag(entry.sealed, SEALED)
-            | flag(entry.bundle.is_some(), BUNDLE),
+            | flag(entry.bundle.is_some(), BUNDLE)
+            | flag(entry.kept_key, KEPT_KEY)
+            | flag(entry.insisted, INSISTED),
     );
     row.push(entry.rekeyed);
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
@@ -110,6 +114,8 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         rekeyed,
         unknown: flags & UNKNOWN != 0,
         sealed: flags & SEALED != 0,
+        kept_key: flags & KEPT_KEY != 0,
+        insisted: flags & INSISTED != 0,
     })
 }
 

@@ -16,6 +16,8 @@ fn entry(touches: &[(u64, Role)]) -> Queued {
         attempts: 0,
         endpoint: Endpoint(1),
         rekeyed: 0,
+        kept_key: false,
+        insisted: false,
         unknown: false,
         sealed: false,
     }
@@ -160,6 +162,8 @@ fn any_entry() -> impl Strategy<Value = Queued> {
             progress,
             attempts,
             rekeyed,
+            kept_key: attempts % 2 == 1,
+            insisted: attempts % 3 == 1,
             unknown,
             sealed: unknown,
             at: Time(at),

@@ -255,6 +255,8 @@ fn queued(endpoint: Endpoint, at: Time, touches: &Touches, progress: Progress) -
         attempts: u32::from(progress != Progress::NeverSent),
         endpoint,
         rekeyed: 0,
+        kept_key: false,
+        insisted: false,
         unknown: false,
         sealed: false,
     }
