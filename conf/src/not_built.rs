@@ -27,7 +27,6 @@ const LEAVE_OUT: &str = "leaving it out";
 
 const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "auth.mode", when: When::OneOf(&["learned", "jwt", "keys"]), instead: "\"open\"" },
-    NotBuilt { key: "ids.form", when: When::OneOf(&["integer"]), instead: "\"ulid\"" },
     NotBuilt {
         key: "route[].policy",
         when: When::OneOf(&["cache", "queue"]),

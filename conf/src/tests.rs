@@ -324,10 +324,31 @@ fn a_dialect_knows_its_wire_paths() {
 }
 
 #[test]
+fn a_reserved_range_can_be_found() {
+    let range = |text: &str| valid(&format!("[ids]\n{text}")).ids.range();
+    assert_eq!(range(""), None);
+    assert_eq!(range("form = \"integer\""), Some((900_000_000_000, 900_999_999_999)));
+    assert_eq!(range("first = 71000000\nlast = 71999999"), Some((71_000_000, 71_999_999)), "once given");
+    check_section(
+        "[ids]\nfirst = 7000\nlast = 6000\n",
+        &["3:8 ids.last: found 7000 to 6000, allowed is a last number that is not below the first"],
+    );
+    let alike = "allowed is a range whose numbers have as many digits and begin with the same two";
+    check_section(
+        "[ids]\nfirst = 7000\nlast = 7900\n",
+        &[&format!("3:8 ids.last: found 7000 to 7900, {alike}")],
+    );
+    check_section(
+        "[ids]\nfirst = 7000\nlast = 70000\n",
+        &[&format!("3:8 ids.last: found 7000 to 70000, {alike}")],
+    );
+}
+
+#[test]
 fn what_is_not_built_is_an_error() {
     check_section(
-        "[sms]\ncountry = \"IN\"\nscheduler = \"random\"\n[ids]\nform = \"integer\"\n",
-        &["5:8 ids.form: found \"integer\", which is not built yet, allowed is \"ulid\""],
+        "[sms]\ncountry = \"IN\"\nscheduler = \"random\"\n",
+        &["3:13 sms.scheduler: found \"random\", which is not built yet, allowed is \"priority\""],
     );
     valid("[callbacks]\nallow = [\"10.0.0.0/8\", \"*.example.com\"]\n");
 }

@@ -237,7 +237,7 @@ impl<D: Domain> Builder<D> {
             servers: Servers::new(&config.upstream),
             routes: Routes::new(self.domain.routes(), &config.routes),
             metrics: Metrics::new()?,
-            ids: LocalIds::new(config.city.as_str()),
+            ids: LocalIds::new(config.city.as_str(), config.ids.range(), config.ids.upstream_numbers),
             keys: Keys::new().map_err(|_| StartError::System("randomness"))?,
             unanswered: Arc::new(AtomicUsize::new(0)),
             in_flight: Arc::new(InFlight::default()),

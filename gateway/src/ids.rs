@@ -5,9 +5,12 @@
 //! raw bytes of a path, a query or a body of any form, and everything around it stays as it was. Clients that escape
 //! the hyphen all the same (`%2D`, `\u002d`) are understood. What is put in is escaped as its place demands.
 //!
+//! Or it is a number of a reserved range: digits that stand alone, as many as the numbers of the range have, and found by
+//! those that all of them begin with. In JSON a number stays a number, where the upstream's id is one too.
+//!
 //! The way back is narrower, because the upstream's ids may look like anything: only whole JSON strings are mapped, and
 //! an id of digits only where it is the value of a member that is called an id, or of the member that the request named
-//! it in. There it is mapped as a string and as a number, and becomes a string.
+//! it in. There it is mapped as a string and as a number, and becomes a string, or a number where ours is one.
 
 use std::{borrow::Cow, fmt::Write as _, ops::Range, sync::Arc};
 
@@ -22,6 +25,19 @@ const HYPHENS: [&[u8]; 5] = [b"-", b"%2D", b"%2d", b"\\u002d", b"\\u002D"];
 /// Finds the ids of one city.
 pub(crate) struct LocalIds {
     city: Finder<'static>,
+    integers: Option<Integers>,
+    /// Whether the upstream wants its ids as numbers in JSON, whatever the client wrote.
+    upstream_numbers: bool,
+}
+
+/// A reserved range of numbers.
+struct Integers {
+    first: u64,
+    last: u64,
+    /// How many digits each of them has.
+    digits: usize,
+    /// What all of them begin with.
+    begin: Finder<'static>,
 }
 
 /// A local id and the upstream's name for the same thing.
@@ -53,9 +69,13 @@ struct Found<'t> {
 }
 
 impl LocalIds {
-    /// The ids of `city`.
-    pub(crate) fn new(city: &str) -> Self {
-        Self { city: Finder::new(city).into_owned() }
+    /// The ids of `city`; with those that are numbers of a range, both ends in it, where one is reserved.
+    pub(crate) fn new(city: &str, integers: Option<(u64, u64)>, upstream_numbers: bool) -> Self {
+        Self {
+            city: Finder::new(city).into_owned(),
+            integers: integers.map(|(first, last)| Integers::new(first, last)),
+            upstream_numbers,
+        }
     }
 
     /// The local ids within `text`, in order.
@@ -63,7 +83,13 @@ impl LocalIds {
         self.places(text).map(|found| found.id)
     }
 
+    /// Both forms, each in order.
     fn places<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Found<'t>> + 't {
+        let integers = self.integers.iter().flat_map(|integers| integers.places(text));
+        self.ulids(text).chain(integers)
+    }
+
+    fn ulids<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Found<'t>> + 't {
         let city = self.city.needle();
         self.city.find_iter(text).filter_map(move |start| {
             let rest = text.get(start + city.len()..)?;
@@ -93,26 +119,105 @@ impl LocalIds {
         used: &mut Vec<Alias>,
         mut alias: impl FnMut(&str) -> Option<Arc<str>>,
     ) -> Bytes {
+        let mut found: Vec<(Found<'_>, Arc<str>)> = self
+            .places(text)
+            .filter_map(|found| alias(&found.id).map(|upstream| (found, upstream)))
+            .collect();
+        if found.is_empty() {
+            return text.clone();
+        }
+        if self.integers.is_some() {
+            found.sort_by_key(|(found, _)| found.at.start);
+        }
+        let numbers = Numbers::of(text, place);
         let mut out = BytesMut::new();
         let mut copied = 0;
-        for Found { at, id } in self.places(text) {
-            let Some(upstream) = alias(&id) else {
-                continue;
-            };
-            out.extend_from_slice(&text[copied..at.start]);
-            out.extend_from_slice(escaped(&upstream, place).as_bytes());
-            copied = at.end;
+        for (Found { at, id }, upstream) in found {
             if !used.iter().any(|known| *known.local == *id) {
                 let member = member_before(&text[..at.start], place).map(Box::from);
-                used.push(Alias { local: id.into(), upstream, member });
+                used.push(Alias { local: id.into(), upstream: upstream.clone(), member });
             }
-        }
-        if copied == 0 {
-            return text.clone();
+            let (at, upstream) = self.put(text, at, &upstream, place, &numbers);
+            out.extend_from_slice(&text[copied..at.start]);
+            out.extend_from_slice(upstream.as_bytes());
+            copied = at.end;
         }
         out.extend_from_slice(&text[copied..]);
         out.freeze()
     }
+
+    /// What stands for a local id at `at`, and which part of the text it takes the place of.
+    fn put<'u>(
+        &self,
+        text: &[u8],
+        at: Range<usize>,
+        upstream: &'u str,
+        place: Place,
+        numbers: &Numbers,
+    ) -> (Range<usize>, Cow<'u, str>) {
+        let bare = is_number(upstream);
+        if numbers.contain(at.start) {
+            let id = if bare {
+                upstream.into()
+            } else {
+                format!("\"{}\"", escaped(upstream, place)).into()
+            };
+            return (at, id);
+        }
+        let quoted = at.start > 0 && text[at.start - 1] == b'"' && text.get(at.end) == Some(&b'"');
+        if self.upstream_numbers && bare && quoted && place == Place::Json {
+            return (at.start - 1..at.end + 1, upstream.into());
+        }
+        (at, escaped(upstream, place))
+    }
+}
+
+impl Integers {
+    fn new(first: u64, last: u64) -> Self {
+        let (low, high) = (first.to_string(), last.to_string());
+        let alike = low.bytes().zip(high.bytes()).take_while(|(low, high)| low == high).count();
+        Self { first, last, digits: low.len(), begin: Finder::new(&low[..alike]).into_owned() }
+    }
+
+    fn places<'t>(&'t self, text: &'t [u8]) -> impl Iterator<Item = Found<'t>> + 't {
+        self.begin.find_iter(text).filter_map(move |start| {
+            let end = start + self.digits;
+            let id = std::str::from_utf8(text.get(start..end)?).ok()?;
+            let number: u64 = id.parse().ok()?;
+            let goes_on = |byte: &u8| is_word(*byte) || *byte == b'.';
+            // Not a telephone number, a fraction, or an escaped character.
+            let before = text[..start].last();
+            let alone = begins_word(text, start)
+                && !before.is_some_and(|before| matches!(before, b'+' | b'.' | b'%'))
+                && !text[..start].ends_with(b"%2B")
+                && !text.get(end).is_some_and(goes_on);
+            let ours = alone && (self.first..=self.last).contains(&number);
+            ours.then(|| Found { at: start..end, id: id.into() })
+        })
+    }
+}
+
+/// Where the bare numbers of a JSON text begin; nowhere in any other.
+struct Numbers(Vec<usize>);
+
+impl Numbers {
+    fn of(text: &[u8], place: Place) -> Self {
+        if place != Place::Json {
+            return Self(Vec::new());
+        }
+        let numbers = Scalars::of(text).filter(|scalar| scalar.is_number);
+        Self(numbers.map(|scalar| scalar.at.start).collect())
+    }
+
+    fn contain(&self, start: usize) -> bool {
+        self.0.binary_search(&start).is_ok()
+    }
+}
+
+/// Whether an id is one that JSON writes as a number (RFC 8259, 6), and writes so again.
+fn is_number(id: &str) -> bool {
+    let digits = !id.is_empty() && id.len() <= 18 && id.bytes().all(|byte| byte.is_ascii_digit());
+    digits && (id == "0" || !id.starts_with('0'))
 }
 
 /// The upstream's id as it stands in a text of this kind.
@@ -136,10 +241,10 @@ fn escaped(id: &str, place: Place) -> Cow<'_, str> {
     Cow::Owned(out)
 }
 
-/// The name whose value begins where `text` ends: `"name": "` in JSON, `name=` elsewhere.
+/// The name whose value begins where `text` ends: `"name": "` or `"name": ` in JSON, `name=` elsewhere.
 fn member_before(text: &[u8], place: Place) -> Option<&str> {
     let name = if place == Place::Json {
-        let text = text.strip_suffix(b"\"")?.trim_ascii_end();
+        let text = text.strip_suffix(b"\"").unwrap_or(text).trim_ascii_end();
         let text = text.strip_suffix(b":")?.trim_ascii_end().strip_suffix(b"\"")?;
         &text[memchr::memrchr(b'"', text)? + 1..]
     } else {
@@ -170,7 +275,11 @@ pub(crate) fn back_to_local(body: &Bytes, aliases: &[Alias]) -> Bytes {
         let value = if is_number { at.clone() } else { at.start + 1..at.end - 1 };
         if let Some(local) = local(&body[value], &body[member], is_number) {
             out.extend_from_slice(&body[copied..at.start]);
-            out.extend_from_slice(format!("\"{local}\"").as_bytes());
+            if is_number && local.bytes().all(|byte| byte.is_ascii_digit()) {
+                out.extend_from_slice(local.as_bytes());
+            } else {
+                out.extend_from_slice(format!("\"{local}\"").as_bytes());
+            }
             copied = at.end;
         }
     }
@@ -302,7 +411,7 @@ mod tests {
 
     fn replaced(text: &str, place: Place, upstream: &str) -> (String, Vec<Alias>) {
         let mut used = Vec::new();
-        let out = LocalIds::new("blr").replace(&Bytes::from(text.to_owned()), place, &mut used, |local| {
+        let out = LocalIds::new("blr", None, false).replace(&Bytes::from(text.to_owned()), place, &mut used, |local| {
             (local == ID).then(|| Arc::from(upstream))
         });
         (String::from_utf8(out.to_vec()).expect("text"), used)
@@ -334,12 +443,95 @@ mod tests {
         assert_eq!(replaced(ID, Place::Raw, id).0, id);
     }
 
+    const RANGE: Option<(u64, u64)> = Some((71_000_000, 71_999_999));
+
+    fn numbered(text: &str, place: Place, upstream: &str, upstream_numbers: bool) -> String {
+        let ids = LocalIds::new("blr", RANGE, upstream_numbers);
+        let alias = |local: &str| (local == ID || local == "71000005").then(|| Arc::from(upstream));
+        let out = ids.replace(&Bytes::from(text.to_owned()), place, &mut Vec::new(), alias);
+        String::from_utf8(out.to_vec()).expect("text")
+    }
+
+    #[test]
+    fn a_number_of_the_reserved_range_is_replaced() {
+        for (before, after) in [
+            ("/orders/71000005/track", "/orders/4711/track"),
+            ("id=71000005&x=1", "id=4711&x=1"),
+            ("?ids=%5B71000005%2C71000006%5D", "?ids=%5B4711%2C71000006%5D"),
+        ] {
+            assert_eq!(numbered(before, Place::Url, "4711", false), after);
+        }
+        let both = format!("71000005,{ID},71000005");
+        assert_eq!(numbered(&both, Place::Raw, "4711", false), "4711,4711,4711");
+    }
+
+    #[test]
+    fn a_json_number_stays_one_where_it_can() {
+        let json = r#"{"id":71000005,"ids":["71000005", 71000005 ],"note":"see 71000005, please"}"#;
+        assert_eq!(
+            numbered(json, Place::Json, "4711", false),
+            r#"{"id":4711,"ids":["4711", 4711 ],"note":"see 4711, please"}"#
+        );
+        assert_eq!(
+            numbered(json, Place::Json, "OB-7", false),
+            r#"{"id":"OB-7","ids":["OB-7", "OB-7" ],"note":"see OB-7, please"}"#
+        );
+        // A text that begins with zero is no number.
+        assert_eq!(numbered(r#"{"id":71000005}"#, Place::Json, "007", false), r#"{"id":"007"}"#);
+    }
+
+    #[test]
+    fn an_upstream_that_wants_numbers_gets_them() {
+        let json = format!(r#"{{"id":"71000005","order":"{ID}","note":"see {ID}"}}"#);
+        assert_eq!(
+            numbered(&json, Place::Json, "4711", true),
+            r#"{"id":4711,"order":4711,"note":"see 4711"}"#
+        );
+        assert_eq!(numbered(r#"["71000005"]"#, Place::Json, "OB-7", true), r#"["OB-7"]"#);
+        assert_eq!(numbered("id=71000005", Place::Url, "4711", true), "id=4711");
+    }
+
+    #[test]
+    fn what_is_no_number_of_ours_stays() {
+        for text in [
+            "710000051",
+            "171000005",
+            "7100000",
+            "72000005",
+            "+71000005",
+            "%2B71000005",
+            "71000005.5",
+            "0.71000005",
+            "71000005e2",
+            "a71000005",
+            "%71000005",
+            "-71000005",
+            "71000005-1",
+        ] {
+            assert_eq!(numbered(text, Place::Raw, "4711", false), text);
+        }
+    }
+
+    #[test]
+    fn the_way_back_keeps_numbers_where_ours_are_numbers() {
+        let alias = Alias { local: "71000005".into(), upstream: "4711".into(), member: None };
+        let body = Bytes::from_static(br#"{"orderId":4711,"order_id":"4711","cash":4711}"#);
+        let back = back_to_local(&body, &[alias]);
+        assert_eq!(&back[..], br#"{"orderId":71000005,"order_id":"71000005","cash":4711}"#);
+    }
+
     #[test]
     fn it_is_known_what_the_request_called_it() {
         let member = |text: String, place| replaced(&text, place, "7").1[0].member.clone();
         assert_eq!(member(format!("{{\"nr\" : \"{ID}\"}}"), Place::Json).as_deref(), Some("nr"));
         assert_eq!(member(format!("/x?a=1&nr={ID}"), Place::Url).as_deref(), Some("nr"));
         assert_eq!(member(format!("nr={ID}"), Place::Url).as_deref(), Some("nr"));
+        let mut used = Vec::new();
+        let ids = LocalIds::new("blr", RANGE, false);
+        ids.replace(&Bytes::from_static(b"{\"nr\": 71000005}"), Place::Json, &mut used, |_| {
+            Some(Arc::from("7"))
+        });
+        assert_eq!(used[0].member.as_deref(), Some("nr"));
         assert_eq!(member(format!("/x/{ID}"), Place::Url), None);
     }
 

@@ -21,7 +21,7 @@ pub const ITEM_KEY: &str = "idempotencyKey";
 impl Deliveries {
     /// What follows when the operator discards the request that placed an order here: it is called off.
     pub fn disowned(&self, created: &str, why: &str) -> Option<Command> {
-        let local = LocalId::parse(&self.settings().city, created)?;
+        let local = LocalId::parse(self.settings().naming(), created)?;
         Some(Command::Disown { local, why: why.into() })
     }
 

@@ -9,20 +9,61 @@ use ulid::Ulid;
 /// The longest id that is taken, in bytes.
 pub const MAX_ID: usize = 128;
 
-/// The id of an order placed here, without the city's prefix.
+/// How the ids that are given here are told from others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Naming<'a> {
+    /// The city's short name, the prefix of those that are ULIDs.
+    pub city: &'a str,
+    /// The reserved range of those that are numbers, both ends in it.
+    pub integers: Option<(u64, u64)>,
+}
+
+impl<'a> From<&'a str> for Naming<'a> {
+    fn from(city: &'a str) -> Self {
+        Self { city, integers: None }
+    }
+}
+
+/// The id of an order placed here: a ULID without the city's prefix, or a number of the reserved range.
+///
+/// The two are told apart by their size: a number is below 2^63, and a ULID is above 2^80 since the second millisecond
+/// of 1970.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct LocalId(pub u128);
 
 impl LocalId {
-    /// `CITY-ULID`: 26 characters of Crockford's base 32 after the city's name.
-    pub fn name(self, city: &str) -> String {
-        format!("{city}-{self}")
+    /// The id that is this number.
+    pub fn integer(number: u64) -> Self {
+        Self(number.into())
     }
 
-    /// Reads `CITY-ULID`; `None` for what is not of this city's form.
-    pub fn parse(city: &str, name: &str) -> Option<Self> {
+    /// Whether it is a number.
+    pub fn is_integer(self) -> bool {
+        self.0 >> 63 == 0
+    }
+
+    /// `CITY-ULID`: 26 characters of Crockford's base 32 after the city's name; or the digits of the number.
+    pub fn name(self, city: &str) -> String {
+        if self.is_integer() { self.0.to_string() } else { format!("{city}-{self}") }
+    }
+
+    /// Reads `CITY-ULID`, or a number of the reserved range; `None` for what is not of this city's form.
+    pub fn parse<'n>(naming: impl Into<Naming<'n>>, name: &str) -> Option<Self> {
+        let Naming { city, integers } = naming.into();
+        if let Some((first, last)) = integers
+            && let Some(number) = digits(name)
+            && (first..=last).contains(&number)
+        {
+            return Some(Self::integer(number));
+        }
         name.strip_prefix(city)?.strip_prefix('-')?.parse().ok()
     }
+}
+
+/// A number in its one form: digits alone, and no zero before them.
+fn digits(text: &str) -> Option<u64> {
+    let plain = text.bytes().all(|byte| byte.is_ascii_digit()) && !text.starts_with('0');
+    plain.then(|| text.parse().ok())?
 }
 
 impl std::str::FromStr for LocalId {
@@ -90,10 +131,10 @@ impl Name {
     }
 
     /// The id of an order, ours where it has this city's form.
-    pub fn order(city: &str, text: impl Into<Box<str>>, numeric: bool) -> Self {
+    pub fn order<'n>(naming: impl Into<Naming<'n>>, text: impl Into<Box<str>>, numeric: bool) -> Self {
         let text = text.into();
-        match LocalId::parse(city, &text) {
-            Some(local) => Self { text, numeric: false, key: IdKey::of_local(local), local: Some(local) },
+        match LocalId::parse(naming, &text) {
+            Some(local) => Self { text, numeric, key: IdKey::of_local(local), local: Some(local) },
             None => Self::foreign(text, numeric),
         }
     }
@@ -172,6 +213,21 @@ mod tests {
         assert_eq!(LocalId::parse("del", &name), None);
         assert_eq!(LocalId::parse("blr", "blr-01H"), None);
         assert_eq!(LocalId::parse("blr", "OB-1"), None);
+    }
+
+    #[test]
+    fn numbers_of_the_reserved_range_are_ours() {
+        let naming = Naming { city: "blr", integers: Some((71_000, 71_999)) };
+        let id = LocalId::integer(71_005);
+        assert_eq!(id.name("blr"), "71005");
+        assert_eq!(LocalId::parse(naming, "71005"), Some(id));
+        for foreign in ["70999", "72000", "071005", "+71005", "71005 ", ""] {
+            assert_eq!(LocalId::parse(naming, foreign), None, "{foreign}");
+        }
+        assert_eq!(LocalId::parse("blr", "71005"), None, "no range is reserved");
+        let ulid = LocalId(1 << 80);
+        assert_eq!(LocalId::parse(naming, &ulid.name("blr")), Some(ulid), "both forms are known");
+        assert!(Name::order(naming, "71005", true).is_numeric());
     }
 
     #[test]

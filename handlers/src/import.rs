@@ -56,7 +56,7 @@ pub fn pilots(settings: &Settings, text: &[u8]) -> Result<Vec<Command>, Vec<Line
 pub fn orders(settings: &Settings, text: &[u8]) -> Result<Vec<Command>, Vec<LineError>> {
     read(settings, text, |reader| {
         Ok(Watched::Order(Box::new(WatchedOrder {
-            order: reader.required_order(&settings.city)?,
+            order: reader.required_order(settings.naming())?,
             details: Arc::new(details(reader)?),
             status: status(reader)?,
             pilot: reader.name(Field::MinionId)?,

@@ -100,7 +100,7 @@ impl Domain for Deliveries {
     fn parse(&self, endpoint: Endpoint, request: &Request) -> Result<Parsed<Command>, Rejection> {
         let route =
             Route::of(endpoint).ok_or_else(|| Rejection::new(404, "not_found", "There is nothing at this path."))?;
-        dialect::parse::parse(&self.settings.dialect, &self.settings.city, route, request)
+        dialect::parse::parse(&self.settings.dialect, self.settings.naming(), route, request)
     }
 
     fn decide(&self, city: &City, command: &Command, ctx: &mut Ctx<'_>) -> Result<Decision<Self>, Rejection> {
@@ -124,7 +124,7 @@ impl Domain for Deliveries {
 
     fn annotate(&self, city: &City, created: &str) -> Vec<(&'static str, String)> {
         let mut headers = vec![("X-MegaMind-Local-Id", created.to_owned())];
-        let order = LocalId::parse(&self.settings.city, created).and_then(|id| city.find_local(id));
+        let order = LocalId::parse(self.settings.naming(), created).and_then(|id| city.find_local(id));
         let Some(order) = order else { return headers };
         let status = self.settings.dialect.word(order.status().into());
         headers.push(("X-MegaMind-Status", status.to_owned()));

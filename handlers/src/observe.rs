@@ -78,12 +78,12 @@ impl Watcher<'_> {
     /// The id of an order in an answer; one of another kind of value is none.
     fn order_in(&self, answer: Option<&Node<'_>>) -> Option<Name> {
         let node = answer?;
-        self.reader(node).order(&self.domain.settings.city).ok().flatten()
+        self.reader(node).order(self.domain.settings.naming()).ok().flatten()
     }
 
     /// The upstream's id for what was placed: the one that it was found under, else the one in the answer.
     fn name(&self, answer: Option<&Node<'_>>, found: Option<&str>) -> Option<Name> {
-        let found = found.map(|id| Name::order(&self.domain.settings.city, id, false));
+        let found = found.map(|id| Name::order(self.domain.settings.naming(), id, false));
         found.or_else(|| self.order_in(answer))
     }
 
@@ -92,7 +92,7 @@ impl Watcher<'_> {
         let Some(id) = self.name(answer, named).filter(|id| id.local().is_none()) else {
             return Observed::nothing();
         };
-        let local = LocalId::parse(&self.domain.settings.city, local);
+        let local = LocalId::parse(self.domain.settings.naming(), local);
         Observed {
             upstream_id: Some(id.text().into()),
             command: local.map(|local| Command::Alias { local, upstream: id }),

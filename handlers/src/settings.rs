@@ -2,13 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use crate::{Money, calls::allow::AllowList, dialect::Dialect};
+use crate::{Money, calls::allow::AllowList, dialect::Dialect, id::Naming};
 
 /// The settings of one city.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The city's short name, the prefix of its local ids.
     pub city: Box<str>,
+    /// Numbers for ids, where some are reserved.
+    pub integers: Option<Integers>,
     /// What may be decided while the upstream is down.
     pub acting: Acting,
     /// Who carries what.
@@ -24,12 +26,32 @@ impl Settings {
     pub fn new(city: impl Into<Box<str>>) -> Self {
         Self {
             city: city.into(),
+            integers: None,
             acting: Acting::default(),
             dispatch: Dispatch::default(),
             calls: Calls::default(),
             dialect: Dialect::default(),
         }
     }
+}
+
+impl Settings {
+    /// How the ids that are given here are told from others.
+    pub fn naming(&self) -> Naming<'_> {
+        let integers = self.integers.map(|integers| (integers.first, integers.last));
+        Naming { city: &self.city, integers }
+    }
+}
+
+/// Numbers that nobody else gives to orders.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Integers {
+    /// The first.
+    pub first: u64,
+    /// The last.
+    pub last: u64,
+    /// Whether orders get them; else only earlier ones have.
+    pub given: bool,
 }
 
 /// Whom the gateway calls.

@@ -7,7 +7,7 @@ use crate::{
     City, Deliveries, Position,
     dialect::{Field, Word, own},
     endpoints::Route,
-    id::Name,
+    id::{LocalId, Name},
     order::{Order, OrderKey, Part, Status},
     pilot::{Availability, Pilot, PilotKey},
 };
@@ -60,7 +60,10 @@ impl City {
     /// An order by its short number, or by an id.
     pub fn order_called(&self, city: &str, text: &str) -> Option<&Order> {
         let number = text.parse().ok().and_then(|number| self.order(OrderKey(number)));
-        number.or_else(|| self.find_order(&Name::order(city, text, false)))
+        let integer = || self.find_local(LocalId::integer(text.parse().ok()?));
+        number
+            .or_else(|| self.find_order(&Name::order(city, text, false)))
+            .or_else(integer)
     }
 
     /// An order in brief.

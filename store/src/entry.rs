@@ -39,6 +39,8 @@ pub struct Entry {
     pub attempts: u32,
     /// Set if it was put aside.
     pub parked: Option<Parked>,
+    /// Whether an operator wants the next attempt made, though the upstream may have applied the entry.
+    pub insisted: bool,
     /// Whether the request is of the gateway's own making.
     pub own: bool,
     /// A write that the upstream may have applied and that was refused here: its client was told that the outcome is

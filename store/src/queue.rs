@@ -39,6 +39,10 @@ pub(crate) struct Queued {
     pub(crate) endpoint: Endpoint,
     /// New keys taken so far, each after a definite refusal.
     pub(crate) rekeyed: u8,
+    /// Whether a client's own key was kept after a conflict, which happens once.
+    pub(crate) kept_key: bool,
+    /// Whether an operator wants the next attempt made, though the upstream may have applied the entry.
+    pub(crate) insisted: bool,
     pub(crate) unknown: bool,
     /// Whether something is kept sealed for its replay.
     pub(crate) sealed: bool,
@@ -71,6 +75,8 @@ impl Queued {
             attempts: 0,
             endpoint,
             rekeyed: 0,
+            kept_key: false,
+            insisted: false,
             unknown: false,
             sealed: false,
             outdated: false,

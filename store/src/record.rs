@@ -273,6 +273,7 @@ impl Record {
             Head::Decided(head) | Head::Unknown(head) => Some(ReplayHead {
                 endpoint: Endpoint(head.endpoint),
                 request: head.request,
+                from_client: head.key.as_ref().is_some_and(|key| key.from_client),
                 key: head.key.map(|key| key.text),
                 created: head.created,
                 own: head.own,
@@ -281,6 +282,7 @@ impl Record {
                 endpoint: Endpoint(head.endpoint),
                 request: head.request?,
                 key: None,
+                from_client: false,
                 created: head.created,
                 own: !head.said,
             }),
@@ -306,6 +308,8 @@ pub(crate) struct ReplayHead<'a> {
     pub(crate) endpoint: Endpoint,
     pub(crate) request: RequestHead<'a>,
     pub(crate) key: Option<Cow<'a, str>>,
+    /// Whether the key is the client's own.
+    pub(crate) from_client: bool,
     pub(crate) created: Option<Cow<'a, str>>,
     pub(crate) own: bool,
 }

@@ -261,10 +261,31 @@ async fn parked_entries_come_back_with_a_new_key_and_can_be_discarded() {
     store.settle(Settle::Retry { seq }).await.expect("taken back");
     let entry = store.entry(seq).expect("readable").expect("there");
     assert_eq!(entry.key.as_deref(), Some("toy-1-1-r1"), "possibly applied: the old key");
+    assert!(entry.insisted, "the operator wants it sent");
+    store.settle(Settle::Sent { seq }).await.expect("sent");
+    assert!(!store.entry(seq).expect("readable").expect("there").insisted, "once");
     let discard = Settle::Discarded { seq, who: "op".into(), why: "twice".into(), then: None };
     store.settle(discard).await.expect("discarded");
     assert_eq!(store.published().entries, 0, "all of the account goes with what opened it");
     assert!(store.published().fences.is_empty());
+}
+
+#[tokio::test]
+async fn a_clients_own_key_is_kept_once_after_a_conflict() {
+    let folder = folder();
+    let (store, _writer) = open(&folder);
+    let outcome = store.submit(keyed(Command::Open { bonus: None }, "mine")).await;
+    let Ok(Outcome::Decided { seq, .. }) = outcome else {
+        panic!("not decided: {outcome:?}");
+    };
+    for (status, key) in [(409, "mine"), (409, "mine-r1"), (422, "mine-r2")] {
+        store.settle(Settle::Sent { seq }).await.expect("sent");
+        let parked = Settle::Parked { seq, status: Some(status), reason: "no".into() };
+        store.settle(parked).await.expect("parked");
+        store.settle(Settle::Retry { seq }).await.expect("taken back");
+        let entry = store.entry(seq).expect("readable").expect("there");
+        assert_eq!(entry.key.as_deref(), Some(key));
+    }
 }
 
 #[tokio::test]

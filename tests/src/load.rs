@@ -190,12 +190,33 @@ pub struct Tally {
 /// were sent.
 #[track_caller]
 pub fn audit(written: &[Written], log: &[Effect]) -> Tally {
-    audit_but(written, log, &HashMap::new())
+    let (tally, wrong) = audit_but(written, log, &HashMap::new());
+    let shown: Vec<&str> = wrong.iter().take(20).map(|wrong| wrong.what.as_str()).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} writes are wrong:\n{}",
+        wrong.len(),
+        written.len(),
+        shown.join("\n")
+    );
+    tally
+}
+
+/// A write that did not come out as its client was told.
+#[derive(Clone, Debug)]
+pub struct Wrong {
+    /// Which.
+    pub tag: Tag,
+    /// What is wrong about it.
+    pub what: String,
 }
 
 /// The same, but for writes that wait in the queue for an operator: each of those has had effect so many times at most.
-#[track_caller]
-pub fn audit_but<S: BuildHasher>(written: &[Written], log: &[Effect], waiting: &HashMap<Tag, usize, S>) -> Tally {
+pub fn audit_but<S: BuildHasher>(
+    written: &[Written],
+    log: &[Effect],
+    waiting: &HashMap<Tag, usize, S>,
+) -> (Tally, Vec<Wrong>) {
     let mut effects: HashMap<Tag, Vec<usize>> = HashMap::new();
     for (position, effect) in log.iter().enumerate() {
         if let Some(tag) = Tag::find(effect.body()) {
@@ -217,23 +238,17 @@ pub fn audit_but<S: BuildHasher>(written: &[Written], log: &[Effect], waiting: &
             Told::Nothing => tally.open += 1,
         }
         if !good {
-            wrong.push(format!("{tag} ({id:?}) was told {told:?} and had effect {count} times"));
+            let what = format!("{tag} ({id:?}) was told {told:?} and had effect {count} times");
+            wrong.push(Wrong { tag: *tag, what });
         }
     }
     wrong.extend(disorder(written, log, &effects));
-    assert!(
-        wrong.is_empty(),
-        "{} of {} writes are wrong:\n{}",
-        wrong.len(),
-        written.len(),
-        wrong[..wrong.len().min(20)].join("\n")
-    );
-    tally
+    (tally, wrong)
 }
 
 /// Where acknowledged writes about one order, or events of one pilot, had effect in another order
 /// than they were sent in.
-fn disorder(written: &[Written], log: &[Effect], effects: &HashMap<Tag, Vec<usize>>) -> Vec<String> {
+fn disorder(written: &[Written], log: &[Effect], effects: &HashMap<Tag, Vec<usize>>) -> Vec<Wrong> {
     let mut latest: HashMap<String, (Tag, usize)> = HashMap::new();
     let mut wrong = Vec::new();
     // Each client's writes are in the order in which it sent them, and no two clients share an
@@ -249,7 +264,8 @@ fn disorder(written: &[Written], log: &[Effect], effects: &HashMap<Tag, Vec<usiz
         for about in [Some(order), pilot].into_iter().flatten() {
             let before = latest.insert(about.clone(), (*tag, position));
             if let Some((before, _)) = before.filter(|(_, earlier)| *earlier > position) {
-                wrong.push(format!("{tag} had effect before {before}: {about}"));
+                let what = format!("{tag} had effect before {before}: {about}");
+                wrong.push(Wrong { tag: *tag, what });
             }
         }
     }

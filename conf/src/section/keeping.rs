@@ -4,10 +4,10 @@ use std::num::{NonZeroU32, NonZeroUsize};
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::read::field::{or, required};
-use crate::read::form::{path, word};
+use crate::read::field::{optional, or, required};
+use crate::read::form::{flag, path, word};
 use crate::read::number::{bytes, count, duration, nz, nz32};
-use crate::read::{section, words};
+use crate::read::{Section, section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, secs};
 use crate::value::size::{GIB, KIB, MIB};
 
@@ -61,11 +61,56 @@ words! {
     }
 }
 
+/// The range that is reserved where none is named. All of its numbers begin alike, and a double holds each exactly.
+const FIRST: u64 = 900_000_000_000;
+const LAST: u64 = 900_999_999_999;
+
+/// The greatest integer that JSON carries everywhere (RFC 8259, 6).
+const MOST: u64 = (1 << 53) - 1;
+
 section! {
     /// The ids of orders placed here.
     pub struct Ids {
         /// `ulid` is `CITY-ULID`; `integer` takes numbers from a reserved range.
         pub form: IdForm = or(word(), IdForm::Ulid),
+        /// The first number of the reserved range, 900000000000 where it is left out. The cloud must never give one of
+        /// the range itself. Pilots and calls use up numbers as orders do. After `restore` it must be above all that
+        /// were given since the copy.
+        pub first: Option<u64> = optional(count(1_000..=MOST), FIRST),
+        /// The last number of the range, 900999999999 where it is left out. It has as many digits as the first, and
+        /// begins with the same two at least: by these they are found in what clients send.
+        pub last: Option<u64> = optional(count(1_000..=MOST), LAST),
+        /// Whether the cloud wants its ids as numbers in JSON. Where clients name ours as text, an id of digits then
+        /// goes out as a number all the same.
+        pub upstream_numbers: bool = or(flag(), false),
+    }
+    rules = Ids::rules;
+}
+
+impl Ids {
+    /// The reserved range, both ends in it, where numbers are given, or were once. With `form = "ulid"` the earlier ones
+    /// are known for as long as `first` or `last` is set.
+    pub fn range(&self) -> Option<(u64, u64)> {
+        let reserved = self.form == IdForm::Integer || self.first.is_some() || self.last.is_some();
+        reserved.then(|| (self.first.unwrap_or(FIRST), self.last.unwrap_or(LAST)))
+    }
+
+    fn rules(&self, section: &mut Section<'_, '_>) {
+        let Some((first, last)) = self.range() else {
+            return;
+        };
+        let key = if self.last.is_some() { "last" } else { "first" };
+        let (low, high) = (first.to_string(), last.to_string());
+        let alike = low.bytes().zip(high.bytes()).take_while(|(low, high)| low == high).count();
+        if last < first {
+            let message = format!("found {first} to {last}, allowed is a last number that is not below the first");
+            section.refuse(key, message);
+        } else if low.len() != high.len() || alike < 2 {
+            let message = format!(
+                "found {first} to {last}, allowed is a range whose numbers have as many digits and begin with the same two"
+            );
+            section.refuse(key, message);
+        }
     }
 }
 

@@ -11,7 +11,7 @@ use megamind_handlers::{
     order::{OrderKey, Status},
     pilot::Availability,
     retire::Leaving,
-    settings::{Acting, Allow, Assigned, Decides, Dispatch},
+    settings::{Acting, Allow, Assigned, Decides, Dispatch, Integers},
     split,
 };
 use serde_json::{Map, Value};
@@ -40,6 +40,11 @@ pub(super) fn settings(config: &Config) -> Settings {
         ),
         calls: calls::settings(config),
         dialect: Dialect::new(table(&config.dialect)),
+        integers: config.ids.range().map(|(first, last)| Integers {
+            first,
+            last,
+            given: config.ids.form == conf::IdForm::Integer,
+        }),
         ..Settings::new(config.city.as_str())
     }
 }

@@ -113,6 +113,7 @@ async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u6
         .and_then(|parsed| parsed.subject.clone());
     let carried = core.credential_for(&entry, speaker.as_deref()).await.ok_or(Ended::Waits)?;
     if let SendState::PossiblyApplied { since } = entry.state
+        && !entry.insisted
         && let Some(ended) = in_doubt(core, exchanger, &entry, &carried, since).await
     {
         return Err(ended);

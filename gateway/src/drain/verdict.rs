@@ -65,10 +65,10 @@ pub(crate) fn judge(status: u16, about: About, on_conflict: OnConflict) -> Verdi
 }
 
 /// Whether an answer proves that nothing of the request was applied: whoever gave it stands before what would apply it
-/// (RFC 9110, 15.5; RFC 8470, 5.2; RFC 6585, 4), or did not have the whole request (408).
+/// (RFC 9110, 15.5; RFC 8470, 5.2; RFC 6585, 4). Whoever gave up waiting for the rest of a request (408) may have had enough.
 pub(crate) fn is_without_effect(status: u16, in_form: bool) -> bool {
     match status {
-        401 | 403 | 405 | 407 | 408 | 421 | 425 | 429 | 503 => true,
+        401 | 403 | 405 | 407 | 421 | 425 | 429 | 503 => true,
         404 => !in_form,
         _ => false,
     }
@@ -128,11 +128,11 @@ mod tests {
 
     #[test]
     fn only_what_stands_before_the_cloud_proves_that_nothing_was_applied() {
-        for status in [401, 403, 405, 407, 408, 421, 425, 429, 503] {
+        for status in [401, 403, 405, 407, 421, 425, 429, 503] {
             assert!(is_without_effect(status, true), "{status}");
         }
         assert!(is_without_effect(404, false) && !is_without_effect(404, true));
-        for status in [200, 201, 302, 409, 500, 501, 504] {
+        for status in [200, 201, 302, 408, 409, 500, 501, 504] {
             assert!(!is_without_effect(status, false), "{status}");
         }
     }

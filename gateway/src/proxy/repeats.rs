@@ -25,7 +25,7 @@ use super::{
     handled::Handled,
     local::admit,
 };
-use crate::{in_flight::Place, keys, upstream::media_type};
+use crate::{in_flight::Place, keys, upstream::refuses_content};
 
 /// The longest answer that is remembered, in bytes.
 const LONGEST: usize = 64 * 1024;
@@ -33,9 +33,6 @@ const LONGEST: usize = 64 * 1024;
 /// Answers to natural content that are remembered in memory, and what they may take together.
 const MAX_RECENT: usize = 1 << 16;
 const MAX_RECENT_BYTES: usize = 32 * 1024 * 1024;
-
-/// Refusals of the upstream's that say nothing about the content, or may turn out otherwise a moment later.
-const NOT_ABOUT_THE_CONTENT: [u16; 9] = [401, 403, 405, 407, 408, 409, 421, 425, 429];
 
 /// A write whose repetition is recognized.
 pub(super) struct Recognized {
@@ -187,12 +184,7 @@ pub(super) fn identity<D: Domain>(handled: &Handled<D>) -> Option<Identity> {
 /// An answer of the upstream's as it is remembered; `None` for one that says nothing about the content, or is too long.
 pub(super) fn rememberable(head: &ResponseHeader, body: &Bytes) -> Option<Response> {
     let status = head.status.as_u16();
-    let is_decided = match status {
-        200..=299 => true,
-        404 => media_type(&head.headers).contains("json"),
-        400..=499 => !NOT_ABOUT_THE_CONTENT.contains(&status),
-        _ => false,
-    };
+    let is_decided = head.status.is_success() || refuses_content(status, &head.headers);
     if !is_decided || body.len() > LONGEST {
         return None;
     }

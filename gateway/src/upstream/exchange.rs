@@ -25,10 +25,11 @@ use tokio::io::AsyncWriteExt;
 
 use super::{
     coding::decoded,
-    failure::{Applied, Failure, FailureTest, Reason, Subject},
+    failure::{Applied, Failure, FailureTest, Reason, Subject, refuses_content},
     idle::Idle,
     servers::{Peers, Servers, Tried},
 };
+use crate::keys;
 
 /// What is to be exchanged.
 pub(crate) struct Call {
@@ -153,8 +154,7 @@ impl Exchanger {
             // A resting connection that the server had closed already says nothing about the server.
             Err(broken) if broken.silent && broken.reason == Reason::Reset && call.repeatable => {
                 let again = self.first(server, peers, Some(&peers.idle), call, started).await;
-                // The connection that broke may have brought the request all the same.
-                again.map_err(|failure| if broken.sent { failure.possibly() } else { failure })
+                if broken.sent { after_doubt(again, broken, server, call) } else { again }
             }
             Err(broken) => Err(broken.into_failure(server)),
         }
@@ -249,6 +249,22 @@ impl Exchanger {
             }),
         }
     }
+}
+
+/// The answer to a second attempt where the connection that broke may have brought the first all the same.
+///
+/// A read is answered like any other. To a write, success is the answer of both, since the upstream honours its key, and
+/// a refusal of its content would not have been given after a first attempt that was applied. Any other refusal (a
+/// limit, credentials, a conflict with the first attempt that still runs) says nothing about the first.
+fn after_doubt(again: Result<Answer, Failure>, first: Broken, server: usize, call: &Call) -> Result<Answer, Failure> {
+    let answer = again.map_err(Failure::possibly)?;
+    let head = answer.head();
+    let is_read = call.head.method.is_safe() && !call.head.headers.contains_key(keys::HEADER);
+    if is_read || head.status.is_success() || refuses_content(head.status.as_u16(), &head.headers) {
+        return Ok(answer);
+    }
+    let retry_after = retry_after(head);
+    Err(Failure { retry_after, ..first.into_failure(server) })
 }
 
 /// The seconds of a `Retry-After` header, where it has that form.
@@ -358,5 +374,68 @@ impl Broken {
             server: Some(server),
             retry_after: None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SERVER: usize = 0;
+
+    fn call(method: Method, key: Option<&str>) -> Call {
+        let mut head = RequestHeader::build(method, b"/placeOrder", None).expect("a head");
+        if let Some(key) = key {
+            head.insert_header(keys::HEADER, key).expect("a header");
+        }
+        Call {
+            head,
+            body: Bytes::new(),
+            deadline: Duration::from_secs(1),
+            patience: Duration::ZERO,
+            collect: 0,
+            repeatable: true,
+            subject: Subject::Traffic,
+        }
+    }
+
+    fn second(status: u16, kind: &str, call: &Call) -> Result<Answer, Failure> {
+        let mut head = ResponseHeader::build(status, None).expect("a head");
+        head.insert_header("Content-Type", kind).expect("a header");
+        let answer = Answer::Whole { head: Box::new(head), body: Bytes::new() };
+        let first = Broken { reason: Reason::Reset, sent: true, silent: true };
+        after_doubt(Ok(answer), first, SERVER, call)
+    }
+
+    #[test]
+    fn a_refusal_of_the_second_attempt_says_nothing_of_a_first_that_may_have_arrived() {
+        let call = call(Method::POST, Some("k"));
+        for (status, kind) in [
+            (401, "application/json"),
+            (403, "application/json"),
+            (404, "text/html"),
+            (409, "application/json"),
+            (425, "application/json"),
+            (429, "application/json"),
+            (302, "text/html"),
+        ] {
+            let failure = second(status, kind, &call).err().expect("no answer that counts");
+            assert_eq!(failure.applied, Applied::Possibly, "{status}");
+        }
+    }
+
+    #[test]
+    fn success_is_the_answer_of_both_attempts_and_so_is_a_refusal_of_the_content() {
+        let call = call(Method::POST, Some("k"));
+        for status in [200, 201, 400, 404, 410, 422] {
+            assert!(second(status, "application/json", &call).is_ok(), "{status}");
+        }
+    }
+
+    #[test]
+    fn a_second_read_is_answered_like_a_first() {
+        assert!(second(429, "text/html", &call(Method::GET, None)).is_ok());
+        // The path makes a write, not the method.
+        assert!(second(429, "text/html", &call(Method::GET, Some("k"))).is_err());
     }
 }

@@ -167,6 +167,19 @@ impl FailureTest {
     }
 }
 
+/// Refusals that say nothing about the content of a request, or may turn out otherwise a moment later.
+const NOT_ABOUT_THE_CONTENT: [u16; 9] = [401, 403, 405, 407, 408, 409, 421, 425, 429];
+
+/// Whether an answer refuses what was asked for, rather than who asked, when, or by which way. A 404 that is not of the
+/// upstream's form comes from something between.
+pub(crate) fn refuses_content(status: u16, headers: &HeaderMap) -> bool {
+    match status {
+        404 => media_type(headers).contains("json"),
+        400..=499 => !NOT_ABOUT_THE_CONTENT.contains(&status),
+        _ => false,
+    }
+}
+
 /// Whether a configured value is this one of an answer.
 fn same(expected: &Scalar, found: &Value) -> bool {
     match expected {

@@ -8,5 +8,5 @@ mod servers;
 
 pub(crate) use coding::{decoded, decoded_from};
 pub(crate) use exchange::{Answer, Call, Exchanger, Stream, retry_after};
-pub(crate) use failure::{Applied, Failure, FailureTest, Reason, Subject, media_type};
+pub(crate) use failure::{Applied, Failure, FailureTest, Reason, Subject, media_type, refuses_content};
 pub(crate) use servers::{Servers, Tried};

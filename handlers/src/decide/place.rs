@@ -20,8 +20,8 @@ impl Desk<'_> {
         self.within_limits(Decides::PlaceOrder)?;
         self.within_cash(details.cod_amount)?;
         self.within_open_orders(details)?;
-        let id = LocalId(ctx.next_id());
         let key = OrderKey(self.city.next_key(0));
+        let id = self.fresh_id(key, ctx)?;
         let then = if self.decides_at_once() && self.city.free_pilots() > 0 {
             vec![Command::AssignNow(key)]
         } else {
@@ -40,6 +40,18 @@ impl Desk<'_> {
             replay: Replay::AsSent,
             then,
         })
+    }
+
+    /// A number follows from the order's key, which no other entity has had or will have.
+    fn fresh_id(&self, key: OrderKey, ctx: &mut Ctx<'_>) -> Result<LocalId, Rejection> {
+        let Some(integers) = self.domain.settings.integers.filter(|integers| integers.given) else {
+            return Ok(LocalId(ctx.next_id()));
+        };
+        let number = integers.first.checked_add(key.0.get() - 1);
+        let number = number.filter(|number| *number <= integers.last);
+        number
+            .map(LocalId::integer)
+            .ok_or_else(|| beyond("No order can be taken: all numbers that are reserved for ids have been given."))
     }
 
     /// Refuses more cash than may be decided about while the upstream is down.

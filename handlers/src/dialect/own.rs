@@ -27,7 +27,7 @@ pub(crate) fn assigned(settings: &Settings, order: &Order, pilot: &Pilot, at: Ti
 pub(crate) fn order_name<'o>(city: &str, order: &'o Order) -> (std::borrow::Cow<'o, str>, bool) {
     match (order.upstream(), order.local()) {
         (Some(id), None) => (id.into(), order.upstream_is_number),
-        (_, Some(local)) => (local.name(city).into(), false),
+        (_, Some(local)) => (local.name(city).into(), local.is_integer()),
         (None, None) => ("".into(), false),
     }
 }

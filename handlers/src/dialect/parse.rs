@@ -9,7 +9,7 @@ use crate::{
     Position, coalesce,
     command::{Assignment, Command, DeliveryReport, Many, News, PilotQuery, PilotReport},
     endpoints::Route,
-    id::{KeptName, Name},
+    id::{KeptName, Name, Naming},
     order::{Details, Fact},
     pilot::{Availability, PilotKey, Profile},
 };
@@ -20,13 +20,13 @@ const MAX_ITEMS: usize = 5_000;
 /// Reads a request.
 pub(crate) fn parse(
     dialect: &Dialect,
-    city: &str,
+    naming: Naming<'_>,
     route: Route,
     request: &Request,
 ) -> Result<Parsed<Command>, Rejection> {
     let content = request::content(request)?;
     let reader = Reader::new(&content, dialect);
-    let command = command(city, route, request, &reader)?;
+    let command = command(naming, route, request, &reader)?;
     let subject = subject(&command);
     Ok(Parsed {
         patience: patience(&command, &reader)?,
@@ -37,31 +37,31 @@ pub(crate) fn parse(
     })
 }
 
-fn command(city: &str, route: Route, request: &Request, reader: &Reader<'_>) -> Result<Command, Rejection> {
+fn command(naming: Naming<'_>, route: Route, request: &Request, reader: &Reader<'_>) -> Result<Command, Rejection> {
     Ok(match route {
         Route::PlaceOrder => Command::PlaceOrder(Arc::new(placed(reader)?)),
-        Route::TrackOrder => Command::TrackOrder(reader.required_order(city)?),
+        Route::TrackOrder => Command::TrackOrder(reader.required_order(naming)?),
         Route::UpdateOrder => {
-            Command::UpdateOrder { order: reader.required_order(city)?, details: Arc::new(details(reader)?) }
+            Command::UpdateOrder { order: reader.required_order(naming)?, details: Arc::new(details(reader)?) }
         }
         Route::CancelOrder | Route::CancelOrderll => {
-            Command::CancelOrder { order: reader.required_order(city)?, reason: reader.text(Field::Reason)? }
+            Command::CancelOrder { order: reader.required_order(naming)?, reason: reader.text(Field::Reason)? }
         }
         Route::Score => match reader.name(Field::MinionId)? {
             Some(pilot) => Command::ScorePilot(pilot),
-            None => Command::RankPilots(reader.required_order(city)?),
+            None => Command::RankPilots(reader.required_order(naming)?),
         },
         Route::GeneralInfo => Command::ReportPilots(Many::one(pilot_report(reader)?)),
         Route::GeneralInfos => Command::ReportPilots(Many {
             request: Some(Arc::new(request.clone())),
             ..many(reader, Field::Minions, told_report)?
         }),
-        Route::DeliveryInfo => Command::ReportDeliveries(Many::one(delivery_report(city, reader)?)),
+        Route::DeliveryInfo => Command::ReportDeliveries(Many::one(delivery_report(naming, reader)?)),
         Route::DeliveryInfos => {
-            Command::ReportDeliveries(many(reader, Field::Deliveries, |item| delivery_report(city, item))?)
+            Command::ReportDeliveries(many(reader, Field::Deliveries, |item| delivery_report(naming, item))?)
         }
-        Route::Assign => Command::Assign(assignment(city, reader)?),
-        Route::AssignMany => Command::AssignMany(assignments(city, reader)?),
+        Route::Assign => Command::Assign(assignment(naming, reader)?),
+        Route::AssignMany => Command::AssignMany(assignments(naming, reader)?),
         Route::GetPilot => Command::ShowPilots(one_pilot(reader)?),
         Route::GetPilots => Command::ShowPilots(pilot_query(reader)?),
         Route::GetDelivery => {
@@ -212,9 +212,9 @@ fn callback_url(reader: &Reader<'_>) -> Result<Option<Box<str>>, Rejection> {
     }
 }
 
-fn delivery_report(city: &str, reader: &Reader<'_>) -> Result<DeliveryReport, Rejection> {
+fn delivery_report(naming: Naming<'_>, reader: &Reader<'_>) -> Result<DeliveryReport, Rejection> {
     Ok(DeliveryReport {
-        order: reader.required_order(city)?,
+        order: reader.required_order(naming)?,
         pilot: reader.required_name(Field::MinionId)?,
         news: news(reader)?,
         at: reader.time(Field::At)?,
@@ -254,15 +254,15 @@ fn news(reader: &Reader<'_>) -> Result<News, Rejection> {
     })
 }
 
-fn assignment(city: &str, reader: &Reader<'_>) -> Result<Assignment, Rejection> {
-    Ok(Assignment { order: reader.required_order(city)?, pilot: reader.name(Field::MinionId)? })
+fn assignment(naming: Naming<'_>, reader: &Reader<'_>) -> Result<Assignment, Rejection> {
+    Ok(Assignment { order: reader.required_order(naming)?, pilot: reader.name(Field::MinionId)? })
 }
 
-fn assignments(city: &str, reader: &Reader<'_>) -> Result<Option<Many<Assignment>>, Rejection> {
+fn assignments(naming: Naming<'_>, reader: &Reader<'_>) -> Result<Option<Many<Assignment>>, Rejection> {
     if reader.get(Field::Assignments).is_none() {
         return Ok(None);
     }
-    let many = many(reader, Field::Assignments, |item| assignment(city, item))?;
+    let many = many(reader, Field::Assignments, |item| assignment(naming, item))?;
     Ok((!many.items.is_empty()).then_some(many))
 }
 

@@ -10,7 +10,7 @@ use megamind_domain::{Rejection, Time};
 use super::{Dialect, Field, node::Node};
 use crate::{
     Position,
-    id::{MAX_ID, Name},
+    id::{MAX_ID, Name, Naming},
     order::Stop,
 };
 
@@ -151,14 +151,14 @@ impl<'r> Reader<'r> {
     }
 
     /// The id of an order.
-    pub(crate) fn order(&self, city: &str) -> Result<Option<Name>, Rejection> {
+    pub(crate) fn order(&self, naming: Naming<'_>) -> Result<Option<Name>, Rejection> {
         let id = self.id(Field::OrderId)?;
-        Ok(id.map(|(text, numeric)| Name::order(city, text, numeric)))
+        Ok(id.map(|(text, numeric)| Name::order(naming, text, numeric)))
     }
 
     /// The id of an order, which must be there.
-    pub(crate) fn required_order(&self, city: &str) -> Result<Name, Rejection> {
-        self.order(city)?.ok_or_else(|| self.missing(Field::OrderId))
+    pub(crate) fn required_order(&self, naming: Naming<'_>) -> Result<Name, Rejection> {
+        self.order(naming)?.ok_or_else(|| self.missing(Field::OrderId))
     }
 
     /// Something that is written as text.

@@ -3,7 +3,7 @@
 use super::{Field, json::Object, own::order_name, render::Scene, render_call::plan_version};
 use crate::{
     command::{AssignmentAnswer, Candidate, DeliveryAnswer, Items},
-    id::Name,
+    id::{LocalId, Name},
     order::{Happening, Order, Part},
     pilot::PilotKey,
 };
@@ -155,7 +155,9 @@ pub(super) fn goods(object: &mut Object<'_>, order: &Order) {
 /// The id under which an order was asked for; else ours, else the upstream's.
 pub(super) fn id(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: Option<&Name>) {
     if let Some(name) = asked {
-        object.name(Field::OrderId, name.text(), name.is_numeric());
+        // A form has texts alone; our numbers are numbers to it, too.
+        let is_number = name.is_numeric() || name.local().is_some_and(LocalId::is_integer);
+        object.name(Field::OrderId, name.text(), is_number);
     } else {
         let (text, numeric) = order_name(&scene.settings.city, order);
         object.name(Field::OrderId, &text, numeric);

@@ -3,6 +3,7 @@
 mod calls;
 mod golden;
 mod import;
+mod numbers;
 mod problems;
 mod properties;
 mod retiring;

@@ -16,6 +16,10 @@ const BUNDLE: u8 = 16;
 const FIELDS: u8 = 32;
 const OUTDATED: u8 = 64;
 const SEALED: u8 = 8;
+const INSISTED: u8 = 128;
+
+/// In the byte that counts new keys.
+const KEPT_KEY: u8 = 128;
 
 /// The row of an entry.
 pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
@@ -33,9 +37,10 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
             | flag(entry.sealed, SEALED)
             | flag(entry.bundle.is_some(), BUNDLE)
             | flag(entry.fields != 0, FIELDS)
-            | flag(entry.outdated, OUTDATED),
+            | flag(entry.outdated, OUTDATED)
+            | flag(entry.insisted, INSISTED),
     );
-    row.push(entry.rekeyed);
+    row.push(entry.rekeyed.min(KEPT_KEY - 1) | flag(entry.kept_key, KEPT_KEY));
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
     row.extend_from_slice(&entry.attempts.to_le_bytes());
     row.extend_from_slice(&entry.at.0.to_le_bytes());
@@ -71,7 +76,7 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
 /// The inverse of [`pack`], except that an attempt that was under way may have been applied.
 pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
     let mut rest = row;
-    let [version, flags, rekeyed] = take(&mut rest)?;
+    let [version, flags, keys] = take(&mut rest)?;
     if version != VERSION {
         return None;
     }
@@ -119,10 +124,12 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         progress,
         attempts,
         endpoint,
-        rekeyed,
+        rekeyed: keys & !KEPT_KEY,
         unknown: flags & UNKNOWN != 0,
         sealed: flags & SEALED != 0,
         outdated: flags & OUTDATED != 0,
+        kept_key: keys & KEPT_KEY != 0,
+        insisted: flags & INSISTED != 0,
     })
 }
 

@@ -63,7 +63,8 @@ fn plain(entry: &Queued) -> Option<Plain> {
         && entry.bundle.is_none()
         && entry.parked.is_none()
         && entry.progress == Progress::NeverSent
-        && (entry.attempts, entry.rekeyed, entry.unknown) == (0, 0, false)
+        && (entry.attempts, entry.rekeyed) == (0, 0)
+        && !(entry.unknown || entry.kept_key || entry.insisted)
         && entry.touches.len() <= MOST;
     if !is_plain {
         return None;

@@ -146,6 +146,8 @@ fn any_entry() -> impl Strategy<Value = Queued> {
             progress,
             attempts,
             rekeyed,
+            kept_key: attempts % 2 == 1,
+            insisted: attempts % 3 == 1,
             unknown,
             sealed: unknown,
             outdated: unknown,

@@ -11,7 +11,7 @@ use crate::{
     journal::{Alias, Reader},
     published::fenced,
     queue::{Progress, Queued},
-    record::Head,
+    record::{Head, ReplayHead},
 };
 
 /// Tells the exchanges of acknowledged entries what their requests had created.
@@ -64,7 +64,7 @@ impl<D: Domain> Trial<'_, D> {
                 let head = Head::Parked { of, parked: parked.clone() };
                 (Some(park(entry, parked)), head)
             }
-            Settle::Retry { .. } => (Some(retry(entry)), Head::Retry { of }),
+            Settle::Retry { .. } => (Some(self.retry(of, entry)), Head::Retry { of }),
             // Done above.
             Settle::Bundled { .. } | Settle::Discarded { .. } => return Ok(()),
         };
@@ -117,16 +117,36 @@ impl<D: Domain> Trial<'_, D> {
         Ok(())
     }
 
+    /// The upstream remembers its refusal under the old key; but where it may have applied the entry, only the old key is
+    /// safe. A client may have used a key of its own elsewhere, too, and a conflict may be with that: the first retry
+    /// after one keeps such a key.
+    fn retry(&mut self, seq: u64, entry: Queued) -> Queued {
+        let refused = entry.parked.as_ref().and_then(|parked| parked.status);
+        let rekeys = refused.is_some() && entry.progress == Progress::NeverSent;
+        let conflict = matches!(refused, Some(409 | 425));
+        let keeps = rekeys && conflict && !entry.kept_key && self.is_about(seq, |replay| replay.from_client);
+        Queued {
+            parked: None,
+            rekeyed: entry.rekeyed.saturating_add(u8::from(rekeys && !keeps)),
+            kept_key: entry.kept_key || keeps,
+            insisted: true,
+            ..entry
+        }
+    }
+
     /// Whether the entry created something that the upstream was to know.
     fn creates(&mut self, seq: u64) -> bool {
-        let created = |record: &crate::journal::Record| record.replay().is_some_and(|replay| replay.created.is_some());
+        self.is_about(seq, |replay| replay.created.is_some())
+    }
+
+    fn is_about(&mut self, seq: u64, is: impl Fn(&ReplayHead<'_>) -> bool) -> bool {
         if let Some(record) = self.recorded(seq) {
-            return created(record);
+            return record.replay().is_some_and(|replay| is(&replay));
         }
         match self.shared.reader.record(seq) {
-            Ok(record) => record.is_some_and(|record| created(&record)),
+            Ok(record) => record.is_some_and(|record| record.replay().is_some_and(|replay| is(&replay))),
             Err(error) => {
-                tracing::error!(seq, %error, "a discarded record cannot be read");
+                tracing::error!(seq, %error, "the record of an entry cannot be read");
                 false
             }
         }
@@ -192,7 +212,7 @@ fn sent(entry: Queued, now: Time) -> Queued {
         Progress::NeverSent => Progress::Attempting { since: now },
         Progress::Attempting { since } | Progress::PossiblyApplied { since } => Progress::PossiblyApplied { since },
     };
-    Queued { progress, attempts: entry.attempts.saturating_add(1), ..entry }
+    Queued { progress, attempts: entry.attempts.saturating_add(1), insisted: false, ..entry }
 }
 
 /// An attempt is over without a definite end, marked beforehand or not.
@@ -222,12 +242,4 @@ fn park(entry: Queued, parked: Parked) -> Queued {
         None => entry,
     };
     Queued { parked: Some(Box::new(parked)), ..entry }
-}
-
-/// The upstream remembers its refusal under the old key; but where it may have applied the entry, only the old key is
-/// safe.
-fn retry(entry: Queued) -> Queued {
-    let refused = entry.parked.as_ref().is_some_and(|parked| parked.status.is_some());
-    let fresh_key = refused && entry.progress == Progress::NeverSent;
-    Queued { parked: None, rekeyed: entry.rekeyed.saturating_add(u8::from(fresh_key)), ..entry }
 }

@@ -1,7 +1,8 @@
 //! Clouds that do not honour keys: what may have been applied is looked up, waited for, or left to the operator.
 
-use megamind_tests::{City, wait};
-use serde_json::json;
+use megamind_tests::city::order;
+use megamind_tests::{City, Request, wait};
+use serde_json::{Value, json};
 
 const LOOKUP: &str = r#"
     [upstream]
@@ -50,7 +51,7 @@ fn what_cannot_be_looked_up_is_held() {
     city.post("/updateOrder", &json!({"orderId": id, "notes": "by the back door"}))
         .expect(200);
     // Nor can an order without its match fields.
-    let mut order = megamind_tests::city::order("");
+    let mut order = order("");
     order.as_object_mut().expect("an object").remove("clientRef");
     city.cloud
         .fault(&json!({"kind": "lose_reply", "paths": ["/placeOrder"], "count": 1}));
@@ -90,4 +91,51 @@ fn a_write_that_was_sent_is_waited_for() {
     assert_eq!(city.cloud.effects_of("\"slow\"").len(), 1);
     // A read is not worth the wait.
     city.track(&id).expect(200).expect_local();
+}
+
+/// Answers that say nothing of the content: nobody has decided about it.
+fn refusals() -> [Value; 4] {
+    [
+        json!({"kind": "status", "status": 401}),
+        json!({"kind": "status", "status": 403}),
+        json!({"kind": "no_backend"}),
+        json!({"kind": "rate_limit", "delay_ms": 1}),
+    ]
+}
+
+fn conflict() -> Value {
+    json!({"kind": "status", "status": 409})
+}
+
+#[test]
+fn a_repetition_by_the_gateway_itself_takes_nothing_back() {
+    // One thread, so that a connection rests that the next request takes.
+    let city = City::with("gateway.threads = 1\nhealth.passive.min_requests = 1000").start();
+    let mut client = city.client();
+    for (number, mut refusal) in refusals().into_iter().chain([conflict()]).enumerate() {
+        city.place(&format!("rests {number}"));
+        (refusal["count"], refusal["paths"]) = (1.into(), json!(["/placeOrder"]));
+        city.cloud
+            .fault(&json!({"kind": "lose_reply", "paths": ["/placeOrder"], "count": 1, "then": refusal}));
+        let name = format!("\"twice {number}\"");
+        let answer = client.send(&Request::post("/placeOrder", &order(name.trim_matches('"'))));
+        answer.expect("an answer").expect(201).expect_local();
+        city.gateway.await_drained();
+        assert_eq!(city.cloud.effects_of(&name).len(), 1, "{refusal}");
+    }
+}
+
+#[test]
+fn a_replay_that_was_refused_on_its_way_is_not_in_doubt() {
+    let city = forgetful("upstream.idempotency = 'hold'");
+    for (number, mut refusal) in refusals().into_iter().enumerate() {
+        city.cloud.fault(&json!({"kind": "status", "status": 503}));
+        city.gateway.await_mode("acting");
+        let name = format!("refused {number}");
+        city.place(&name);
+        (refusal["count"], refusal["paths"]) = (1.into(), json!(["/placeOrder"]));
+        city.cloud.fault(&refusal);
+        city.gateway.await_drained();
+        assert_eq!(city.cloud.effects_of(&format!("\"{name}\"")).len(), 1, "{refusal}");
+    }
 }

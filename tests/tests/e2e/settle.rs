@@ -20,6 +20,23 @@ fn a_cloud_without_keys_leaves_what_is_in_doubt_to_the_operator() {
 }
 
 #[test]
+fn what_the_operator_wants_sent_again_is_sent() {
+    let city = City::with("upstream.idempotency = 'hold'")
+        .cloud_flags(&["--ignore-keys"])
+        .start();
+    // Read, and dropped: the operator can see that it did not arrive, the gateway cannot.
+    city.cloud
+        .fault(&json!({"kind": "reset", "paths": ["/placeOrder"], "count": 1}));
+    let id = city.place("dropped");
+    wait::until("it is parked", || (city.gateway.status()["queue"]["parked"] == 1).then_some(()));
+    let retried = city.gateway.command(&["queue", "retry", "--all-parked"]);
+    assert!(retried.status.success(), "{retried:?}");
+    city.gateway.await_drained();
+    assert_eq!(city.cloud.effects_of("\"dropped\"").len(), 1);
+    city.track(&id).expect(200).expect_forwarded();
+}
+
+#[test]
 fn a_write_that_may_have_been_applied_is_not_denied() {
     let city = City::start();
     // An order that Oblivion knows and the gateway does not.

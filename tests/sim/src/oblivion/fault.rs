@@ -73,6 +73,9 @@ pub struct Fault {
     /// `/healthz` is spared.
     #[serde(default)]
     pub health_stays_ok: bool,
+    /// What follows once `count` requests have been hit.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub then: Option<Box<Fault>>,
 }
 
 fn default_status() -> u16 {
@@ -96,6 +99,7 @@ impl Fault {
             count: None,
             spare_authorization: Vec::new(),
             health_stays_ok: false,
+            then: None,
         }
     }
 
@@ -116,7 +120,13 @@ impl Fault {
         if self.kind == FaultKind::Refuse && (picks || self.health_stays_ok) {
             return Err("refuse closes the whole port: it cannot be limited to some requests".into());
         }
-        Ok(())
+        let Some(then) = &self.then else {
+            return Ok(());
+        };
+        if self.count.is_none() || then.kind == FaultKind::Refuse {
+            return Err("then: it follows a count of requests, and cannot be refuse".into());
+        }
+        then.check()
     }
 
     fn covers(&self, method: &str, path: &str) -> bool {
@@ -174,7 +184,7 @@ impl Faults {
     pub fn set(&self, fault: Fault) -> Result<(), String> {
         fault.check()?;
         let refusing = fault.kind == FaultKind::Refuse;
-        self.replace(Some(Active { fault, since: Instant::now(), seen: 0, hits: 0, dice: 0.0 }), refusing);
+        self.replace(Some(Active::new(fault)), refusing);
         Ok(())
     }
 
@@ -204,6 +214,7 @@ impl Faults {
         let mut slot = self.lock();
         let generation = self.signal.borrow().generation;
         let active = slot.as_mut()?;
+        active.go_on();
         if !active.fault.covers(method, path)
             || active.fault.spare_authorization.iter().any(|spared| spared == authorization)
             || active.fault.count.is_some_and(|count| active.hits >= count)
@@ -242,6 +253,19 @@ impl Faults {
 }
 
 impl Active {
+    fn new(fault: Fault) -> Self {
+        Self { fault, since: Instant::now(), seen: 0, hits: 0, dice: 0.0 }
+    }
+
+    /// Goes on to what follows, once all the requests have been hit.
+    fn go_on(&mut self) {
+        if self.fault.count.is_some_and(|count| self.hits >= count)
+            && let Some(then) = self.fault.then.take()
+        {
+            *self = Self::new(*then);
+        }
+    }
+
     /// Down first, then up, and so on.
     fn flap_is_down(&self) -> bool {
         let turn = match self.fault.delay_ms {
@@ -293,6 +317,16 @@ mod tests {
     }
 
     #[test]
+    fn one_fault_follows_another() {
+        let last = Fault { count: Some(1), ..Fault::new(FaultKind::Reset) };
+        let first = Fault { count: Some(1), then: Some(Box::new(last)), ..Fault::new(FaultKind::LoseReply) };
+        let faults = Faults::default();
+        faults.set(first).expect("a good fault");
+        let kinds = std::iter::from_fn(|| faults.strike("POST", "/x", "")).map(|strike| strike.fault.kind);
+        assert_eq!(kinds.collect::<Vec<_>>(), [FaultKind::LoseReply, FaultKind::Reset]);
+    }
+
+    #[test]
     fn a_spared_health_check_does_not_count() {
         let fault = Fault { health_stays_ok: true, count: Some(1), ..Fault::new(FaultKind::Html) };
         assert_eq!(hits(fault, &[("GET", "/healthz"), ("GET", "/x"), ("GET", "/x")]), [false, true, false]);
@@ -307,6 +341,7 @@ mod tests {
             Fault { status: 99, ..Fault::new(FaultKind::Status) },
             Fault { probability: f64::NAN, ..Fault::new(FaultKind::Status) },
             Fault { count: Some(1), ..Fault::new(FaultKind::Refuse) },
+            Fault { then: Some(Box::new(Fault::new(FaultKind::Hang))), ..Fault::new(FaultKind::Hang) },
         ];
         for fault in bad {
             assert!(faults.set(fault).is_err());

@@ -9,10 +9,13 @@ use megamind_tests::wait::PATIENCE;
 use megamind_tests::{City, Request};
 use serde_json::{Value, json};
 
-/// Orders that are asked for by both ids.
-const ASKED: usize = 60;
+use super::evidence::{self, Traces};
+use super::{Settled, World};
 
-/// Writes that only an operator can settle, and those that wait behind them.
+/// Orders that are asked for by both ids, at most.
+const ASKED: usize = 200;
+
+/// Orders that may have arrived and cannot be asked for, and what waits behind them.
 #[derive(Debug, Default)]
 pub(super) struct Waiting {
     /// Parked, since they may have been applied and cannot be repeated.
@@ -23,27 +26,40 @@ pub(super) struct Waiting {
     owners: HashSet<(usize, usize)>,
 }
 
-/// Drains the queue as an operator would: what was refused is tried again. Ends when nothing is left, or with `hold`,
-/// when only what may have been applied is left, and what waits behind it.
+/// Longer than any write takes that is applied late.
+const SETTLED: Duration = Duration::from_secs(1);
+
+/// Drains the queue as an operator would who can look into the cloud: what was refused is tried again, and so is what
+/// may have been applied and was not; what was is discarded. Only an order that arrived stays parked, with what waits
+/// behind it: to discard it would call it off.
 ///
 /// It fails when nothing has moved for long.
-pub(super) fn drain(city: &City, may_hold: bool) -> Waiting {
+pub(super) fn drain(world: &World, traces: &Traces) -> Waiting {
+    let city = &world.city;
+    thread::sleep(SETTLED);
     let (mut moved, mut before) = (Instant::now(), Value::Null);
     loop {
         let status = city.gateway.status();
         let (parked, pending) = (entries(city, "parked"), entries(city, "pending"));
         let mut waiting = Waiting::default();
         let mut left = 0;
+        let log = if parked.is_empty() { Vec::new() } else { city.cloud.log() };
+        let applied: HashSet<Tag> = log.iter().filter_map(|effect| Tag::find(effect.body())).collect();
         for entry in &parked {
-            if may_hold && entry["possiblyApplied"] == true && entry["lastStatus"].is_null() {
+            let arrived = tag_of(entry).is_some_and(|tag| applied.contains(&tag));
+            if arrived && entry["path"] == "/placeOrder" && is_in_doubt(world.kind.settled, entry) {
                 left += 1;
                 waiting.parked.extend(tag_of(entry));
                 waiting.owners.extend(owner_of(entry));
                 continue;
             }
-            let retry = Request::post(format!("/admin/queue/{}/retry", entry["id"]), &json!({}));
+            // Where the cloud honours keys, or can be asked, the drain knows by itself.
+            let discards = arrived && is_in_doubt(world.kind.settled, entry);
+            let action = if discards { "discard" } else { "retry" };
+            let why = json!({"who": "the test", "why": "it arrived"});
+            let settle = Request::post(format!("/admin/queue/{}/{action}", entry["id"]), &why);
             // Gone already: that is as good.
-            let _ = city.gateway.ask(&retry);
+            let _ = city.gateway.ask(&settle);
         }
         let is_held = |entry: &&Value| owner_of(entry).is_some_and(|owner| waiting.owners.contains(&owner));
         let behind: Vec<&Value> = pending.iter().filter(is_held).collect();
@@ -51,18 +67,39 @@ pub(super) fn drain(city: &City, may_hold: bool) -> Waiting {
         if left == parked.len() && behind.len() == pending.len() && status["mode"] == "forwarding" {
             return waiting;
         }
-        let now = status["queue"].clone();
+        let now = json!([status["queue"], status["mode"]]);
         if now != before {
             (moved, before) = (Instant::now(), now);
         }
         assert!(
-            moved.elapsed() < PATIENCE * 2,
-            "the queue does not drain: {status}\nparked: {:?}\npending: {:?}",
+            moved.elapsed() < PATIENCE,
+            "the queue does not drain: {status}\nparked: {:?}\npending: {:?}\n{}",
             &parked[..parked.len().min(5)],
             &pending[..pending.len().min(5)],
+            evidence::of(city, parked.iter().chain(&pending).filter_map(tag_of), traces),
         );
         thread::sleep(Duration::from_millis(100));
     }
+}
+
+/// Whether only an operator can settle an entry, since nobody can know what came of it.
+fn is_in_doubt(settled: Settled, entry: &Value) -> bool {
+    let in_doubt = entry["possiblyApplied"] == true
+        && entry["lastStatus"].is_null()
+        && entry["lastError"]
+            .as_str()
+            .is_some_and(|why| why.contains("may have been applied"));
+    in_doubt
+        && match settled {
+            Settled::ByKey => false,
+            // An order with a reference is found.
+            Settled::ByLookup => entry["path"] != "/placeOrder" || !has_reference(entry),
+            Settled::ByOperator => true,
+        }
+}
+
+fn has_reference(entry: &Value) -> bool {
+    entry["body"].as_str().is_some_and(|body| body.contains("\"clientRef\""))
 }
 
 /// The entries of a state, in full.
@@ -103,11 +140,20 @@ fn owner_of(entry: &Value) -> Option<(usize, usize)> {
 
 /// Fails the test unless the cloud has what the clients were told, and everything can be found by both ids.
 #[track_caller]
-pub(super) fn audit(city: &City, written: &[Written], waiting: &Waiting) -> Tally {
+pub(super) fn audit(city: &City, written: &[Written], waiting: &Waiting, traces: &Traces) -> Tally {
     let log = city.cloud.log();
     let parked = waiting.parked.iter().map(|tag| (*tag, 1));
     let excused: HashMap<Tag, usize> = parked.chain(waiting.behind.iter().map(|tag| (*tag, 0))).collect();
-    let tally = audit_but(written, &log, &excused);
+    let (tally, wrong) = audit_but(written, &log, &excused);
+    let shown: Vec<&str> = wrong.iter().take(20).map(|wrong| wrong.what.as_str()).collect();
+    assert!(
+        wrong.is_empty(),
+        "{} of {} writes are wrong:\n{}\n{}",
+        wrong.len(),
+        written.len(),
+        shown.join("\n"),
+        evidence::of(city, wrong.iter().map(|wrong| wrong.tag), traces),
+    );
     let names: HashMap<Tag, &str> = log
         .iter()
         .filter(|effect| effect.endpoint() == "/placeOrder")
@@ -119,17 +165,24 @@ pub(super) fn audit(city: &City, written: &[Written], waiting: &Waiting) -> Tall
         .into_iter()
         .map(|order| (order["orderId"].as_str().unwrap_or_default().to_owned(), order["status"].clone()))
         .collect();
-    let placed = written
+    let placed: Vec<&Written> = written
         .iter()
         .filter(|write| write.tag.step == 0 && write.told == Told::Done && write.id.is_some())
-        .filter(|write| !waiting.owners.contains(&(write.tag.worker, write.tag.order)));
-    // The newest: the oldest were placed before anything went wrong.
-    for write in placed.rev().take(ASKED) {
+        .filter(|write| !waiting.owners.contains(&(write.tag.worker, write.tag.order)))
+        .collect();
+    for write in placed.iter().step_by(placed.len() / ASKED + 1) {
         let (own, upstream) = (write.id.as_deref().unwrap_or_default(), names[&write.tag]);
         for id in [own, upstream] {
             let told = city.track(id).expect(200).json();
-            assert_eq!(told["orderId"], id, "{}: asked for by {id}", write.tag);
-            assert_eq!(told["status"], statuses[upstream], "{}: {own} is {upstream}: {told}", write.tag);
+            let why = || evidence::of(city, [write.tag], traces);
+            assert_eq!(told["orderId"], id, "{}: asked for by {id}\n{}", write.tag, why());
+            assert_eq!(
+                told["status"],
+                statuses[upstream],
+                "{}: {own} is {upstream}: {told}\n{}",
+                write.tag,
+                why()
+            );
         }
     }
     tally

@@ -12,7 +12,9 @@ use megamind_tests::random::Random;
 use megamind_tests::{Answer, Client, Request};
 use serde_json::{Value, json};
 
-/// How often a client with a key asks again where it was told nothing.
+use super::evidence::{self, Traces};
+
+/// How often a client that is recognized asks where it is told nothing.
 const RETRIES: usize = 6;
 const PAUSE: Duration = Duration::from_millis(15);
 
@@ -23,7 +25,7 @@ pub(super) enum Habit {
     Key,
     /// The same, and half of its orders it sends to the cloud itself first.
     DirectFirst,
-    /// A `clientRef` in every order.
+    /// A `clientRef` in every order; it asks again for an order where it is told nothing.
     Reference,
     /// Nothing at all.
     Neither,
@@ -35,6 +37,11 @@ impl Habit {
 
     fn has_key(self) -> bool {
         matches!(self, Self::Key | Self::DirectFirst)
+    }
+
+    /// Whether to ask again has one effect at most.
+    fn is_recognized(self, path: &str) -> bool {
+        self.has_key() || self == Self::Reference && path == "/placeOrder"
     }
 }
 
@@ -55,8 +62,8 @@ pub(super) struct Person {
     cloud: SocketAddr,
     random: Random,
     habit: Habit,
-    /// Whether to ask again has one effect at most: the cloud honours keys.
-    asks_again: bool,
+    /// Whether what the cloud was asked directly has one effect at most with what the gateway tells it.
+    cloud_honours_keys: bool,
     client: Option<Client>,
     next: Tag,
     current: Option<Current>,
@@ -64,22 +71,31 @@ pub(super) struct Person {
     pub(super) written: Vec<Written>,
     /// What it was told and must not have been.
     pub(super) wrong: Vec<String>,
+    /// What it saw.
+    pub(super) traces: Traces,
 }
 
 impl Person {
     /// Somebody new.
-    pub(super) fn new(name: usize, gateway: SocketAddr, cloud: SocketAddr, asks_again: bool, random: Random) -> Self {
+    pub(super) fn new(
+        name: usize,
+        gateway: SocketAddr,
+        cloud: SocketAddr,
+        cloud_honours_keys: bool,
+        random: Random,
+    ) -> Self {
         Self {
             gateway,
             cloud,
             random,
             habit: Habit::ALL[name % Habit::ALL.len()],
-            asks_again,
+            cloud_honours_keys,
             client: None,
             next: Tag { worker: name, order: 0, step: 0 },
             current: None,
             written: Vec::new(),
             wrong: Vec::new(),
+            traces: Traces::new(),
         }
     }
 
@@ -201,17 +217,18 @@ impl Person {
         if self.habit.has_key() {
             request = request.header("Idempotency-Key", &format!("key-of-{tag}"));
         }
-        let mut doubt = self.asks_again && self.habit == Habit::DirectFirst && path == "/placeOrder";
+        let mut doubt = self.cloud_honours_keys && self.habit == Habit::DirectFirst && path == "/placeOrder";
         if doubt && self.random.percent(50) {
             // Whatever comes of it.
-            let _ = Client::connect_to(self.cloud, Party::Other).and_then(|mut client| client.send(&request));
+            let direct = Client::connect_to(self.cloud, Party::Other).and_then(|mut client| client.send(&request));
+            self.trace("to the cloud itself", path, &direct);
         } else {
             doubt = false;
         }
-        let attempts = if self.asks_again && self.habit.has_key() { RETRIES } else { 1 };
+        let attempts = if self.habit.is_recognized(path) { RETRIES } else { 1 };
         let (mut told, mut answer) = (Told::Nothing, None);
         for _ in 0..attempts {
-            (told, answer) = self.once(&request);
+            (told, answer) = self.once(path, &request);
             if told != Told::Nothing {
                 break;
             }
@@ -231,8 +248,10 @@ impl Person {
         (told, answer)
     }
 
-    fn once(&mut self, request: &Request) -> (Told, Option<Answer>) {
-        let Ok(answer) = self.send(request) else {
+    fn once(&mut self, path: &str, request: &Request) -> (Told, Option<Answer>) {
+        let answer = self.send(request);
+        self.trace("to the gateway", path, &answer);
+        let Ok(answer) = answer else {
             return (Told::Nothing, None);
         };
         let code = answer.code().unwrap_or_default();
@@ -247,6 +266,15 @@ impl Person {
             self.wrong.push(format!("a failure reached the client: {answer}"));
         }
         (told, Some(answer))
+    }
+
+    fn trace(&mut self, to: &str, path: &str, answer: &Result<Answer, Trouble>) {
+        let said = match answer {
+            Ok(answer) => answer.to_string(),
+            Err(trouble) => trouble.to_string(),
+        };
+        let line = format!("{:.3} s, {path} {to}: {said}", evidence::now());
+        self.traces.entry(self.next).or_default().push(line);
     }
 
     /// The open connection, or a new one; it stays open when it is put back.
