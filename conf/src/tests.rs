@@ -347,8 +347,8 @@ fn a_reserved_range_can_be_found() {
 #[test]
 fn what_is_not_built_is_an_error() {
     check_section(
-        "[sms]\ncountry = \"IN\"\nscheduler = \"random\"\n",
-        &["3:13 sms.scheduler: found \"random\", which is not built yet, allowed is \"priority\""],
+        "[auth]\nmode = \"jwt\"\n",
+        &["2:8 auth.mode: found \"jwt\", which is not built yet, allowed is \"open\""],
     );
     valid("[callbacks]\nallow = [\"10.0.0.0/8\", \"*.example.com\"]\n");
 }

@@ -51,8 +51,10 @@ mod tests {
     }
 
     #[test]
-    fn a_folder_that_is_not_there_is_named() {
-        let error = pages(Path::new("/nowhere/man1")).expect_err("no folder");
-        assert!(format!("{error:#}").contains("/nowhere/man1"));
+    fn a_folder_that_cannot_be_made_is_named() {
+        let file = tempfile::NamedTempFile::new().expect("a file");
+        let folder = file.path().join("man1");
+        let error = pages(&folder).expect_err("no folder in a file");
+        assert!(format!("{error:#}").contains(&folder.display().to_string()));
     }
 }
