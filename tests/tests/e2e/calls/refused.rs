@@ -24,8 +24,6 @@ fn a_target_that_is_not_allowed_is_refused_at_registration() {
         "http://127.0.0.1@evil.test/",
         "http://127.0.0.1:1:80/",
         "http://evil.test/",
-        "ftp://127.0.0.1/",
-        "file:///etc/passwd",
     ] {
         let body = json!({"minionId": "P2", "callbackUrl": url});
         let answer = town.city.post("/ind/setminiongeneralinfo", &body);
@@ -38,6 +36,16 @@ fn a_target_that_is_not_allowed_is_refused_at_registration() {
         let set = town.city.gateway.command(&set);
         let said = String::from_utf8_lossy(&set.stderr);
         assert!(set.status.code() == Some(1) && said.contains("callbacks.allow"), "{url}: {said}");
+    }
+}
+
+#[test]
+fn what_is_no_url_of_http_is_refused_by_name() {
+    let town = Town::start();
+    for url in ["ftp://127.0.0.1/", "file:///etc/passwd", "127.0.0.1:80", "callback"] {
+        let body = json!({"minionId": "P2", "callbackUrl": url});
+        let answer = town.city.post("/ind/setminiongeneralinfo", &body);
+        assert_eq!((answer.status, answer.field().as_deref()), (400, Some("callbackUrl")), "{url}: {answer}");
     }
 }
 
