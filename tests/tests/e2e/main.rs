@@ -4,6 +4,7 @@ mod backup;
 mod bad_input;
 mod calls;
 mod cold_start;
+mod connections;
 mod credentials;
 mod dispatching;
 mod drain;
