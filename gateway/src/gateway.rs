@@ -305,7 +305,10 @@ impl<D: Domain> Gateway<D> {
     /// A certificate or token file that cannot be read (any more).
     pub fn add_to(&self, server: &mut Server, listeners: &Listeners) -> Result<(), StartError> {
         let config = &self.core.config;
-        let requests = Requests(Arc::new(http_proxy(&server.configuration, self.proxy())));
+        let requests = Requests {
+            proxy: Arc::new(http_proxy(&server.configuration, self.proxy())),
+            keepalive: config.gateway.keepalive_timeout,
+        };
         let mut proxy = Service::new("proxy".into(), Connections(Arc::new(requests)));
         for listen in &listeners.plain {
             add_listener(&mut proxy, listen, None)?;

@@ -1,28 +1,32 @@
 //! Connections, and the requests on them that wait.
 //!
 //! Pingora's future of one request takes 14 KiB, and the task that accepts a connection another 9, most of it for a TLS
-//! handshake. Over a request of milliseconds that is nothing, and too much for thousands of pilots' apps that wait for
-//! minutes. So a connection becomes a task of its own, and a request that has to wait ends for Pingora: it leaves behind
-//! what is still to be done ([`step_aside`]), and the connection does it when Pingora's future is gone.
+//! handshake. Over a request of milliseconds that is nothing, and too much for thousands of pilots' apps that are idle or
+//! wait for minutes. So a connection becomes a task of its own; Pingora gets to see it when a request begins; and a request
+//! that has to wait ends for Pingora: it leaves behind what is still to be done ([`step_aside`]), and the connection does it
+//! when Pingora's future is gone.
 
-use std::{cell::RefCell, io::Cursor, mem, pin::Pin, sync::Arc};
+use std::{cell::RefCell, io::Cursor, mem, pin::Pin, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::BytesMut;
 use megamind_domain::Domain;
 use pingora::{
-    apps::{HttpServerApp, ReusedHttpStream, ServerApp},
+    apps::{HttpPersistentSettings, HttpServerApp, ReusedHttpStream, ServerApp},
     protocols::{ALPN, Stream, http::ServerSession},
     proxy::{HttpProxy, Session},
     server::ShutdownWatch,
+    time::timeout,
 };
+use tokio::io::AsyncReadExt;
 
 use super::Proxy;
 
 /// What is left to do for a request. Its outcome is the connection, where that can be used again.
 type Rest = Pin<Box<dyn Future<Output = Option<ReusedHttpStream>> + Send>>;
 
-/// Seconds that a new connection may be idle; each request sets its own.
-const FIRST_KEEPALIVE: u64 = 60;
+/// Bytes of a request that are read at once. Pingora reads its head as far as it came, and the rest of it by itself.
+const FIRST_READ: usize = 4 * 1024;
 
 tokio::task_local! {
     /// Where the request that is being served leaves what is left to do.
@@ -47,7 +51,11 @@ where
 }
 
 /// The requests of all connections.
-pub(crate) struct Requests<D: Domain>(pub(crate) Arc<HttpProxy<Proxy<D>>>);
+pub(crate) struct Requests<D: Domain> {
+    pub(crate) proxy: Arc<HttpProxy<Proxy<D>>>,
+    /// How long a connection may be idle.
+    pub(crate) keepalive: Duration,
+}
 
 /// All connections.
 pub(crate) struct Connections<D: Domain>(pub(crate) Arc<Requests<D>>);
@@ -56,7 +64,7 @@ impl<D: Domain> Requests<D> {
     /// Serves one request, and what it leaves.
     async fn serve(&self, session: ServerSession, shutdown: &ShutdownWatch) -> Option<ReusedHttpStream> {
         let served = async {
-            let reused = self.0.process_new_http(session, shutdown).await;
+            let reused = self.proxy.process_new_http(session, shutdown).await;
             (reused, REST.with(RefCell::take))
         };
         match REST.scope(RefCell::default(), served).await {
@@ -66,16 +74,34 @@ impl<D: Domain> Requests<D> {
     }
 
     /// Serves the requests of an HTTP/1 connection, one after the other.
-    async fn serve_all(&self, stream: Stream, shutdown: &ShutdownWatch) {
-        let mut session = ServerSession::new_http1(stream);
-        session.set_keepalive((!*shutdown.borrow()).then_some(FIRST_KEEPALIVE));
-        while let Some(reused) = self.serve(session, shutdown).await {
-            let (stream, settings) = reused.consume();
-            session = ServerSession::new_http1(stream);
+    async fn serve_all(&self, mut stream: Stream, mut shutdown: ShutdownWatch) {
+        let mut settings = None;
+        while let Some(beginning) = self.beginning(&mut stream, &mut shutdown).await {
+            let mut session = ServerSession::new_http1(stream);
+            session.set_keepalive((!*shutdown.borrow()).then_some(self.keepalive.as_secs().max(1)));
             if let Some(settings) = settings {
-                settings.apply_to_session(&mut session);
+                HttpPersistentSettings::apply_to_session(settings, &mut session);
             }
+            // To Pingora it came behind the request before.
+            session.set_pipelined_prefix(beginning);
+            let Some(reused) = self.serve(session, &shutdown).await else { return };
+            (stream, settings) = reused.consume();
         }
+    }
+
+    /// The first bytes of the next request; `None` where none comes.
+    async fn beginning(&self, stream: &mut Stream, shutdown: &mut ShutdownWatch) -> Option<BytesMut> {
+        let mut beginning = BytesMut::with_capacity(FIRST_READ);
+        let read = async {
+            tokio::select! {
+                // What has come is served, also by a gateway that is about to stop.
+                biased;
+                read = stream.read_buf(&mut beginning) => read.ok(),
+                _ = shutdown.wait_for(|stops| *stops) => None,
+            }
+        };
+        let read = timeout(self.keepalive, read).await.ok().flatten();
+        read.filter(|read| *read > 0).map(|_| beginning)
     }
 }
 
@@ -91,7 +117,7 @@ impl<D: Domain> HttpServerApp for Requests<D> {
     }
 
     async fn http_cleanup(&self) {
-        self.0.http_cleanup().await;
+        self.proxy.http_cleanup().await;
     }
 }
 
@@ -102,7 +128,7 @@ impl<D: Domain> ServerApp for Connections<D> {
         if matches!(stream.selected_alpn_proto(), Some(ALPN::H2)) {
             tokio::spawn(async move { requests.process_new(stream, &shutdown).await });
         } else {
-            tokio::spawn(async move { requests.serve_all(stream, &shutdown).await });
+            tokio::spawn(async move { requests.serve_all(stream, shutdown).await });
         }
         None
     }

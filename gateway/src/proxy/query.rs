@@ -14,7 +14,10 @@ use super::{
     RequestCtx, Route,
     answer::{self, Extra},
 };
-use crate::core::{Core, wall_clock};
+use crate::{
+    core::{Core, wall_clock},
+    metrics::ServedBy,
+};
 
 /// How long a reader about to say that it does not know waits for what is being watched.
 const CATCH_UP: Duration = Duration::from_millis(200);
@@ -125,6 +128,7 @@ impl<D: Domain> Query<D> {
         mut client: Box<ServerSession>,
         mut ctx: RequestCtx,
     ) -> Option<ReusedHttpStream> {
+        ctx.served_by = ServedBy::Megamind;
         let said = tokio::select! {
             said = self.answer() => said,
             () = gone(&mut client) => {

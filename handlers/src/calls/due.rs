@@ -1,15 +1,16 @@
 //! Which calls a decision owes.
 //!
 //! Pilots are told of what is decided here, whoever is the server; of what the upstream decided they are told only
-//! where it takes away what was given here. Merchants are told by whoever is the server: by the gateway while it acts,
-//! and when the upstream overrules what they were told.
+//! where it takes away what was given here, or gives back what was taken away here. Merchants are told by whoever is the
+//! server: by the gateway while it acts, when the upstream overrules what they were told, and when the operator calls off
+//! what the upstream will never hear of.
 
 use megamind_domain::Ctx;
 
 use super::{Action, Call, CallKey, Channel, Kind, Target};
 use crate::{
     City, Deliveries,
-    command::Command,
+    command::{Command, Watched},
     dialect::render_call,
     event::{CallDue, Event, V},
     evolve::evolve,
@@ -26,7 +27,12 @@ pub(crate) fn add_due(domain: &Deliveries, city: &City, command: &Command, event
         return;
     }
     let watched = matches!(command, Command::Watched(_) | Command::Alias { .. });
-    let mut owed = Owed { domain, city: city.clone(), watched, calls: Vec::new(), ctx };
+    let taken_over = match command {
+        Command::Watched(watched) => matches!(&**watched, Watched::Order(seen) if seen.settles),
+        _ => false,
+    };
+    let disowned = matches!(command, Command::Disown { .. });
+    let mut owed = Owed { domain, city: city.clone(), watched, taken_over, disowned, calls: Vec::new(), ctx };
     for event in &*events {
         owed.take(event);
     }
@@ -89,6 +95,10 @@ struct Owed<'a, 'c> {
     city: City,
     /// Whether the upstream decided it.
     watched: bool,
+    /// Whether it replaces what was decided here, after the drain.
+    taken_over: bool,
+    /// Whether the upstream will never hear of the order.
+    disowned: bool,
     calls: Vec<Event>,
     ctx: &'a mut Ctx<'c>,
 }
@@ -116,6 +126,12 @@ impl Owed<'_, '_> {
             Event::OrderUpdated(_) if !self.watched => {
                 if let Some(pilot) = after.carrier {
                     self.pilot(pilot, Action::Change, key);
+                }
+            }
+            // Who was told to leave it is to carry it after all.
+            _ if self.taken_over && before.status == Status::Cancelled && before.pilot == after.carrier => {
+                if let Some(pilot) = after.carrier {
+                    self.pilot(pilot, Action::Assign, key);
                 }
             }
             _ => {}
@@ -154,9 +170,9 @@ impl Owed<'_, '_> {
         let overruled =
             self.watched && (joined || before.assigned_here || (before.ours && after.status == Status::Cancelled));
         let tells = if self.watched {
-            overruled
+            overruled || self.taken_over
         } else {
-            self.ctx.stance == megamind_domain::Stance::Acting
+            self.disowned || self.ctx.stance == megamind_domain::Stance::Acting
         };
         if !changed || !tells {
             return;

@@ -231,6 +231,40 @@ fn an_upstream_that_does_not_know_of_an_assignment_does_not_take_it_back() {
 }
 
 #[test]
+fn what_the_upstream_does_not_let_be_cancelled_goes_on_and_both_are_told() {
+    let mut world = world();
+    let assigned = json!({"orderId": "OB-1", "status": "assigned", "minionId": "APP"});
+    world.watch("/placeOrder", &order(), 201, &assigned);
+    assert_eq!(world.post("/cancelOrder", &json!({"orderId": "OB-1"})).0, 200);
+    let told = owed(&world.city);
+    assert_eq!(told.iter().map(|(who, ..)| who.as_str()).collect::<Vec<_>>(), ["APP", "M7"]);
+    done(&mut world);
+    world.stance = Stance::Standby;
+    world.settle("OB-1", &json!({"orderId": "OB-1", "status": "accepted", "minionId": "APP"}));
+    let told = owed(&world.city);
+    assert_eq!((told[0].0.as_str(), told[0].1), ("APP", Kind::Assign(Action::Assign)), "{told:?}");
+    assert_eq!((told[1].0.as_str(), &told[1].2["status"]), ("M7", &json!("accepted")));
+    done(&mut world);
+    // What was the same all along is told to nobody.
+    world.settle("OB-1", &json!({"orderId": "OB-1", "status": "accepted", "minionId": "APP"}));
+    assert_eq!(owed(&world.city), []);
+}
+
+#[test]
+fn of_an_order_that_the_operator_calls_off_both_are_told_in_every_mode() {
+    let mut world = world();
+    let id = world.place();
+    assign(&mut world, &id, "APP");
+    done(&mut world);
+    world.stance = Stance::Standby;
+    let command = world.domain.disowned(&id, "refused for good").expect("an order of ours");
+    world.decide(&command).expect("decided");
+    let told = owed(&world.city);
+    assert_eq!((told[0].0.as_str(), told[0].1), ("APP", Kind::Assign(Action::Cancel)), "{told:?}");
+    assert_eq!((told[1].0.as_str(), &told[1].2["status"]), ("M7", &json!("cancelled")));
+}
+
+#[test]
 fn calls_survive_in_their_rows() {
     let mut world = world();
     let id = world.place();

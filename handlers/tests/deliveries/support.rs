@@ -105,6 +105,15 @@ impl World {
 
     /// Lets the world see an exchange with the upstream.
     pub(crate) fn watch(&mut self, path: &str, body: &Value, status: u16, answer: &Value) {
+        self.observe(path, body, status, answer, false);
+    }
+
+    /// Lets the world see how the upstream has an order after the drain.
+    pub(crate) fn settle(&mut self, id: &str, answer: &Value) {
+        self.observe("/trackOrder", &json!({"orderId": id}), 200, answer, true);
+    }
+
+    fn observe(&mut self, path: &str, body: &Value, status: u16, answer: &Value, settles: bool) {
         let request = post(path, body);
         let exchange = Exchange {
             endpoint: self.endpoint(path).0,
@@ -116,7 +125,7 @@ impl World {
             at: self.now,
             created: None,
             named: None,
-            settles: false,
+            settles,
         };
         if let Some(command) = self.domain.observe(&self.city, &exchange).command {
             self.decide(&command).expect("what was seen is never refused");

@@ -4,7 +4,7 @@
 //! it took effect (`effective`): it was taken, and its id had not been before. A restart goes on with the same file.
 //!
 //! `POST /__fault {"kind": …, "status"?, "delayMs"?, "count"?, "location"?}` breaks it: `none`, `hang`, `status`,
-//! `slow`, `redirect`, `lose_reply` (taken, and never answered). `POST /__answer {"path", "body"}` sets what a path
+//! `slow`, `redirect`, `lose_reply` (taken, and never answered), `large` (answered with a megabyte). `POST /__answer {"path", "body"}` sets what a path
 //! answers.
 
 use std::{
@@ -134,7 +134,7 @@ async fn serve(request: Request<Incoming>, state: Shared) -> Result<Response<Ful
         tokio::time::sleep(Duration::from_millis(delay)).await;
     }
     let header = |name: &str| head.headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let takes = matches!(fault.kind.as_str(), "" | "none" | "slow" | "lose_reply");
+    let takes = matches!(fault.kind.as_str(), "" | "none" | "slow" | "lose_reply" | "large");
     let answer = {
         let mut state = locked(&state);
         let id = header("webhook-id");
@@ -161,6 +161,7 @@ async fn serve(request: Request<Incoming>, state: Shared) -> Result<Response<Ful
             let response = Response::builder().status(307).header(header::LOCATION, location);
             Ok(response.body(Full::default()).unwrap_or_default())
         }
+        "large" => Ok(answered(200, &json!({"said": "x".repeat(1 << 20)}))),
         "status" => Ok(answered(fault.status.unwrap_or(500), &json!({"broken": true}))),
         _ => Ok(answered(200, &answer.unwrap_or_else(|| json!({"ok": true})))),
     }

@@ -1,56 +1,60 @@
-//! When a connection stays open after an answer (RFC 9112, 6.1 and 9.3).
+//! What connections may do besides carrying one whole request after the other.
 
-use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::thread;
+use std::time::{Duration, Instant};
 
-use megamind_tests::City;
-use megamind_tests::wait::PATIENCE;
+use megamind_tests::{City, Request, city};
+use rustix::process::Signal;
 
-/// The answer to `request`, and whether the connection was closed after it.
-fn exchange(city: &City, request: &str) -> (String, bool) {
-    let mut stream = TcpStream::connect(city.gateway.addr).expect("a connection");
-    stream.set_read_timeout(Some(PATIENCE)).expect("a timeout");
-    stream.write_all(request.as_bytes()).expect("sent");
-    let (mut answer, mut piece) = (Vec::new(), [0; 4096]);
-    loop {
-        match stream.read(&mut piece).expect("an answer, or the end of the connection") {
-            0 => return (String::from_utf8(answer).expect("text"), true),
-            count => answer.extend_from_slice(&piece[..count]),
-        }
-        let text = String::from_utf8_lossy(&answer);
-        let head = text.split_once("\r\n\r\n").map(|(head, _)| head.to_ascii_lowercase());
-        if head.is_some_and(|head| !head.contains("connection: close")) {
-            return (text.into_owned(), false);
-        }
-    }
+const ASK: &str = "/ind/getminiongeneralinfo?minionId=P1";
+
+fn town() -> City {
+    let city = City::with("").start_without_cloud();
+    city.post("/ind/setminiongeneralinfo", &city::pilot("P1")).expect(200);
+    city
 }
 
-const READ: &str = "/trackOrder?orderId=OB-1";
-const PLAIN: &str = "/catalogue/menu";
-
-fn judge(city: &City) {
-    for path in [READ, PLAIN] {
-        let (answer, closed) = exchange(city, &format!("GET {path} HTTP/1.0\r\nHost: city\r\n\r\n"));
-        assert!(closed, "an HTTP/1.0 client reads to the end of the connection: {answer}");
-        let kept = format!("GET {path} HTTP/1.0\r\nHost: city\r\nConnection: keep-alive\r\n\r\n");
-        assert!(!exchange(city, &kept).1, "{path} was asked to keep the connection");
-        assert!(!exchange(city, &format!("GET {path} HTTP/1.1\r\nHost: city\r\n\r\n")).1);
-        let last = format!("GET {path} HTTP/1.1\r\nHost: city\r\nConnection: close\r\n\r\n");
-        assert!(exchange(city, &last).1);
-        // Two framings at once: whoever stands between may have seen another end of this request.
-        let ambiguous = format!(
-            "POST {path} HTTP/1.1\r\nHost: city\r\nContent-Length: 5\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"
-        );
-        let (answer, closed) = exchange(city, &ambiguous);
-        assert!(closed, "two framings at once: {answer}");
+#[test]
+fn a_head_may_come_in_pieces() {
+    let city = town();
+    let mut client = city.client();
+    let head = format!("GET {ASK} HTTP/1.1\r\nHost: city\r\nX-Long: {}\r\n\r\n", "x".repeat(9_000));
+    for pieces in [vec![1, 2, 30], vec![4_096], vec![4_095, 4_097], vec![9_000]] {
+        let mut at = 0;
+        for to in pieces.into_iter().chain([head.len()]) {
+            client.write(&head.as_bytes()[at..to]).expect("the gateway reads");
+            at = to;
+            thread::sleep(Duration::from_millis(20));
+        }
+        client.read("GET").expect("an answer").expect(200);
+        client.still_usable().expect("a usable connection");
     }
 }
 
 #[test]
-fn a_connection_stays_open_where_client_and_framing_allow_it() {
-    let mut city = City::start();
-    judge(&city);
-    city.cloud.kill();
-    city.gateway.await_mode("acting");
-    judge(&city);
+fn what_is_left_of_a_head_closes_only_its_own_connection() {
+    let city = town();
+    let mut broken = city.client();
+    broken
+        .write(format!("GET {ASK} HTTP/1.1\r\nHo").as_bytes())
+        .expect("the gateway reads");
+    drop(broken);
+    city.send(&Request::get(ASK)).expect(200);
+}
+
+#[test]
+fn a_gateway_that_stops_closes_idle_connections() {
+    let mut city = town();
+    let mut clients: Vec<_> = (0..50).map(|_| city.client()).collect();
+    // Half of them have asked something, half nothing yet.
+    for client in clients.iter_mut().step_by(2) {
+        client.send(&Request::get(ASK)).expect("an answer").expect(200);
+    }
+    let began = Instant::now();
+    city.gateway.signal(Signal::TERM);
+    assert!(city.gateway.wait().success());
+    assert!(began.elapsed() < Duration::from_secs(20), "idle connections hold nothing up");
+    for client in &mut clients {
+        assert!(client.still_usable().is_err());
+    }
 }

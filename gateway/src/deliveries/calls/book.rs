@@ -53,7 +53,7 @@ impl Book {
             .ok_or_else(|| Failure::NotAllowed(format!("{url} is not within callbacks.allow")))?;
         let keys = match secrets {
             None => Keys::new(),
-            Some(path) => self.secrets.read(&path).map_err(Failure::NotAllowed)?,
+            Some(path) => self.secrets.read(&path).map_err(Failure::Unready)?,
         };
         Ok((url, keys))
     }

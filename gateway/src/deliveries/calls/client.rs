@@ -6,13 +6,15 @@ use std::{fmt, path::Path, sync::Arc, time::Duration};
 use anyhow::Context;
 use bytes::Bytes;
 use http::{HeaderName, HeaderValue, Request, StatusCode, header};
-use http_body_util::{BodyExt, Full, Limited};
+use http_body_util::{BodyExt, Collected, Full, Limited};
+use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use megamind_handlers::calls::allow::{AllowList, CallUrl};
 use rustls::{ClientConfig, RootCertStore, pki_types::ServerName};
 use tokio::{
     io::{AsyncRead, AsyncWrite},
     net::TcpStream,
+    time::{Instant, timeout_at},
 };
 use tokio_rustls::TlsConnector;
 
@@ -48,6 +50,8 @@ pub(in crate::deliveries) enum Failure {
     },
     /// No proper answer.
     Broken(String),
+    /// It could not be made as it should be; the fault is on this side.
+    Unready(String),
 }
 
 impl Failure {
@@ -60,7 +64,7 @@ impl Failure {
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::NotAllowed(why) | Self::Unreachable(why) | Self::Broken(why) => f.write_str(why),
+            Self::NotAllowed(why) | Self::Unreachable(why) | Self::Broken(why) | Self::Unready(why) => f.write_str(why),
             Self::TimedOut(limit) => write!(f, "no answer within {limit:?}"),
             Self::Status { status, .. } if status.is_redirection() => {
                 write!(f, "answered {status}; redirects are not followed")
@@ -81,14 +85,37 @@ impl Client {
         Ok(Self { timeout, allow, tls: TlsConnector::from(Arc::new(config)), resolver: Box::new(System) })
     }
 
-    /// Posts JSON to `path` behind a URL, and gives the answer of a 2xx.
-    pub(super) async fn post(
+    /// Posts JSON to `path` behind a URL. It is told once 2xx is answered: what else the answer says is the target's own
+    /// affair, and read only because there are programs that end half-way where nobody listens.
+    pub(super) async fn tell(
         &self,
         url: &CallUrl,
         path: &str,
         headers: Vec<(HeaderName, HeaderValue)>,
         body: Bytes,
-    ) -> Result<Bytes, Failure> {
+    ) -> Result<(), Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let taken = self.post(url, path, headers, body, deadline).await?;
+        let _ = timeout_at(deadline, taken.answer()).await;
+        Ok(())
+    }
+
+    /// Posts JSON to `path` behind a URL, and gives the answer of a 2xx.
+    pub(super) async fn ask(&self, url: &CallUrl, path: &str, body: Bytes) -> Result<Bytes, Failure> {
+        let deadline = Instant::now() + self.timeout;
+        let taken = self.post(url, path, Vec::new(), body, deadline).await?;
+        let answer = timeout_at(deadline, taken.answer()).await;
+        answer.unwrap_or(Err(Failure::TimedOut(self.timeout)))
+    }
+
+    async fn post(
+        &self,
+        url: &CallUrl,
+        path: &str,
+        headers: Vec<(HeaderName, HeaderValue)>,
+        body: Bytes,
+        deadline: Instant,
+    ) -> Result<Taken, Failure> {
         let call = async {
             let address = checked(&*self.resolver, &self.allow, url).await.map_err(|error| match error {
                 NoAddress::Unresolved(why) => Failure::Unreachable(why),
@@ -108,9 +135,8 @@ impl Client {
                 exchange(stream, request).await
             }
         };
-        tokio::time::timeout(self.timeout, call)
-            .await
-            .unwrap_or(Err(Failure::TimedOut(self.timeout)))
+        let taken = timeout_at(deadline, call).await;
+        taken.unwrap_or(Err(Failure::TimedOut(self.timeout)))
     }
 
     /// Whom it may call.
@@ -161,7 +187,7 @@ fn request(
 pub(in crate::deliveries) async fn exchange(
     stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
     request: Request<Full<Bytes>>,
-) -> Result<Bytes, Failure> {
+) -> Result<Taken, Failure> {
     let broken = |error: hyper::Error| Failure::Broken(format!("the exchange broke off: {error}"));
     let (mut sender, connection) = hyper::client::conn::http1::handshake(TokioIo::new(stream))
         .await
@@ -179,11 +205,21 @@ pub(in crate::deliveries) async fn exchange(
         let retry_after = seconds.map(|seconds| Duration::from_secs(seconds).min(MAX_RETRY_AFTER));
         return Err(Failure::Status { status, retry_after });
     }
-    let body = Limited::new(response.into_body(), MAX_ANSWER).collect().await;
-    drop(connection);
-    // What it says beyond 2xx is its own affair, as long as it comes to an end.
-    body.map(http_body_util::Collected::to_bytes)
-        .map_err(|error| Failure::Broken(format!("the answer broke off: {error}")))
+    Ok(Taken { body: response.into_body(), _connection: connection })
+}
+
+/// A call that was answered with 2xx.
+struct Taken {
+    body: Incoming,
+    _connection: AbortOnDrop<hyper::Result<()>>,
+}
+
+impl Taken {
+    async fn answer(self) -> Result<Bytes, Failure> {
+        let body = Limited::new(self.body, MAX_ANSWER).collect().await;
+        body.map(Collected::to_bytes)
+            .map_err(|error| Failure::Broken(format!("the answer broke off: {error}")))
+    }
 }
 
 struct AbortOnDrop<T>(tokio::task::JoinHandle<T>);

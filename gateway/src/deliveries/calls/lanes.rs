@@ -86,24 +86,28 @@ impl Lanes {
         }
     }
 
-    /// Takes calls to be made now, `most` at most running at once over all targets.
+    /// Takes calls to be made now, `most` at most running at once over all targets. Targets that are away get half of that
+    /// at most: thousands of them, each of which takes the whole of its time, must not hold up those that are there.
     pub(super) fn start(&mut self, now: Instant, most: usize) -> Vec<(CallKey, Target)> {
         let mut started = Vec::new();
         self.targets.retain(|_, line| !line.lanes.is_empty());
-        for (target, line) in &mut self.targets {
-            line.expire(now);
-            let width = if line.fails == 0 { self.concurrency } else { 1 };
-            if line.not_before.is_some_and(|at| at > now) {
-                continue;
-            }
-            while line.running < width && self.running < most {
-                let Some((key, id)) = line.ready.pop_first() else { break };
-                let Some(lane) = line.lanes.get_mut(&id) else { continue };
-                lane.queue.remove(&key);
-                lane.running = Some(key);
-                line.running += 1;
-                self.running += 1;
-                started.push((key, target.clone()));
+        for (away, most) in [(false, most), (true, most.div_ceil(2))] {
+            let lines = self.targets.iter_mut().filter(|(_, line)| (line.fails > 0) == away);
+            for (target, line) in lines {
+                line.expire(now);
+                let width = if away { 1 } else { self.concurrency };
+                if line.not_before.is_some_and(|at| at > now) {
+                    continue;
+                }
+                while line.running < width && self.running < most {
+                    let Some((key, id)) = line.ready.pop_first() else { break };
+                    let Some(lane) = line.lanes.get_mut(&id) else { continue };
+                    lane.queue.remove(&key);
+                    lane.running = Some(key);
+                    line.running += 1;
+                    self.running += 1;
+                    started.push((key, target.clone()));
+                }
             }
         }
         started
@@ -270,127 +274,4 @@ fn lane_of(target: &Target, order: OrderKey) -> LaneId {
 }
 
 #[cfg(test)]
-mod tests {
-    use std::num::NonZeroU64;
-
-    use megamind_handlers::pilot::PilotKey;
-
-    use super::*;
-
-    fn key(number: u64) -> CallKey {
-        CallKey(NonZeroU64::new(number).expect("not 0"))
-    }
-
-    fn order(number: u64) -> OrderKey {
-        OrderKey(NonZeroU64::new(number).expect("not 0"))
-    }
-
-    fn merchant() -> Target {
-        Target::Merchant("M7".into())
-    }
-
-    fn keys(started: &[(CallKey, Target)]) -> Vec<u64> {
-        let mut keys: Vec<_> = started.iter().map(|(key, _)| key.0.get()).collect();
-        keys.sort_unstable();
-        keys
-    }
-
-    #[test]
-    fn calls_of_one_order_go_one_after_the_other_and_orders_side_by_side() {
-        let (now, mut lanes) = (Instant::now(), Lanes::new(2, Duration::from_mins(1)));
-        for (call, of) in [(1, 1), (2, 1), (3, 2), (4, 3)] {
-            lanes.add(key(call), &merchant(), order(of));
-            lanes.add(key(call), &merchant(), order(of));
-        }
-        assert_eq!(keys(&lanes.start(now, 9)), [1, 3], "two at a time");
-        assert!(lanes.start(now, 9).is_empty());
-        lanes.over(key(1), &merchant(), order(1), true);
-        assert_eq!(keys(&lanes.start(now, 9)), [2]);
-        lanes.over(key(3), &merchant(), order(2), true);
-        lanes.over(key(2), &merchant(), order(1), true);
-        assert_eq!(keys(&lanes.start(now, 9)), [4]);
-        lanes.over(key(4), &merchant(), order(3), true);
-        assert!(lanes.is_empty());
-    }
-
-    #[test]
-    fn a_pilot_is_called_about_one_thing_after_the_other() {
-        let pilot = Target::Pilot(PilotKey(NonZeroU64::MIN));
-        let (now, mut lanes) = (Instant::now(), Lanes::new(4, Duration::from_mins(1)));
-        for call in 1..=3 {
-            lanes.add(key(call), &pilot, order(call));
-        }
-        assert_eq!(keys(&lanes.start(now, 9)), [1]);
-        lanes.over(key(1), &pilot, order(1), true);
-        assert_eq!(keys(&lanes.start(now, 9)), [2]);
-    }
-
-    #[test]
-    fn what_failed_comes_before_what_is_behind_it() {
-        let (now, mut lanes) = (Instant::now(), Lanes::new(2, Duration::from_mins(1)));
-        for (call, of) in [(1, 1), (2, 1), (3, 2)] {
-            lanes.add(key(call), &merchant(), order(of));
-        }
-        assert_eq!(keys(&lanes.start(now, 9)), [1, 3]);
-        assert_eq!(lanes.note_failure(&merchant(), order(1), false), Failed { attempts: 1, in_a_row: 0 });
-        lanes.again(key(1), &merchant(), order(1), (now, 1.0), Duration::ZERO);
-        // Only this order waits.
-        lanes.over(key(3), &merchant(), order(2), true);
-        lanes.add(key(4), &merchant(), order(3));
-        assert_eq!(keys(&lanes.start(now, 9)), [4]);
-        let then = lanes.wake_at().expect("a time");
-        assert_eq!(then, now + FIRST_PAUSE);
-        assert_eq!(keys(&lanes.start(then, 9)), [1]);
-    }
-
-    #[test]
-    fn a_target_that_is_away_is_probed_by_one_call_at_a_time() {
-        let (now, mut lanes) = (Instant::now(), Lanes::new(4, Duration::from_secs(2)));
-        for call in 1..=9 {
-            lanes.add(key(call), &merchant(), order(call));
-        }
-        let started = lanes.start(now, 9);
-        assert_eq!(keys(&started), [1, 2, 3, 4]);
-        for (call, _) in started {
-            lanes.note_failure(&merchant(), order(call.0.get()), true);
-            lanes.again(call, &merchant(), order(call.0.get()), (now, 1.0), Duration::ZERO);
-        }
-        let mut then = now;
-        for _ in 0..5 {
-            assert!(lanes.start(then, 9).is_empty());
-            then = lanes.wake_at().expect("a time");
-            let probe = lanes.start(then, 9);
-            assert_eq!(probe.len(), 1);
-            let of = order(probe[0].0.0.get());
-            lanes.note_failure(&merchant(), of, true);
-            lanes.again(probe[0].0, &merchant(), of, (then, 1.0), Duration::ZERO);
-            assert!(lanes.wake_at().expect("a time") <= then + Duration::from_secs(2), "the pause is bounded");
-        }
-        then = lanes.wake_at().expect("a time");
-        let (call, _) = lanes.start(then, 9).remove(0);
-        lanes.over(call, &merchant(), order(call.0.get()), true);
-        assert_eq!(lanes.start(then, 9).len(), 4, "all of its width again");
-    }
-
-    #[test]
-    fn what_was_settled_elsewhere_is_taken_out() {
-        let (now, mut lanes) = (Instant::now(), Lanes::new(4, Duration::from_secs(2)));
-        for call in 1..=2 {
-            lanes.add(key(call), &merchant(), order(1));
-        }
-        lanes.remove(key(1), &merchant(), order(1));
-        assert_eq!(lanes.waiting_for(&merchant()), [key(2)]);
-        assert_eq!(keys(&lanes.start(now, 9)), [2]);
-        lanes.remove(key(2), &merchant(), order(1));
-        lanes.over(key(2), &merchant(), order(1), true);
-        lanes.add(key(3), &merchant(), order(1));
-        lanes.remove(key(3), &merchant(), order(1));
-        assert!(lanes.is_empty());
-        // Owed again, once it is known that it was settled.
-        lanes.add(key(3), &merchant(), order(1));
-        assert!(lanes.is_empty());
-        lanes.forget(key(3));
-        lanes.add(key(3), &merchant(), order(1));
-        assert_eq!(keys(&lanes.start(now, 9)), [3]);
-    }
-}
+mod tests;

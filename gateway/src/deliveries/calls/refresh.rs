@@ -111,7 +111,7 @@ impl Asker {
     /// Asks, and takes the answer as if the pilot had sent it to the endpoint of its form.
     async fn ask(&self, path: &str, route: &str, question: serde_json::Value) {
         let body = Bytes::from(question.to_string());
-        let answer = match self.shared.client.post(&self.url, path, Vec::new(), body).await {
+        let answer = match self.shared.client.ask(&self.url, path, body).await {
             Ok(answer) => answer,
             Err(failure) => {
                 self.shared.metrics.count("pilot", "failed");

@@ -92,7 +92,7 @@ type Settled = Vec<(CallKey, Outcome)>;
 /// The calls whose outcomes the journal has, or the outcomes that it did not take.
 type Told = Result<Vec<CallKey>, Settled>;
 
-type Attempt = (Call, Result<Bytes, Failure>);
+type Attempt = (Call, Result<(), Failure>);
 
 struct Worker {
     handle: Handle<Deliveries>,
@@ -190,7 +190,7 @@ impl Worker {
                 };
                 let body = Bytes::copy_from_slice(call.payload.as_bytes());
                 let headers = webhook::headers(&format!("msg_{}", call.id), now, &body, &keys);
-                let answer = shared.client.post(&url, call.kind.path(), headers, body).await;
+                let answer = shared.client.tell(&url, call.kind.path(), headers, body).await;
                 (call, answer)
             });
         }

@@ -5,7 +5,7 @@ use serde_json::json;
 
 use super::{GOOD, Town};
 
-/// Breaks the service in the middle of an order's way, and repairs it.
+/// Breaks the service and the app in the middle of an order's way, and repairs them.
 fn survives(break_it: impl FnOnce(&mut Town), repair: impl FnOnce(&mut Town)) {
     let mut town = Town::with("callbacks.timeout = '1s'");
     let ids: Vec<_> = (0..3).map(|number| town.place(&format!("before {number}"))).collect();
@@ -23,22 +23,36 @@ fn survives(break_it: impl FnOnce(&mut Town), repair: impl FnOnce(&mut Town)) {
     // Each id took effect once; whatever came twice carried the id of the first.
     let effects = town.merchant.effects();
     assert_eq!(effects.len(), 4 * 6, "{effects:#?}");
+    for id in ids.iter().chain([&during]) {
+        assert_eq!(town.app.actions(id), ["assign"], "{id}");
+    }
 }
 
 fn breaks(fault: &serde_json::Value) {
-    survives(|town| town.merchant.fault(fault), |_| {});
+    let fault_both = |town: &mut Town| {
+        town.merchant.fault(fault);
+        town.app.fault(fault);
+    };
+    survives(fault_both, |_| {});
 }
 
 #[test]
 fn refused() {
     survives(
-        |town| town.merchant.kill(),
         |town| {
-            wait::until("a call is refused", || {
-                let failed = town.city.gateway.metric("megamind_calls_total", "failed")?;
-                (failed > 0.0).then_some(())
-            });
+            town.merchant.kill();
+            town.app.kill();
+        },
+        |town| {
+            for target in ["merchant", "pilot"] {
+                wait::until(&format!("a call to a {target} is refused"), || {
+                    let labels = format!("outcome=\"failed\",target=\"{target}\"");
+                    let failed = town.city.gateway.metric("megamind_calls_total", &labels)?;
+                    (failed > 0.0).then_some(())
+                });
+            }
             town.merchant.start();
+            town.app.start();
         },
     );
 }
@@ -66,6 +80,12 @@ fn redirecting() {
 #[test]
 fn losing_replies() {
     breaks(&json!({"kind": "lose_reply", "count": 5}));
+}
+
+/// Longer than is read of an answer: it was taken all the same.
+#[test]
+fn talkative() {
+    breaks(&json!({"kind": "large", "count": 5}));
 }
 
 #[test]

@@ -5,10 +5,12 @@ mod faults;
 mod forwarded;
 mod kills;
 mod refused;
+mod taken_over;
 mod told;
 mod waiting;
 
-use megamind_tests::{City, Receiver, city};
+use megamind_tests::city::{self, Plan};
+use megamind_tests::{City, Receiver};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -38,6 +40,18 @@ impl Town {
 
     /// Where only these may be called, and no pilot is known yet.
     fn allowing(allow: &str, config: &str) -> Self {
+        Self::planned(allow, config, Plan::start_without_cloud)
+    }
+
+    /// With its cloud, which assigns nothing by itself.
+    fn served(config: &str) -> Self {
+        let town = Self::planned("['127.0.0.0/8']", config, |plan| plan.cloud_flags(&["--no-dispatch"]).start());
+        town.set_pilot("P1", &town.app.url());
+        town.city.gateway.await_drained();
+        town
+    }
+
+    fn planned(allow: &str, config: &str, start: impl FnOnce(Plan) -> City) -> Self {
         let dir = TempDir::new().expect("a folder for temporary files");
         let secret = dir.path().join("m1.secret");
         std::fs::write(&secret, SECRET).expect("a writable folder");
@@ -49,7 +63,7 @@ impl Town {
             merchant.url(),
             secret.display(),
         );
-        let city = City::with(&config).within(dir).start_without_cloud();
+        let city = start(City::with(&config).within(dir));
         Self { city, merchant, app }
     }
 

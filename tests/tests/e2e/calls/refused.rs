@@ -10,10 +10,19 @@ use super::Town;
 #[test]
 fn a_target_that_is_not_allowed_is_refused_at_registration() {
     let town = Town::start();
+    let secret = town.city.dir().join("m1.secret").display().to_string();
     for url in [
         "http://10.0.0.1/",
         "http://169.254.169.254/latest/meta-data",
         "http://[::1]/",
+        "http://[::ffff:10.0.0.1]/",
+        "http://[64:ff9b::a00:1]/",
+        "http://[fe80::1]/",
+        "http://2130706433/",
+        "http://0x7f.1/",
+        "http://0177.0.0.1/",
+        "http://127.0.0.1@evil.test/",
+        "http://127.0.0.1:1:80/",
         "http://evil.test/",
     ] {
         let body = json!({"minionId": "P2", "callbackUrl": url});
@@ -23,6 +32,20 @@ fn a_target_that_is_not_allowed_is_refused_at_registration() {
             Some("callbackUrl"),
             "{url}"
         );
+        let set = ["merchant", "set", "M2", "--callback-url", url, "--secret-file", &secret];
+        let set = town.city.gateway.command(&set);
+        let said = String::from_utf8_lossy(&set.stderr);
+        assert!(set.status.code() == Some(1) && said.contains("callbacks.allow"), "{url}: {said}");
+    }
+}
+
+#[test]
+fn what_is_no_url_of_http_is_refused_by_name() {
+    let town = Town::start();
+    for url in ["ftp://127.0.0.1/", "file:///etc/passwd", "127.0.0.1:80", "callback"] {
+        let body = json!({"minionId": "P2", "callbackUrl": url});
+        let answer = town.city.post("/ind/setminiongeneralinfo", &body);
+        assert_eq!((answer.status, answer.field().as_deref()), (400, Some("callbackUrl")), "{url}: {answer}");
     }
 }
 

@@ -1,6 +1,7 @@
 //! What is told, when all goes well.
 
 use std::io::Write as _;
+use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
 use megamind_tests::{City, Receiver, Request, binary, city, skipped, wait};
@@ -132,15 +133,21 @@ for line in sys.stdin:
 print("verified")
 "#;
 
-#[test]
-fn the_published_library_takes_the_signatures() {
+/// The Python that has a library, in the target folder.
+fn python(library: &str) -> Option<PathBuf> {
     let root = std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| binary::root().join("target"), Into::into);
     let python = root.join("tools/python/bin/python");
-    let works = Command::new(&python).args(["-c", "import standardwebhooks"]).output();
-    if !works.is_ok_and(|output| output.status.success()) {
-        skipped("signatures by the published library: python with standardwebhooks is not in target/tools/python");
-        return;
+    let works = Command::new(&python).args(["-c", &format!("import {library}")]).output();
+    if works.is_ok_and(|output| output.status.success()) {
+        return Some(python);
     }
+    skipped(&format!("what needs {library}: no Python with it is in target/tools/python"));
+    None
+}
+
+#[test]
+fn the_published_library_takes_the_signatures() {
+    let Some(python) = python("standardwebhooks") else { return };
     let town = Town::start();
     let id = town.place("signed");
     town.carry(&id);
@@ -158,23 +165,35 @@ fn the_published_library_takes_the_signatures() {
     verify(&python, &both, &[SECRET, other]);
 }
 
-fn verify(python: &std::path::Path, calls: &[Value], secrets: &[&str]) {
+fn verify(python: &Path, calls: &[Value], secrets: &[&str]) {
+    let lines: String = calls.iter().map(|call| format!("{call}\n")).collect();
+    assert_eq!(run(python, VERIFY, secrets, &lines), "verified", "{calls:#?}");
+}
+
+/// What a program says about its input.
+fn run(python: &Path, program: &str, arguments: &[&str], input: &str) -> String {
     let mut child = Command::new(python)
         .arg("-c")
-        .arg(VERIFY)
-        .args(secrets)
+        .arg(program)
+        .args(arguments)
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .spawn()
         .expect("python starts");
-    let mut input = child.stdin.take().expect("a pipe");
-    for call in calls {
-        writeln!(input, "{call}").expect("python reads");
-    }
-    drop(input);
+    let mut pipe = child.stdin.take().expect("a pipe");
+    pipe.write_all(input.as_bytes()).expect("python reads");
+    drop(pipe);
     let output = child.wait_with_output().expect("python ends");
-    assert_eq!(String::from_utf8_lossy(&output.stdout).trim(), "verified", "{calls:#?}");
+    String::from_utf8_lossy(&output.stdout).trim().to_owned()
 }
+
+/// Says what the published validator finds in a document.
+const VALIDATE: &str = r#"
+import json, sys
+from openapi_spec_validator import OpenAPIV31SpecValidator
+found = [f"{list(error.path)}: {error.message}" for error in OpenAPIV31SpecValidator(json.load(sys.stdin)).iter_errors()]
+print("\n".join(found) or "valid")
+"#;
 
 #[test]
 fn the_interface_is_described() {
@@ -185,6 +204,9 @@ fn the_interface_is_described() {
         .expect("the admin listener answers");
     let document = document.expect(200).json();
     assert_eq!(document["openapi"], "3.1.0");
+    if let Some(python) = python("openapi_spec_validator") {
+        assert_eq!(run(&python, VALIDATE, &[], &document.to_string()), "valid");
+    }
     for called in ["assign", "getdeliveryinfo", "getgeneralinfo", "pushdeliveryinfo", "pushgeneralinfo"] {
         assert!(document["webhooks"][called]["post"]["requestBody"].is_object(), "{called}");
     }
