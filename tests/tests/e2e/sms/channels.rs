@@ -284,3 +284,23 @@ fn channels_take_turns_where_the_scheduler_says_so() {
         assert!(ways.iter().filter(|way| **way == channel).count() >= 3, "{ways:?}");
     }
 }
+
+#[test]
+fn a_kill_while_a_provider_is_asked_makes_no_second_message() {
+    let mut three = Three::start("");
+    three.rig.modem.unplug();
+    three.await_channel("sim1", false);
+    three.provider.fault(&json!({"kind": "slow", "delayMs": 300}));
+    for round in 0..10 {
+        let text = format!("round {round}");
+        three.send(&text);
+        // Each round at another moment: before it is asked, while it thinks, and afterwards.
+        std::thread::sleep(std::time::Duration::from_millis(round * 60));
+        three.rig.city.gateway.kill();
+        three.rig.city.gateway.start();
+        three.await_channel("provider", true);
+    }
+    for round in 0..10 {
+        three.await_by("provider", &format!("round {round}"));
+    }
+}

@@ -13,7 +13,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use super::{
-    Channel, Message, Sending, UnderWay,
+    Channel, Message, Sending,
     pattern::{Place, fill},
 };
 use crate::deliveries::calls::client::{Failure, exchange, roots};
@@ -26,7 +26,6 @@ pub(super) struct HttpChannel {
     host: String,
     port: u16,
     tls: Option<TlsConnector>,
-    under_way: UnderWay,
 }
 
 impl HttpChannel {
@@ -62,7 +61,6 @@ impl HttpChannel {
         Ok(Self {
             body_place: content_type.map_or(Place::Plain, |(_, value)| Place::of(value)),
             port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
-            under_way: UnderWay::at_most(settings.max_concurrency),
             settings: settings.clone(),
             headers,
             host,
@@ -178,12 +176,8 @@ impl Channel for HttpChannel {
         &self.settings.name
     }
 
-    fn load(&self) -> usize {
-        self.under_way.count()
-    }
-
-    fn takes(&self, _: &Message) -> bool {
-        self.under_way.has_room()
+    fn most(&self) -> usize {
+        self.settings.max_concurrency
     }
 
     /// Somebody listens there. Whether they send, the messages will tell.
@@ -192,7 +186,6 @@ impl Channel for HttpChannel {
     }
 
     async fn send(&self, message: &Message) -> Sending {
-        let _one = self.under_way.one();
         match self.ask(message).await {
             Err(sending) => sending,
             Ok(body) => match &self.settings.success {
