@@ -1,6 +1,7 @@
 //! Several channels: one dies, messages leave by the next, it returns and is used again; nothing goes twice.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -76,7 +77,8 @@ impl Three {
             secret.display(),
         );
         if let Some(mail) = &mail {
-            channels += &format!(
+            let _ = write!(
+                channels,
                 "[[sms.smtp]]\nname = \"mail\"\nserver = \"{}\"\ntls = \"none\"\nfrom = \"megamind@example.com\"\n\
                  to = \"{{digits}}@sms.example.com\"\nsubject = \"SMS {{id}}\"\n",
                 mail.addr
@@ -274,7 +276,9 @@ fn a_sim_that_the_network_refuses_rests_and_the_next_channel_takes_over() {
 fn channels_take_turns_where_the_scheduler_says_so() {
     let three = Three::start("scheduler = \"round_robin\"");
     let texts: Vec<String> = (0..12).map(|nth| format!("turn {nth}")).collect();
-    texts.iter().for_each(|text| three.send(text));
+    for text in &texts {
+        three.send(text);
+    }
     let ways = wait::until("all are out", || {
         let ways: Vec<_> = texts.iter().flat_map(|text| three.ways(text)).collect();
         (ways.len() >= texts.len()).then_some(ways)

@@ -149,24 +149,26 @@ fn connector(settings: &HttpSms) -> anyhow::Result<TlsConnector> {
 
 /// What a failure says about the message. As for Oblivion, whatever was answered but 429 and 503 may have had effect,
 /// unless it is the provider's plain no.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn judged(failure: Failure) -> Sending {
     let text = failure.to_string();
-    match failure {
-        Failure::Status { status: StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, .. }
-        | Failure::NotAllowed(_)
-        | Failure::Unreachable(_) => Sending::NotSent(text),
+    let Failure::Status { status, .. } = failure else {
+        return match failure {
+            Failure::NotAllowed(_) | Failure::Unreachable(_) => Sending::NotSent(text),
+            _ => Sending::Unknown(text),
+        };
+    };
+    match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::SERVICE_UNAVAILABLE
         // Who asks is wrong, not what is asked: the operator has to look, and other messages would fare no better.
-        Failure::Status {
-            status:
-                StatusCode::UNAUTHORIZED
-                | StatusCode::PAYMENT_REQUIRED
-                | StatusCode::FORBIDDEN
-                | StatusCode::NOT_FOUND
-                | StatusCode::METHOD_NOT_ALLOWED,
-            ..
-        } => Sending::NotSent(text),
-        Failure::Status { status, .. } if status.is_client_error() || status.is_redirection() => Sending::Refused(text),
-        Failure::Status { .. } | Failure::TimedOut(_) | Failure::Broken(_) => Sending::Unknown(text),
+        | StatusCode::UNAUTHORIZED
+        | StatusCode::PAYMENT_REQUIRED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED => Sending::NotSent(text),
+        status if status.is_client_error() || status.is_redirection() => Sending::Refused(text),
+        _ => Sending::Unknown(text),
     }
 }
 

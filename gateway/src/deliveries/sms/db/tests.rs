@@ -268,7 +268,9 @@ fn old_messages_go_and_open_ones_stay() {
 fn a_modem_s_last_word_is_only_its_own_where_there_are_others() {
     let rig = Rig::new();
     let modem = ModemId::new("sim1");
-    let rows: Vec<i64> = (0..2).map(|_| rig.db.queue(&out("x"), 1).expect("written").expect("room")).collect();
+    let rows: Vec<i64> = (0..2)
+        .map(|_| rig.db.queue(&out("x"), 1).expect("written").expect("room"))
+        .collect();
     for (row, id) in rows.iter().zip([7, 8]) {
         rig.hand_over(*row, id, &modem);
     }
