@@ -32,12 +32,14 @@ impl Process {
         let file = |kind: &str| dir.join(format!("{name}.{count}.{kind}"));
         let (stdout, stderr) = (file("stdout"), file("stderr"));
         let create = |path| Stdio::from(File::create(path).expect("a writable folder"));
+        let no_terminal_opens = megamind_sim::modem::starting();
         let child = command
             .stdin(Stdio::null())
             .stdout(create(&stdout))
             .stderr(create(&stderr))
             .spawn()
             .unwrap_or_else(|error| panic!("cannot start {command:?}: {error}"));
+        drop(no_terminal_opens);
         Self { name: name.to_owned(), child, stdout, stderr }
     }
 

@@ -158,8 +158,8 @@ section! {
     pub struct HttpSms {
         /// Its name in logs, metrics and the list of messages.
         pub name: String = required(plain("a name", is_label), "provider".to_owned()),
-        /// Where to ask: {number}, {digits} (without the +), {text}, {template_id}, {id} (the same at every attempt) and
-        /// {secret} stand for what is sent.
+        /// Where to ask: `{number}`, `{digits}` (without the +), `{text}`, `{template_id}`, `{id}` (the same at every
+        /// attempt) and `{secret}` stand for what is sent.
         pub url: String = required(
             plain("a URL of http or https; placeholders: {number}, {digits}, {text}, {template_id}, {id}, {secret}", is_url),
             "https://sms.example.com/send".to_owned(),
@@ -173,7 +173,7 @@ section! {
         ),
         /// The body.
         pub body: String = or(plain("a text with the placeholders of `url`", is_pattern), String::new()),
-        /// A file with what {secret} stands for; read again at every message.
+        /// A file with what `{secret}` stands for; read again at every message.
         pub secret_file: Option<PathBuf> = optional(path(), PathBuf::from("/etc/megamind/provider.secret")),
         /// What the answer must contain to count, besides a status of 2xx.
         pub success: Option<String> = optional(plain("a text", |text| !text.is_empty() && text.len() <= 256), "\"accepted\"".to_owned()),
@@ -220,7 +220,7 @@ section! {
         pub password_file: Option<PathBuf> = optional(path(), PathBuf::from("/etc/megamind/mail.password")),
         /// The sender's address.
         pub from: String = required(plain("a mail address", is_address), "megamind@example.com".to_owned()),
-        /// The recipient's address; {number} or {digits} stand for the pilot's.
+        /// The recipient's address; `{number}` or `{digits}` stand for the pilot's.
         pub to: String = required(
             plain("a mail address with {number} or {digits}", |text| {
                 is_address(text) && is_pattern(text) && (text.contains("{number}") || text.contains("{digits}"))

@@ -141,7 +141,7 @@ mod tests {
         let folder = tempfile::tempdir().expect("a folder");
         let path = folder.path().join("notes");
         fs::write(&path, "Dear diary").expect("written");
-        let error = Vault::open(&path).err().expect("no key");
+        let error = Vault::open(&path).expect_err("no key");
         assert!(error.contains("notes") && error.contains("64 hexadecimal digits"), "{error}");
         assert_eq!(fs::read_to_string(&path).expect("reads"), "Dear diary");
     }

@@ -24,4 +24,4 @@ mod tests;
 pub use control::{Options, run};
 pub use device::Sent;
 pub use fault::{Cure, Fault};
-pub use host::Emulator;
+pub use host::{Emulator, starting};

@@ -24,7 +24,7 @@ use super::{
 };
 
 /// Rounds through all channels, or attempts by the one that may have sent it, until a message is given up.
-const ROUNDS: u32 = 8;
+pub(super) const ROUNDS: u32 = 8;
 /// The wait after the first of them, in milliseconds; it doubles…
 const AGAIN_MIN: i64 = 5_000;
 /// …up to this.
@@ -43,6 +43,8 @@ pub(super) struct Dispatcher {
     shared: Arc<Shared>,
     fleet: Arc<Fleet>,
     channels: Vec<Arc<dyn Channel>>,
+    /// Messages that each of them is sending.
+    under_way: Vec<usize>,
     registry: Registry,
     scheduler: Box<dyn Scheduler>,
     assume_sent: bool,
@@ -76,6 +78,7 @@ impl Dispatcher {
         let dispatcher = Self {
             shared: shared.clone(),
             fleet: fleet.clone(),
+            under_way: vec![0; channels.len()],
             channels,
             registry,
             scheduler: scheduler(sms.map_or(Chosen::Priority, |sms| sms.scheduler)),
@@ -96,7 +99,12 @@ impl Dispatcher {
                     self.shared.metrics.channel(self.registry.name(id), true);
                 }
             }
-            Event::Ended(id, due, sending) => self.ended(id, &due, sending)?,
+            Event::Ended(id, due, sending) => {
+                if let Some(count) = self.under_way.get_mut(id.0) {
+                    *count -= 1;
+                }
+                self.ended(id, &due, sending)?;
+            }
         }
         Ok(())
     }
@@ -185,7 +193,10 @@ impl Dispatcher {
     /// The channel for a message; `None` where none has it now.
     fn choose(&mut self, due: &Due, message: &Message, now: Instant) -> anyhow::Result<Option<ChannelId>> {
         let usable = |id: &ChannelId| self.registry.is_usable(*id, now);
-        let takes = |id: &ChannelId| self.channels.get(id.0).is_some_and(|one| one.takes(message));
+        let takes = |id: &ChannelId| {
+            let one = self.channels.get(id.0);
+            one.is_some_and(|one| self.load(*id) < one.most() && one.takes(message))
+        };
         if let Some(doubt) = &due.doubt {
             let Some(id) = self.registry.called(doubt) else {
                 let why = format!("{doubt} may have sent it, and is no channel any more");
@@ -207,18 +218,27 @@ impl Dispatcher {
         let candidates: Vec<Candidate> = all
             .into_iter()
             .filter(|id| !avoided(id) && takes(id))
-            .filter_map(|id| Some(Candidate { id, load: self.channels.get(id.0)?.load() }))
+            .map(|id| Candidate { id, load: self.load(id) })
             .collect();
         Ok(self.scheduler.choose(&candidates).map(|candidate| candidate.id))
     }
 
+    /// Messages that a channel has and has not sent.
+    fn load(&self, id: ChannelId) -> usize {
+        let queued = self.channels.get(id.0).and_then(|one| one.queued());
+        queued.unwrap_or_else(|| self.under_way.get(id.0).copied().unwrap_or(0))
+    }
+
     async fn give(&mut self, id: ChannelId, due: Due, message: Message) -> anyhow::Result<()> {
         let Some(one) = self.channels.get(id.0).cloned() else { return Ok(()) };
-        if one.keeps() {
+        if one.queued().is_some() {
             let sending = one.send(&message).await;
             return self.ended(id, &due, sending);
         }
         self.shared.db.sending(due.row, one.name())?;
+        if let Some(count) = self.under_way.get_mut(id.0) {
+            *count += 1;
+        }
         let events = self.events.clone();
         self.tasks.spawn(async move {
             let sending = one.send(&message).await;
@@ -246,7 +266,7 @@ impl Dispatcher {
             }
             Sending::Refused(why) => {
                 tracing::warn!(channel = name, why, "the channel refuses a message");
-                db.not_sent(due.row, &name, &why)?;
+                db.refused(due.row, &name, &why)?;
                 "refused"
             }
             Sending::Unknown(why) => {
@@ -288,7 +308,7 @@ impl Dispatcher {
             name: self.registry.name(id).to_owned(),
             there: self.registry.is_there(id),
             usable: self.registry.is_usable(id, now),
-            load: self.channels.get(id.0).map_or(0, |one| one.load()),
+            load: self.load(id),
             trouble: self.registry.trouble(id).map(str::to_owned),
         });
         self.shared.set_channels(seen.collect());

@@ -147,7 +147,7 @@ pub(crate) fn bring_back(config: &Config, attached: &[(String, Vec<u8>)]) -> any
         return Ok(None);
     };
     let path = file(config);
-    let held = db::bring_back(&path, image).with_context(|| path.display().to_string())?;
+    let held = db::bring_back(&path, image, now()).with_context(|| path.display().to_string())?;
     Ok(Some((path, held)))
 }
 

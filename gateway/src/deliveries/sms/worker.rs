@@ -88,7 +88,7 @@ async fn run(handle: Handle<Deliveries>, shared: Arc<Shared>) -> anyhow::Result<
         tracing::warn!(doubtful, "of some messages nobody knows whether they went out");
     }
     let (modems, fleet) = configured(&config)?;
-    let journal = Box::new(ModemJournal(shared.db.clone()));
+    let journal = Box::new(ModemJournal { db: shared.db.clone(), others: others(&config) });
     let fleet = Arc::new(Fleet::start_with(shared.db.past(now())?, modems, fleet, journal, listener)?);
     shared.set_fleet(Some(fleet.clone()));
     let (mut dispatcher, mut told) = Dispatcher::start(&config, &fleet, &shared)?;
@@ -129,6 +129,12 @@ async fn run(handle: Handle<Deliveries>, shared: Arc<Shared>) -> anyhow::Result<
         worker.settle().await?;
         worker.keep()?;
     }
+}
+
+/// Whether there are several channels.
+fn others(config: &Config) -> bool {
+    let more = config.sms.as_ref().map_or(0, |sms| sms.http.len() + sms.smtp.len());
+    config.modems.len() + more > 1
 }
 
 /// The modems and their limits, as the configuration wants them.

@@ -26,6 +26,13 @@ use std::{
 /// How often the port looks for something to say while nothing is typed.
 const BEAT: Duration = Duration::from_millis(2);
 
+/// Whoever starts programs holds this meanwhile: for a moment, a terminal that is being opened would be theirs too, lock
+/// and all, and stay so.
+pub fn starting() -> MutexGuard<'static, ()> {
+    static STARTING: Mutex<()> = Mutex::new(());
+    STARTING.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
 /// A modem at work. It ends when this is dropped.
 #[derive(Debug)]
 pub struct Emulator {
@@ -289,10 +296,12 @@ struct Terminal {
 
 impl Terminal {
     fn open(link: &Path) -> io::Result<Self> {
-        let (master, mut slave) = TTYPort::pair()?;
+        let no_program_starts = starting();
+        let (original, mut slave) = TTYPort::pair()?;
         // The copy, unlike the original, is closed in programs that are started from here: one of them may be the very
         // client that has to notice that the modem was pulled out.
-        let mut master = master.try_clone_native()?;
+        let mut master = original.try_clone_native()?;
+        drop(original);
         slave.set_exclusive(false)?;
         master.set_timeout(BEAT)?;
         let name = slave.name().ok_or(ErrorKind::NotFound)?;
@@ -302,6 +311,7 @@ impl Terminal {
             .custom_flags(OFlags::NOCTTY.bits().cast_signed())
             .open(&name)?;
         drop(slave);
+        drop(no_program_starts);
         match std::fs::remove_file(link) {
             Err(error) if error.kind() != ErrorKind::NotFound => return Err(error),
             _ => std::os::unix::fs::symlink(name, link)?,
@@ -315,7 +325,8 @@ fn serve_pty(first: Terminal, link: &Path, shared: &Shared) {
     while !shared.stopping.load(Ordering::Relaxed) {
         if let Some(mut plugged) = terminal.take() {
             serve(&mut plugged.master, shared);
-            // The link dangles while the modem is away.
+            // The name goes with the device, whose number the next terminal of anybody's may get.
+            let _ = std::fs::remove_file(link);
         } else if shared.is_present() {
             terminal = Terminal::open(link).ok();
         }

@@ -1,6 +1,7 @@
 //! Several channels: one dies, messages leave by the next, it returns and is used again; nothing goes twice.
 
 use std::{
+    fmt::Write as _,
     net::SocketAddr,
     path::{Path, PathBuf},
     process::Command,
@@ -76,7 +77,8 @@ impl Three {
             secret.display(),
         );
         if let Some(mail) = &mail {
-            channels += &format!(
+            let _ = write!(
+                channels,
                 "[[sms.smtp]]\nname = \"mail\"\nserver = \"{}\"\ntls = \"none\"\nfrom = \"megamind@example.com\"\n\
                  to = \"{{digits}}@sms.example.com\"\nsubject = \"SMS {{id}}\"\n",
                 mail.addr
@@ -274,7 +276,9 @@ fn a_sim_that_the_network_refuses_rests_and_the_next_channel_takes_over() {
 fn channels_take_turns_where_the_scheduler_says_so() {
     let three = Three::start("scheduler = \"round_robin\"");
     let texts: Vec<String> = (0..12).map(|nth| format!("turn {nth}")).collect();
-    texts.iter().for_each(|text| three.send(text));
+    for text in &texts {
+        three.send(text);
+    }
     let ways = wait::until("all are out", || {
         let ways: Vec<_> = texts.iter().flat_map(|text| three.ways(text)).collect();
         (ways.len() >= texts.len()).then_some(ways)
@@ -282,5 +286,32 @@ fn channels_take_turns_where_the_scheduler_says_so() {
     assert_eq!(ways.len(), texts.len());
     for channel in ["sim1", "provider"] {
         assert!(ways.iter().filter(|way| **way == channel).count() >= 3, "{ways:?}");
+    }
+}
+
+#[test]
+fn a_kill_while_a_provider_is_asked_makes_no_second_message() {
+    let mut three = Three::start("");
+    three.rig.modem.unplug();
+    three.await_channel("sim1", false);
+    three.provider.fault(&json!({"kind": "slow", "delayMs": 300}));
+    for round in 0..10 {
+        let text = format!("round {round}");
+        three.send(&text);
+        // Each round at another moment: before it is asked, while it thinks, and afterwards.
+        std::thread::sleep(std::time::Duration::from_millis(round * 60));
+        three.rig.city.gateway.kill();
+        three.rig.city.gateway.start();
+        three.await_channel("provider", true);
+    }
+    // By whichever channel was there first after a start: what the provider may have sent, nobody else sends.
+    for round in 0..10 {
+        let text = format!("round {round}");
+        wait::until(&format!("{text} is out"), || (!three.ways(&text).is_empty()).then_some(()));
+    }
+    three.send("the last");
+    wait::until("the last is out", || (!three.ways("the last").is_empty()).then_some(()));
+    for round in 0..10 {
+        assert_eq!(three.ways(&format!("round {round}")).len(), 1, "round {round}");
     }
 }

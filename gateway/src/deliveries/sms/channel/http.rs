@@ -13,7 +13,7 @@ use tokio::{net::TcpStream, time::timeout};
 use tokio_rustls::TlsConnector;
 
 use super::{
-    Channel, Message, Sending, UnderWay,
+    Channel, Message, Sending,
     pattern::{Place, fill},
 };
 use crate::deliveries::calls::client::{Failure, exchange, roots};
@@ -26,7 +26,6 @@ pub(super) struct HttpChannel {
     host: String,
     port: u16,
     tls: Option<TlsConnector>,
-    under_way: UnderWay,
 }
 
 impl HttpChannel {
@@ -62,7 +61,6 @@ impl HttpChannel {
         Ok(Self {
             body_place: content_type.map_or(Place::Plain, |(_, value)| Place::of(value)),
             port: uri.port_u16().unwrap_or(if is_tls { 443 } else { 80 }),
-            under_way: UnderWay::at_most(settings.max_concurrency),
             settings: settings.clone(),
             headers,
             host,
@@ -151,24 +149,26 @@ fn connector(settings: &HttpSms) -> anyhow::Result<TlsConnector> {
 
 /// What a failure says about the message. As for Oblivion, whatever was answered but 429 and 503 may have had effect,
 /// unless it is the provider's plain no.
+#[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn judged(failure: Failure) -> Sending {
     let text = failure.to_string();
-    match failure {
-        Failure::Status { status: StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE, .. }
-        | Failure::NotAllowed(_)
-        | Failure::Unreachable(_) => Sending::NotSent(text),
+    let Failure::Status { status, .. } = failure else {
+        return match failure {
+            Failure::NotAllowed(_) | Failure::Unreachable(_) => Sending::NotSent(text),
+            _ => Sending::Unknown(text),
+        };
+    };
+    match status {
+        StatusCode::TOO_MANY_REQUESTS
+        | StatusCode::SERVICE_UNAVAILABLE
         // Who asks is wrong, not what is asked: the operator has to look, and other messages would fare no better.
-        Failure::Status {
-            status:
-                StatusCode::UNAUTHORIZED
-                | StatusCode::PAYMENT_REQUIRED
-                | StatusCode::FORBIDDEN
-                | StatusCode::NOT_FOUND
-                | StatusCode::METHOD_NOT_ALLOWED,
-            ..
-        } => Sending::NotSent(text),
-        Failure::Status { status, .. } if status.is_client_error() || status.is_redirection() => Sending::Refused(text),
-        Failure::Status { .. } | Failure::TimedOut(_) | Failure::Broken(_) => Sending::Unknown(text),
+        | StatusCode::UNAUTHORIZED
+        | StatusCode::PAYMENT_REQUIRED
+        | StatusCode::FORBIDDEN
+        | StatusCode::NOT_FOUND
+        | StatusCode::METHOD_NOT_ALLOWED => Sending::NotSent(text),
+        status if status.is_client_error() || status.is_redirection() => Sending::Refused(text),
+        _ => Sending::Unknown(text),
     }
 }
 
@@ -178,12 +178,8 @@ impl Channel for HttpChannel {
         &self.settings.name
     }
 
-    fn load(&self) -> usize {
-        self.under_way.count()
-    }
-
-    fn takes(&self, _: &Message) -> bool {
-        self.under_way.has_room()
+    fn most(&self) -> usize {
+        self.settings.max_concurrency
     }
 
     /// Somebody listens there. Whether they send, the messages will tell.
@@ -192,7 +188,6 @@ impl Channel for HttpChannel {
     }
 
     async fn send(&self, message: &Message) -> Sending {
-        let _one = self.under_way.one();
         match self.ask(message).await {
             Err(sending) => sending,
             Ok(body) => match &self.settings.success {

@@ -6,10 +6,7 @@ mod modem;
 mod pattern;
 mod smtp;
 
-use std::sync::{
-    Arc,
-    atomic::{AtomicUsize, Ordering},
-};
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use megamind_conf::Config;
@@ -56,16 +53,19 @@ pub(super) trait Channel: Send + Sync {
     /// Its name in logs, metrics and the list of messages.
     fn name(&self) -> &str;
 
-    /// Messages that it has and has not sent.
-    fn load(&self) -> usize;
+    /// Messages that it has at once, at most.
+    fn most(&self) -> usize;
 
-    /// Whether messages wait in a durable queue of its own, which tells the file what becomes of them.
-    fn keeps(&self) -> bool {
-        false
+    /// Messages that wait in a durable queue of its own, which tells the file what becomes of them; `None` where it has
+    /// no such queue, and a message is with it only while [`Channel::send`] runs.
+    fn queued(&self) -> Option<usize> {
+        None
     }
 
-    /// Whether it takes this message now: a budget, a limit. Asked often; does no IO.
-    fn takes(&self, message: &Message) -> bool;
+    /// Whether it takes this message now: a budget. Asked often; does no IO.
+    fn takes(&self, _message: &Message) -> bool {
+        true
+    }
 
     /// A heartbeat: whether it works.
     ///
@@ -94,36 +94,4 @@ pub(super) fn all(config: &Config, fleet: &Arc<Fleet>, db: &Db) -> anyhow::Resul
         all.push(Arc::new(smtp::SmtpChannel::new(settings)?));
     }
     Ok(all)
-}
-
-/// Counts messages under way, and lets no more than so many be.
-struct UnderWay {
-    count: AtomicUsize,
-    most: usize,
-}
-
-impl UnderWay {
-    fn at_most(most: usize) -> Self {
-        Self { count: AtomicUsize::new(0), most }
-    }
-
-    fn count(&self) -> usize {
-        self.count.load(Ordering::Relaxed)
-    }
-
-    fn has_room(&self) -> bool {
-        self.count() < self.most
-    }
-
-    /// One more, until the guard is dropped.
-    fn one(&self) -> impl Drop + Send + '_ {
-        struct One<'a>(&'a AtomicUsize);
-        impl Drop for One<'_> {
-            fn drop(&mut self) {
-                self.0.fetch_sub(1, Ordering::Relaxed);
-            }
-        }
-        self.count.fetch_add(1, Ordering::Relaxed);
-        One(&self.count)
-    }
 }

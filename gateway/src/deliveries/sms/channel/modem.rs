@@ -34,16 +34,16 @@ impl Channel for ModemChannel {
         self.id.as_str()
     }
 
-    fn load(&self) -> usize {
-        self.fleet.load(&self.id)
+    fn most(&self) -> usize {
+        MOST
     }
 
-    fn keeps(&self) -> bool {
-        true
+    fn queued(&self) -> Option<usize> {
+        Some(self.fleet.load(&self.id))
     }
 
     fn takes(&self, message: &Message) -> bool {
-        self.load() < MOST && self.fleet.may_send(&self.id, priority(message))
+        self.fleet.may_send(&self.id, priority(message))
     }
 
     async fn beat(&self) -> Result<(), String> {

@@ -33,7 +33,7 @@ impl Place {
     fn write(self, value: &str, out: &mut String) {
         match self {
             Self::Encoded => {
-                out.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC))
+                out.extend(percent_encoding::utf8_percent_encode(value, percent_encoding::NON_ALPHANUMERIC));
             }
             Self::Json => {
                 let quoted = serde_json::Value::from(value).to_string();

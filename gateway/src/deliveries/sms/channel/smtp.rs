@@ -18,13 +18,12 @@ use lettre::{
 use megamind_conf::{SmtpSms, SmtpTls};
 
 use super::{
-    Channel, Message, Sending, UnderWay,
+    Channel, Message, Sending,
     pattern::{Place, fill},
 };
 
 pub(super) struct SmtpChannel {
     inner: Arc<Inner>,
-    under_way: UnderWay,
 }
 
 struct Inner {
@@ -56,7 +55,7 @@ impl SmtpChannel {
             from,
             tls,
         };
-        Ok(Self { under_way: UnderWay::at_most(settings.max_concurrency), inner: Arc::new(inner) })
+        Ok(Self { inner: Arc::new(inner) })
     }
 
     /// SMTP is spoken where it may block.
@@ -187,12 +186,8 @@ impl Channel for SmtpChannel {
         &self.inner.settings.name
     }
 
-    fn load(&self) -> usize {
-        self.under_way.count()
-    }
-
-    fn takes(&self, _: &Message) -> bool {
-        self.under_way.has_room()
+    fn most(&self) -> usize {
+        self.inner.settings.max_concurrency
     }
 
     /// The server greets. Nobody logs in for it: servers count that.
@@ -206,7 +201,6 @@ impl Channel for SmtpChannel {
     }
 
     async fn send(&self, message: &Message) -> Sending {
-        let _one = self.under_way.one();
         let message = message.clone();
         let sent = self.blocking(move |inner| inner.send(&message));
         sent.await

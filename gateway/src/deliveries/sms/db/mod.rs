@@ -246,16 +246,22 @@ fn key(modem: &ModemId, part: &Deliver) -> Vec<u8> {
     hasher.finalize().as_bytes()[..16].to_vec()
 }
 
-/// What a copy cannot know is whether its messages have gone out since: none of them is sent again.
+/// Puts the file of a copy in its place, and what was there aside. Tells how many messages waited in it: what a copy
+/// cannot know is whether its messages have gone out since: none of them is sent again.
 ///
 /// # Errors
 /// The file cannot be written, or holds something else.
-pub(super) fn bring_back(path: &Path, image: &[u8]) -> anyhow::Result<usize> {
+pub(super) fn bring_back(path: &Path, image: &[u8], now: i64) -> anyhow::Result<usize> {
     use std::{fs, io::Write as _};
-    for suffix in ["-wal", "-shm"] {
+    let with = |suffix: &str| {
         let mut name = path.as_os_str().to_owned();
         name.push(suffix);
-        let _ = fs::remove_file(PathBuf::from(name));
+        PathBuf::from(name)
+    };
+    for suffix in ["", "-wal", "-shm"] {
+        if with(suffix).try_exists()? {
+            fs::rename(with(suffix), with(&format!(".replaced-{now}{suffix}")))?;
+        }
     }
     let fresh = path.with_extension("db.restoring");
     let mut options = fs::OpenOptions::new();

@@ -12,7 +12,7 @@ use megamind_sms::{
 };
 use rusqlite::{Connection, OptionalExtension, Row, params};
 
-use super::{Db, Result, key};
+use super::{Db, Result, key, outgoing::LAST_ROUND};
 
 /// How many PDUs that are done with are remembered over a restart.
 const REMEMBERED: u32 = 4096;
@@ -128,7 +128,11 @@ fn restored(row: &Row<'_>) -> Result<Option<Restored>> {
 }
 
 /// What modems write.
-pub(in super::super) struct ModemJournal(pub(in super::super) Db);
+pub(in super::super) struct ModemJournal {
+    pub(in super::super) db: Db,
+    /// Whether there are other channels: then a modem's last word on a message is only its own.
+    pub(in super::super) others: bool,
+}
 
 #[allow(clippy::needless_pass_by_value, reason = "for map_err")]
 fn failed(error: rusqlite::Error) -> JournalError {
@@ -137,7 +141,7 @@ fn failed(error: rusqlite::Error) -> JournalError {
 
 impl Journal for ModemJournal {
     fn inbound(&mut self, records: &[Inbound]) -> std::result::Result<Durable, JournalError> {
-        let mut inner = self.0.inner();
+        let mut inner = self.db.inner();
         let transaction = inner.connection.transaction().map_err(failed)?;
         let at = super::super::now();
         for record in records {
@@ -148,12 +152,16 @@ impl Journal for ModemJournal {
     }
 
     fn outbound(&mut self, records: &[Outbound]) -> std::result::Result<Durable, JournalError> {
-        let mut inner = self.0.inner();
+        let mut inner = self.db.inner();
         let handing = inner.handing;
         let transaction = inner.connection.transaction().map_err(failed)?;
         let at = super::super::now();
         for record in records {
-            sent(&transaction, record, handing, at).map_err(failed)?;
+            match &record.change {
+                Change::Dead { error } if self.others => refused(&transaction, record.id, error),
+                _ => sent(&transaction, record, handing, at),
+            }
+            .map_err(failed)?;
         }
         transaction.commit().map_err(failed)?;
         Ok(Durable::after_commit())
@@ -215,6 +223,19 @@ fn reported(connection: &Connection, modem: &ModemId, report: &StatusReport) -> 
              WHERE id = ?1 AND state IN ('sent', 'delivered') AND (?2 = 'undelivered' OR parts =
                (SELECT count(*) FROM part WHERE message = ?1 AND outcome = 'delivered'))",
             params![message, outcome, format!("the network did not deliver it (status {:?})", report.status)],
+        )
+        .map(drop)
+}
+
+/// A modem gives a message up of which nothing went out: another channel is asked. What went out in part stays dead.
+fn refused(connection: &Connection, id: MessageId, error: &str) -> Result<()> {
+    connection
+        .execute(
+            "UPDATE message SET error = ?2, attempts = max(attempts, ?3), avoid = avoid || coalesce(channel, '') || char(10),
+             state = CASE WHEN sent_parts = 0 THEN 'due' ELSE 'dead' END,
+             channel = CASE WHEN sent_parts = 0 THEN NULL ELSE channel END, modem_id = NULL, doubtful = 0
+             WHERE modem_id = ?1",
+            params![id.0 as i64, error, LAST_ROUND],
         )
         .map(drop)
 }

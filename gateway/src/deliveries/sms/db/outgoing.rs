@@ -11,10 +11,13 @@
 use megamind_sms::pdu::compose::Composer;
 use rusqlite::{Connection, params};
 
-use super::{Db, Result};
+use super::{super::dispatch::ROUNDS, Db, Result};
 
 /// Messages that wait at most; beyond, none are taken but about assignments.
 const MOST: i64 = 20_000;
+
+/// The last of the rounds through all channels.
+pub(super) const LAST_ROUND: u32 = ROUNDS - 1;
 
 /// A message that goes out.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -136,6 +139,12 @@ impl Db {
              WHERE id = ?1",
             &[&row, &channel, &why],
         )
+    }
+
+    /// The channel wants no such message: another may, but nobody is asked again and again.
+    pub(in super::super) fn refused(&self, row: i64, channel: &str, why: &str) -> Result<()> {
+        self.not_sent(row, channel, why)?;
+        self.change("UPDATE message SET attempts = max(attempts, ?2) WHERE id = ?1", &[&row, &LAST_ROUND])
     }
 
     /// It may be: the same channel tries again, not before a time.

@@ -42,6 +42,10 @@ impl Rig {
         (line.state, line.channel)
     }
 
+    fn modems(&self, others: bool) -> ModemJournal {
+        ModemJournal { db: self.db.clone(), others }
+    }
+
     /// Hands a message to a modem, as far as its records go.
     fn hand_over(&self, row: i64, id: u64, modem: &ModemId) {
         let message = Outgoing {
@@ -54,14 +58,14 @@ impl Rig {
         let change = Change::Queued { message, reference: Reference::Short(1), message_reference: 1 };
         let handed = self.db.hand_over(row, || {
             let record = Outbound { id: MessageId(id), change };
-            ModemJournal(self.db.clone()).outbound(&[record]).map_err(Into::into)
+            self.modems(false).outbound(&[record]).map_err(Into::into)
         });
         let _durable = handed.expect("durable");
     }
 
     fn note(&self, id: u64, change: Change) {
         let record = Outbound { id: MessageId(id), change };
-        let _durable = ModemJournal(self.db.clone()).outbound(&[record]).expect("durable");
+        let _durable = self.modems(false).outbound(&[record]).expect("durable");
     }
 
     fn report(&self, modem: &ModemId, reference: u8, number: &str, status: u8) {
@@ -79,7 +83,7 @@ impl Rig {
         };
         let pdu = format!("{reference}{number}{status}");
         let record = Inbound { modem: modem.clone(), pdu, content: Content::Report(report) };
-        let _durable = ModemJournal(self.db.clone()).inbound(&[record]).expect("durable");
+        let _durable = self.modems(false).inbound(&[record]).expect("durable");
     }
 }
 
@@ -231,7 +235,9 @@ fn a_copy_comes_back_without_sending_what_waited() {
     let image = rig.db.image().expect("an image");
     let there = rig.folder.path().join("back.db");
     fs::write(&there, "what was there before").expect("written");
-    assert_eq!(bring_back(&there, &image).expect("back"), 1);
+    assert_eq!(bring_back(&there, &image, 77).expect("back"), 1);
+    let aside = rig.folder.path().join("back.db.replaced-77");
+    assert_eq!(fs::read(aside).expect("what was there is moved aside"), b"what was there before");
     let back = Db::open(&there, vault(rig.folder.path())).expect("opens");
     assert_eq!(back.enrolments().expect("reads").known, [enrolment()]);
     assert!(back.due(10).expect("reads").is_empty());
@@ -256,4 +262,23 @@ fn old_messages_go_and_open_ones_stay() {
     assert_eq!(rig.db.trim(2).expect("trimmed"), 1);
     let (log, _) = rig.db.log(10).expect("reads");
     assert_eq!(log.iter().map(|line| line.id).collect::<Vec<_>>(), [rows[1]]);
+}
+
+#[test]
+fn a_modem_s_last_word_is_only_its_own_where_there_are_others() {
+    let rig = Rig::new();
+    let modem = ModemId::new("sim1");
+    let rows: Vec<i64> = (0..2)
+        .map(|_| rig.db.queue(&out("x"), 1).expect("written").expect("room"))
+        .collect();
+    for (row, id) in rows.iter().zip([7, 8]) {
+        rig.hand_over(*row, id, &modem);
+    }
+    let dead = |id| Outbound { id: MessageId(id), change: Change::Dead { error: "+CMS ERROR 69".into() } };
+    let _durable = rig.modems(false).outbound(&[dead(7)]).expect("durable");
+    let _durable = rig.modems(true).outbound(&[dead(8)]).expect("durable");
+    assert_eq!(rig.state(rows[0]).0, "dead");
+    let due = rig.db.due(1).expect("reads");
+    assert_eq!((due.len(), due[0].row, due[0].attempts), (1, rows[1], 7));
+    assert_eq!(due[0].avoid, ["sim1"]);
 }
