@@ -2,6 +2,7 @@
 
 mod backup;
 mod bad_input;
+mod bootstrap;
 mod calls;
 mod cold_start;
 mod credentials;
