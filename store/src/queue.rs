@@ -190,6 +190,11 @@ impl Queue {
             let was_pending = self.pending.contains_key(&seq);
             let before = self.remove(seq);
             let was_parked = before.as_ref().is_some_and(|entry| entry.parked.is_some());
+            // About another entity than before: it may wait for what is parked there.
+            let moved = match (&before, &change) {
+                (Some(before), Some(entry)) => before.touches != entry.touches,
+                _ => false,
+            };
             // Only where others of the subject wait is anybody held back, or let go.
             if let Some(before) = before
                 && (was_parked || change.is_none())
@@ -200,7 +205,7 @@ impl Queue {
             }
             let Some(entry) = change else { continue };
             if entry.parked.is_none() {
-                if !was_pending && self.is_held(&entry) {
+                if (!was_pending || moved) && self.is_held(&entry) {
                     self.set_aside(seq, entry);
                 } else {
                     self.add_pending(seq, entry);

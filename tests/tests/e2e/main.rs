@@ -11,6 +11,7 @@ mod drain;
 mod failed_commits;
 mod forms;
 mod ids;
+mod joining;
 mod lifecycle;
 mod model;
 mod mutations;
