@@ -30,11 +30,13 @@ fn the_one_further_along_wins_and_the_other_pilot_is_told() {
         .dialect
         .post("/placeOrder", &order("twice"))
         .header("Idempotency-Key", "k1");
-    let placed = Client::connect_to(city.cloud.addr, Party::Other)
-        .and_then(|mut client| client.send(&placing))
-        .expect("up")
-        .expect(201);
+    let mut direct = Client::connect_to(city.cloud.addr, Party::Other).expect("up");
+    let placed = direct.send(&placing).expect("an answer").expect(201);
     let theirs = city.id_of(&placed);
+    // Oblivion gives it to a pilot who talks to it directly.
+    let accepted = json!({"orderId": theirs, "minionId": "P2", "status": "accepted"});
+    let accepted = city.dialect.post("/updatemaster/ind/deliveryInfo", &accepted);
+    direct.send(&accepted).expect("an answer").expect(200);
     city.cloud.fault(&json!({"kind": "refuse"}));
     city.gateway.await_mode("acting");
     let answer = city.send(&placing).expect(201).expect_local();
@@ -42,7 +44,7 @@ fn the_one_further_along_wins_and_the_other_pilot_is_told() {
     let give = json!({"orderId": ours, "minionId": "P1"});
     city.post("/ind/assigntominion", &give).expect(200);
     wait::until("P1 has it", || (app.actions(&ours) == ["assign"]).then_some(()));
-    // Whom Oblivion had given it to tells under the id that Oblivion gave.
+    // That pilot comes here now, under the id that Oblivion gave.
     city.deliver(&theirs, "P2", "picked_up").expect(200).expect_local();
     city.cloud.heal();
     city.gateway.await_drained();
