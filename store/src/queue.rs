@@ -361,21 +361,28 @@ impl Queue {
     }
 
     /// What may be sent now: first what comes next about each of `next`, then the oldest, looking at the oldest
-    /// `window` entries, `limit` at most. An entry has to wait for an earlier one that shares a subject or an actor
+    /// `window` entries, `limit` at most: of those that are no slot's, and in all. An entry has to wait for an earlier one that shares a subject or an actor
     /// with it, be that one in flight or not.
     pub(crate) fn work(
         &self,
         window: usize,
-        limit: usize,
+        limit: (usize, usize),
         next: &[EntityKey],
         in_flight: impl Fn(u64) -> bool,
     ) -> Vec<Work> {
         let fronts = next.iter().filter_map(|key| self.front(*key));
         let preferred = fronts.filter_map(|seq| self.pending.get_key_value(&seq));
+        let (most_plain, most) = limit;
         let mut work: Vec<Work> = Vec::new();
+        let mut plain = 0;
         for (seq, entry) in preferred.chain(self.pending.iter().take(window)) {
-            if work.len() >= limit {
+            let is_plain = entry.slot().is_none();
+            // A queue without slots is not looked through for any.
+            if work.len() >= most || (plain >= most_plain && self.slots.is_empty()) {
                 break;
+            }
+            if is_plain && plain >= most_plain {
+                continue;
             }
             if in_flight(*seq) || !self.is_first(*seq, entry) {
                 continue;
@@ -383,6 +390,7 @@ impl Queue {
             if !next.is_empty() && work.iter().any(|known| known.seq == *seq) {
                 continue;
             }
+            plain += usize::from(is_plain);
             work.push(entry.queued().work(*seq));
         }
         work

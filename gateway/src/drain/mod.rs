@@ -2,12 +2,13 @@
 //!
 //! [`worker`] decides what is sent when, [`plan`] what goes together, [`replay`] sends one entry and [`bundle`] many,
 //! [`verdict`] says what an answer means, [`pace`] how fast and how wide, [`live`] whether others suffer, [`circuit`]
-//! when it makes no sense to go on, [`lookup`] asks whether a
+//! when it makes no sense to go on, [`gate`] how many are under way, [`lookup`] asks whether a
 //! write of unknown fate arrived, [`audit`] compares afterwards, [`view`] shows it to the operator.
 
 mod audit;
 mod bundle;
 mod circuit;
+mod gate;
 mod live;
 mod lookup;
 mod pace;
