@@ -17,13 +17,9 @@ struct NotBuilt {
 }
 
 enum When {
-    /// The key is there at all.
-    Present,
     /// It is one of these words.
     OneOf(&'static [&'static str]),
 }
-
-const LEAVE_OUT: &str = "leaving it out";
 
 const NOT_BUILT: &[NotBuilt] = &[
     NotBuilt { key: "auth.mode", when: When::OneOf(&["learned", "jwt", "keys"]), instead: "\"open\"" },
@@ -32,13 +28,11 @@ const NOT_BUILT: &[NotBuilt] = &[
         when: When::OneOf(&["cache", "queue"]),
         instead: "\"forward\", \"act\" or \"local\"",
     },
-    NotBuilt { key: "shadow.bootstrap", when: When::Present, instead: LEAVE_OUT },
 ];
 
 impl When {
     fn holds(&self, value: &DeValue<'_>) -> bool {
         match self {
-            Self::Present => true,
             Self::OneOf(words) => value.as_str().is_some_and(|word| words.contains(&word)),
         }
     }
@@ -48,7 +42,6 @@ impl When {
 pub(crate) fn remark(key: &str) -> Option<String> {
     let entry = NOT_BUILT.iter().find(|entry| entry.key == key)?;
     Some(match entry.when {
-        When::Present => "Not built yet.".to_owned(),
         When::OneOf(words) => {
             let are = if words.len() == 1 { "is" } else { "are" };
             format!(

@@ -9,6 +9,7 @@ use std::{
 };
 
 use arc_swap::ArcSwapOption;
+use bytes::Bytes;
 use megamind_conf::Config;
 use megamind_domain::{Domain, Endpoint, EntityKey, Request, Time};
 use megamind_store::{Merge, OpenError, Options, Store, WriterHandle};
@@ -40,7 +41,7 @@ use crate::{
     modes::{Limits, Mode, Modes},
     proxy::{Connections, Proxy, Recent, Requests, Routes},
     recall::Recall,
-    tasks::{Gaps, Periodic, Tasks},
+    tasks::{Gaps, Listed, Periodic, Tasks},
     upstream::{Exchanger, FailureTest, Servers},
 };
 
@@ -85,6 +86,7 @@ pub struct Builder<D: Domain> {
     domain: Arc<D>,
     periodic: Vec<Periodic<D>>,
     gaps: Option<Gaps<D>>,
+    listed: Option<Listed<D>>,
     handback: Arc<dyn Handback<D>>,
     tasks: Vec<Task<D>>,
     recall: Option<Recall<D>>,
@@ -119,6 +121,7 @@ impl<D: Domain> Builder<D> {
             domain: Arc::new(domain),
             periodic: Vec::new(),
             gaps: None,
+            listed: None,
             handback: Arc::new(()),
             tasks: Vec::new(),
             recall: None,
@@ -179,6 +182,16 @@ impl<D: Domain> Builder<D> {
         image: impl Fn() -> std::io::Result<Vec<u8>> + Send + Sync + 'static,
     ) -> Self {
         self.copied.push(Belonging { name, image: Arc::new(image) });
+        self
+    }
+
+    /// Reads what the endpoints of `shadow.bootstrap` list, asked when the gateway begins to forward and every now and then:
+    /// for each thing the read whose answer it might be, and that answer's body.
+    pub fn listed(
+        mut self,
+        read: impl Fn(&D, &[u8]) -> Vec<(Endpoint, Request, Bytes)> + Send + Sync + 'static,
+    ) -> Self {
+        self.listed = Some(Arc::new(read));
         self
     }
 
@@ -264,6 +277,7 @@ impl<D: Domain> Builder<D> {
             writer: Some(writer),
             periodic: self.periodic,
             gaps: self.gaps,
+            listed: self.listed,
             tasks: self.tasks,
             desk: self.desk,
         })
@@ -276,6 +290,7 @@ pub struct Gateway<D: Domain> {
     writer: Option<WriterHandle>,
     periodic: Vec<Periodic<D>>,
     gaps: Option<Gaps<D>>,
+    listed: Option<Listed<D>>,
     tasks: Vec<Task<D>>,
     desk: Desk<D>,
 }
@@ -349,6 +364,7 @@ impl<D: Domain> Gateway<D> {
             exchanger: Arc::new(exchanger(&self.core.config)),
             periodic: self.periodic.clone(),
             gaps: self.gaps.clone(),
+            listed: self.listed.clone(),
             own: self.tasks.clone(),
         }
     }

@@ -19,6 +19,7 @@
 
 mod admin;
 mod backup;
+mod bootstrap;
 mod carrier;
 mod core;
 mod credentials;

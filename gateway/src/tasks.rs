@@ -3,6 +3,7 @@
 use std::{future::Future, sync::Arc, time::Duration};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use megamind_domain::{Domain, Endpoint, Parsed, Request, Stance};
 use megamind_store::{Prior, Write};
 use pingora::{server::ShutdownWatch, services::background::BackgroundService};
@@ -12,7 +13,7 @@ use tokio::{
 };
 
 use crate::{
-    backup,
+    backup, bootstrap,
     core::Core,
     credentials, drain,
     handle::{Handle, Task},
@@ -38,12 +39,16 @@ impl<D: Domain> Clone for Periodic<D> {
 /// Asks the upstream for what is missing of the city.
 pub(crate) type Gaps<D> = Arc<dyn Fn(&D, &<D as Domain>::City, usize) -> Vec<(Endpoint, Request)> + Send + Sync>;
 
+/// Reads what the upstream lists: the read that each thing might be an answer to, and that answer's body.
+pub(crate) type Listed<D> = Arc<dyn Fn(&D, &[u8]) -> Vec<(Endpoint, Request, Bytes)> + Send + Sync>;
+
 /// All background tasks of a gateway, as one Pingora service.
 pub(crate) struct Tasks<D: Domain> {
     pub(crate) core: Arc<Core<D>>,
     pub(crate) exchanger: Arc<Exchanger>,
     pub(crate) periodic: Vec<Periodic<D>>,
     pub(crate) gaps: Option<Gaps<D>>,
+    pub(crate) listed: Option<Listed<D>>,
     /// The domain's own.
     pub(crate) own: Vec<Task<D>>,
 }
@@ -69,6 +74,12 @@ impl<D: Domain> BackgroundService for Tasks<D> {
         let own = with_core();
         supervise("credentials", core, move || credentials::tell(own.clone()));
         supervise("signals", core, ignore_hangups);
+        if let Some(listed) = self.listed.clone() {
+            let (own, exchanger) = with_both();
+            supervise("bootstrap", core, move || {
+                bootstrap::bootstrap(own.clone(), exchanger.clone(), listed.clone())
+            });
+        }
         if let Some(gaps) = self.gaps.clone() {
             let (own, exchanger) = with_both();
             supervise("refresh", core, move || refresh::refresh(own.clone(), exchanger.clone(), gaps.clone()));

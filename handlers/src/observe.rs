@@ -9,8 +9,14 @@ use megamind_domain::{Exchange, Observed, Parsed};
 
 use crate::{
     City, Deliveries,
-    command::{Command, DeliveryReport, Many, Watched, WatchedOrder},
-    dialect::{Field, node::Node, parse::details, read::Reader, request},
+    command::{Command, DeliveryReport, Many, PilotQuery, Watched, WatchedOrder},
+    dialect::{
+        Field,
+        node::Node,
+        parse::{details, pilot_report},
+        read::Reader,
+        request,
+    },
     endpoints::Route,
     id::{LocalId, Name},
     order::{Details, Status},
@@ -127,6 +133,11 @@ impl Watcher<'_> {
                     return Observed::nothing();
                 }
                 Watched::Order(Box::new(order))
+            }
+            // A pilot in a list of the upstream's: no client's question about a pilot goes there.
+            Command::ShowPilots(PilotQuery { one: Some(pilot), .. }) => {
+                let report = answer.and_then(|node| pilot_report(&self.reader(node)).ok());
+                Watched::Pilots(report.filter(|report| report.pilot == *pilot).into_iter().collect())
             }
             Command::UpdateOrder { order, details } => {
                 Watched::Order(Box::new(self.about(order.clone(), details.clone(), answer)))

@@ -191,6 +191,11 @@ impl Queue {
             let was_pending = self.pending.contains_key(&seq);
             let before = self.remove(seq);
             let was_parked = before.as_ref().is_some_and(|entry| entry.parked.is_some());
+            // About another entity than before: it may wait for what is parked there.
+            let moved = match (&before, &change) {
+                (Some(before), Some(entry)) => before.touches != entry.touches,
+                _ => false,
+            };
             // Only where others of the subject wait is anybody held back, or let go.
             if let Some(before) = before
                 && (was_parked || change.is_none())
@@ -201,7 +206,7 @@ impl Queue {
             }
             let Some(entry) = change else { continue };
             if entry.parked.is_none() {
-                if !was_pending && self.is_held(&entry) {
+                if (!was_pending || moved) && self.is_held(&entry) {
                     self.set_aside(seq, entry);
                 } else {
                     self.add_pending(seq, entry);
@@ -335,21 +340,28 @@ impl Queue {
     }
 
     /// What may be sent now: first what comes next about each of `next`, then the oldest, looking at the oldest
-    /// `window` entries, `limit` at most. An entry has to wait for an earlier one that shares a subject or an actor
+    /// `window` entries, `limit` at most: of those that are no slot's, and in all. An entry has to wait for an earlier one that shares a subject or an actor
     /// with it, be that one in flight or not.
     pub(crate) fn work(
         &self,
         window: usize,
-        limit: usize,
+        limit: (usize, usize),
         next: &[EntityKey],
         in_flight: impl Fn(u64) -> bool,
     ) -> Vec<Work> {
         let fronts = next.iter().filter_map(|key| self.front(*key));
         let preferred = fronts.filter_map(|seq| self.pending.get_key_value(&seq));
+        let (most_plain, most) = limit;
         let mut work: Vec<Work> = Vec::new();
+        let mut plain = 0;
         for (seq, entry) in preferred.chain(self.pending.iter().take(window)) {
-            if work.len() >= limit {
+            let is_plain = entry.slot().is_none();
+            // A queue without slots is not looked through for any.
+            if work.len() >= most || (plain >= most_plain && self.slots.is_empty()) {
                 break;
+            }
+            if is_plain && plain >= most_plain {
+                continue;
             }
             if in_flight(*seq) || !self.is_first(*seq, entry) {
                 continue;
@@ -357,6 +369,7 @@ impl Queue {
             if !next.is_empty() && work.iter().any(|known| known.seq == *seq) {
                 continue;
             }
+            plain += usize::from(is_plain);
             work.push(entry.queued().work(*seq));
         }
         work

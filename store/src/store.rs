@@ -421,15 +421,16 @@ impl<D: Domain> Store<D> {
     /// What may be sent now without breaking the order per subject and actor, oldest first, looking at the `window`
     /// oldest entries. `in_flight` tells which are being sent: they keep their place and are not offered.
     pub fn work(&self, window: usize, in_flight: impl Fn(u64) -> bool) -> Vec<Work> {
-        self.work_after(&[], window, window, in_flight)
+        self.work_after(&[], window, (window, window), in_flight)
     }
 
-    /// The same, `limit` entries at most, and first of all what comes next about the entities of `next`.
+    /// The same, `limit` entries at most (of those that are no slot's, and in all), and first of all what comes next about
+    /// the entities of `next`.
     pub fn work_after(
         &self,
         next: &[EntityKey],
         window: usize,
-        limit: usize,
+        limit: (usize, usize),
         in_flight: impl Fn(u64) -> bool,
     ) -> Vec<Work> {
         if self.0.restored.load().is_some() {

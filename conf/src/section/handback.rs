@@ -124,7 +124,7 @@ section! {
         pub flush: Duration = or(duration(MS..=MINUTE), ms(100)),
         /// How often open orders with gaps are asked for in the background; "0s" never.
         pub refresh: Duration = or(duration(Duration::ZERO..=DAY), MINUTE),
-        /// Endpoints of Oblivion that list pilots or orders, asked at the start.
+        /// Paths of Oblivion that list pilots or orders, asked when forwarding begins and every ten `refresh`.
         pub bootstrap: Vec<UrlPath> = or(list(text()), Vec::new()),
     }
 }

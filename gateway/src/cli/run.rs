@@ -41,6 +41,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let mut builder = Builder::new(Deliveries::new(settings), config.clone())
         .census(deliveries::census)
         .gaps(Deliveries::gaps)
+        .listed(Deliveries::listed)
         .handback(deliveries::Back)
         .recall(Deliveries::missing, deliveries::back)
         .task("retire", deliveries::retire)

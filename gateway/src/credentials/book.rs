@@ -35,6 +35,8 @@ struct Known {
     newest: Option<(Digest, Secret)>,
     /// Whether the journal is still to be told.
     dirty: bool,
+    /// Whether the journal was asked for one of an earlier run, and had none.
+    unknown: bool,
     /// Those that were refused since something was accepted.
     refused: Vec<Refused>,
 }
@@ -99,6 +101,18 @@ impl Book {
         make_room(&mut part);
         let known = part.entry(speaker.into()).or_default();
         known.newest.get_or_insert((digest, secret.clone()));
+    }
+
+    /// The journal knows none of this speaker's.
+    pub(super) fn is_unknown(&self, speaker: &str) -> bool {
+        self.part(speaker).get(speaker).is_some_and(|known| known.unknown)
+    }
+
+    /// It was asked, and so it is.
+    pub(super) fn not_remembered(&self, speaker: &str) {
+        let mut part = self.part(speaker);
+        make_room(&mut part);
+        part.entry(speaker.into()).or_default().unknown = true;
     }
 
     pub(super) fn newest(&self, speaker: &str) -> Option<Secret> {

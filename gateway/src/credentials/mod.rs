@@ -196,13 +196,20 @@ impl<D: Domain> Core<D> {
         if let Some(known) = book.newest(speaker) {
             return Some(known);
         }
+        if book.is_unknown(speaker) {
+            return None;
+        }
         let (store, name) = (self.store.clone(), name(speaker));
         let read = tokio::task::spawn_blocking({
             let name = name.clone();
             move || store.sealed(&name)
         });
         let sealed = match read.await {
-            Ok(Ok(sealed)) => sealed?,
+            Ok(Ok(Some(sealed))) => sealed,
+            Ok(Ok(None)) => {
+                book.not_remembered(speaker);
+                return None;
+            }
             Ok(Err(error)) => {
                 tracing::error!(%error, "a credential cannot be read");
                 return None;

@@ -2,12 +2,14 @@
 //!
 //! [`worker`] decides what is sent when, [`plan`] what goes together, [`replay`] sends one entry and [`bundle`] many,
 //! [`verdict`] says what an answer means, [`pace`] how fast and how wide, [`live`] whether others suffer, [`circuit`]
-//! when it makes no sense to go on, [`items`] what was said about each item of a client's bulk request, [`lookup`] asks whether a
+//! when it makes no sense to go on, [`gate`] how many are under way, [`items`] what was said about each item of a client's
+//! bulk request, [`lookup`] asks whether a
 //! write of unknown fate arrived, [`audit`] compares afterwards, [`view`] shows it to the operator.
 
 mod audit;
 mod bundle;
 mod circuit;
+mod gate;
 mod items;
 mod live;
 mod lookup;

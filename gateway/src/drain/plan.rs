@@ -49,9 +49,10 @@ impl Jobs {
         Self { size, slots: true, events, alone: HashSet::new() }
     }
 
-    /// Entries to be asked for, where there is room for so many jobs.
-    pub(super) fn most(&self, room: usize) -> usize {
-        if self.slots || self.events { room.max(self.size) } else { room }
+    /// How many entries to ask for, where there is room for so many jobs: those that are no slot's, and all.
+    pub(super) fn most(&self, room: usize) -> (usize, usize) {
+        let all = if self.slots || self.events { room.max(self.size) } else { room };
+        (if self.events { all } else { room }, all)
     }
 
     /// The jobs that `work` makes, in its order. `bulk` tells which endpoints know bulk requests; `members` gives all

@@ -14,6 +14,7 @@ use pingora::http::ResponseHeader;
 use tokio::task::JoinSet;
 
 use super::{
+    gate::Gate,
     items,
     lookup::{self, Found, NoAnswer},
     verdict::{About, Kind, Verdict, is_without_effect, judge},
@@ -68,6 +69,8 @@ pub(super) enum Ended {
         /// How long.
         after: Duration,
     },
+    /// It was not sent, because nothing is to be sent now.
+    Held,
     /// It could not be read or settled here; the queue is as it was.
     Local(String),
 }
@@ -76,15 +79,20 @@ pub(super) enum Ended {
 pub(super) async fn attempt<D: Domain>(
     core: &Arc<Core<D>>,
     exchanger: &Exchanger,
+    gate: &Arc<Gate>,
     seq: u64,
 ) -> (Ended, Option<Duration>) {
     let (entry, carried) = match prepared(core, exchanger, seq).await {
         Ok(prepared) => prepared,
         Err(ended) => return (ended, None),
     };
+    let Some(pass) = gate.enter().await else {
+        return (unsent(core, &entry, Ended::Held).await, None);
+    };
     let started = core.store.tick();
     let began = Instant::now();
     let exchanged = exchange(core, exchanger, &entry, &carried).await;
+    drop(pass);
     let took = Some(began.elapsed());
     let ended = match exchanged {
         Ok((head, _)) if matches!(head.status.as_u16(), 401 | 403) && core.credentials.refused(&carried) => {

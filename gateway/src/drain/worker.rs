@@ -13,6 +13,7 @@ use tokio::task::{Id, JoinSet};
 use super::{
     audit, bundle,
     circuit::Circuit,
+    gate::Gate,
     live::Watch,
     pace::{Limits, Pace, backoff},
     plan::{Job, Jobs},
@@ -70,6 +71,7 @@ struct Worker<D: Domain> {
     pace: Pace,
     circuit: Circuit,
     watch: Watch,
+    gate: Arc<Gate>,
     started: Instant,
     under_way: JoinSet<Done>,
     jobs: HashMap<Id, Job>,
@@ -124,6 +126,7 @@ impl<D: Domain> Worker<D> {
             circuit: Circuit::new(settings.backoff, settings.max_backoff),
             plan: Jobs::new(settings.bulk_size.get(), settings.bulk),
             watch: Watch::new(),
+            gate: Arc::default(),
             core,
             exchanger,
             started: Instant::now(),
@@ -144,22 +147,32 @@ impl<D: Domain> Worker<D> {
     /// Sends what may be sent now; answers with the time after which to look again.
     fn send(&mut self) -> Duration {
         self.look_at_live_traffic();
-        let width = match self.mode() {
-            Mode::Acting => return IDLE,
-            Mode::Recovering if self.trials >= TRIALS => return IDLE,
-            Mode::Recovering => 1,
+        let (width, ahead) = match self.mode() {
+            Mode::Acting => {
+                self.gate.set(0);
+                return IDLE;
+            }
+            Mode::Recovering => (1, 0),
             Mode::Forwarding | Mode::Draining => {
-                if self.circuit.open().is_some() {
-                    1
+                let width = self.pace.width();
+                if self.circuit.open().is_some() || self.pace.failures() > 0 {
+                    (1, 0)
                 } else {
-                    self.pace.width()
+                    (width, width)
                 }
             }
         };
         let elapsed = self.started.elapsed();
         if let Some(pause) = self.circuit.pause(elapsed).or_else(|| self.pace.pause(elapsed)) {
+            self.gate.set(0);
             return pause.min(IDLE);
         }
+        self.gate.set(width);
+        if self.core.modes.current() == Mode::Recovering && self.trials >= TRIALS {
+            return IDLE;
+        }
+        // As many again are read and marked, or settled, meanwhile.
+        let width = width + ahead;
         if self.under_way.len() >= width {
             return IDLE;
         }
@@ -177,12 +190,14 @@ impl<D: Domain> Worker<D> {
             }
             return self.compare(width);
         }
-        let (left_out, mut wait) = self.left_out();
+        let mut wait = self.until_next_try();
         let room = width - self.under_way.len();
         let next: Vec<EntityKey> = self.next.drain(..).collect();
         let handback = self.core.handback.clone();
-        let limit = room.max(self.plan.most(room));
-        let work = self.core.store.work_after(&next, WINDOW, limit, |seq| left_out.contains(&seq));
+        let now = Instant::now();
+        let left_out =
+            |seq| self.flying.contains(&seq) || self.troubled.get(&seq).is_some_and(|trouble| trouble.not_before > now);
+        let work = self.core.store.work_after(&next, WINDOW, self.plan.most(room), left_out);
         let bulk = |work: &Work| handback.goes_in_bulk(&self.core.domain, work.endpoint);
         let jobs = self.plan.of(work, bulk, |number| self.core.store.bundle(number));
         if !jobs.is_empty() {
@@ -238,18 +253,14 @@ impl<D: Domain> Worker<D> {
         }
     }
 
-    /// What is in flight or waits after a failure, and the time until the first of those may be tried again.
-    fn left_out(&self) -> (HashSet<u64>, Duration) {
+    /// The time until the first of those that wait after a failure may be tried again.
+    fn until_next_try(&self) -> Duration {
         let now = Instant::now();
-        let mut wait = IDLE;
-        let mut left_out = self.flying.clone();
-        for (seq, trouble) in &self.troubled {
-            if trouble.not_before > now {
-                left_out.insert(*seq);
-                wait = wait.min(trouble.not_before - now);
-            }
-        }
-        (left_out, wait)
+        let pauses = self.troubled.values().map(|trouble| trouble.not_before);
+        pauses
+            .filter(|not_before| *not_before > now)
+            .map(|not_before| not_before - now)
+            .fold(IDLE, Duration::min)
     }
 
     /// Whether all of it came while the upstream served: without the fence it would have been forwarded at once, so it
@@ -262,20 +273,28 @@ impl<D: Domain> Worker<D> {
     }
 
     fn launch(&mut self, job: Job) {
-        let (core, exchanger) = (self.core.clone(), self.exchanger.clone());
+        let (core, exchanger, gate) = (self.core.clone(), self.exchanger.clone(), self.gate.clone());
         self.flying.extend(job.work().iter().map(|work| work.seq));
         let kept = job.clone();
         let handle = self.under_way.spawn(async move {
             match job {
                 Job::Entry(work) => {
-                    let (ended, took) = replay::attempt(&core, &exchanger, work.seq).await;
+                    let (ended, took) = replay::attempt(&core, &exchanger, &gate, work.seq).await;
                     Done { ended: vec![(work.seq, ended)], took, no_bulk: false }
                 }
-                Job::Slots(work) => bundle::slots(&core, &exchanger, &work).await,
-                Job::Events(work) => bundle::events(&core, &exchanger, &work).await,
+                Job::Slots(work) => match gate.enter().await {
+                    Some(_pass) => bundle::slots(&core, &exchanger, &work).await,
+                    None => held(&work),
+                },
+                Job::Events(work) => match gate.enter().await {
+                    Some(_pass) => bundle::events(&core, &exchanger, &work).await,
+                    None => held(&work),
+                },
                 Job::Compare(subject) => {
-                    audit::compare(&core, &exchanger, subject).await;
-                    Done { ended: Vec::new(), took: None, no_bulk: false }
+                    if let Some(_pass) = gate.enter().await {
+                        audit::compare(&core, &exchanger, subject).await;
+                    }
+                    held(&[])
                 }
             }
         });
@@ -333,6 +352,7 @@ impl<D: Domain> Worker<D> {
                 Ended::Settled(outcome) => self.settled(work, outcome),
                 Ended::Refused { status } => self.refused(work, status),
                 Ended::Alone => self.plan.alone(seq),
+                Ended::Held => {}
                 Ended::Again { why, after, status } => {
                     self.again(seq, &why, after, status).await;
                     self.core.modes.good();
@@ -470,6 +490,15 @@ impl<D: Domain> Worker<D> {
         self.core.metrics.drain_paused.set(i64::from(paused.is_some()));
         self.core.metrics.drain_width.set(self.pace.width() as i64);
         self.core.drain.set(self.pace.width(), paused);
+    }
+}
+
+/// Nothing was sent.
+fn held(work: &[Work]) -> Done {
+    Done {
+        ended: work.iter().map(|work| (work.seq, Ended::Held)).collect(),
+        took: None,
+        no_bulk: false,
     }
 }
 

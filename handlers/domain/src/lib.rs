@@ -169,12 +169,30 @@ pub struct Decision<D: Domain> {
     /// Commands that follow at once, each a record of its own in the same commit (an assignment after an order).
     /// A rejection of one is counted and changes nothing.
     pub then: Vec<D::Command>,
+    /// Entities that turned out to be one.
+    pub joined: Vec<Joined>,
+}
+
+/// Two entities that turned out to be one: what is queued about the one that is gone is about the other from now on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Joined {
+    /// The key that stays.
+    pub kept: EntityKey,
+    /// The key that leads nowhere any more.
+    pub gone: EntityKey,
 }
 
 impl<D: Domain> Decision<D> {
     /// An answer that changes nothing.
     pub fn answer(answer: D::Answer) -> Self {
-        Self { events: Vec::new(), answer, created: None, replay: Replay::Nothing, then: Vec::new() }
+        Self {
+            events: Vec::new(),
+            answer,
+            created: None,
+            replay: Replay::Nothing,
+            then: Vec::new(),
+            joined: Vec::new(),
+        }
     }
 }
 

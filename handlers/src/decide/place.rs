@@ -35,10 +35,10 @@ impl Desk<'_> {
                 at: self.now,
                 details: details.clone(),
             }))],
-            answer: Answer::Order { key, asked: None, new: true },
             created: Some(id.name(&self.domain.settings.city).into()),
             replay: Replay::AsSent,
             then,
+            ..Decision::answer(Answer::Order { key, asked: None, new: true })
         })
     }
 

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use megamind_domain::{Decision, Replay};
+use megamind_domain::{Decision, Joined, Replay};
 
 use super::{
     Desk,
@@ -144,9 +144,11 @@ impl Desk<'_> {
         let (key, at) = (order.key(), self.now);
         match self.city.find_order(upstream).map(crate::order::Order::key) {
             Some(same) if same == key => {}
-            Some(other) => decision
-                .events
-                .push(Event::OrderJoined(OrderJoined { v: V, order: key, other, id, at })),
+            Some(other) => {
+                let joined = OrderJoined { v: V, order: key, other, id, at };
+                decision.events.push(Event::OrderJoined(joined));
+                decision.joined.push(Joined { kept: key.into(), gone: other.into() });
+            }
             None => decision
                 .events
                 .push(Event::OrderAliased(OrderAliased { v: V, order: key, id, at })),

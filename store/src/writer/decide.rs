@@ -60,7 +60,7 @@ impl<D: Domain> Trial<'_, D> {
         key: Option<KeyRow>,
         now: Time,
     ) -> Outcome {
-        let Decision { events, answer, created, replay, then } = decision;
+        let Decision { events, answer, created, replay, then, joined } = decision;
         let replay = match replay {
             // What the upstream may have of it is told again as it was.
             Replay::Each { .. } if write.prior != Prior::NeverSent => Replay::AsSent,
@@ -85,6 +85,7 @@ impl<D: Domain> Trial<'_, D> {
         };
         let seq = self.record(now, &events, request.body.clone());
         let mut touches = self.apply(&events, seq);
+        self.join(&joined);
         // Values fence nobody: of what came with them, what it changed does.
         let ordered = touches.clone();
         queue::merge(&mut touches, named);

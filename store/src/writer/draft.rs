@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 
 use bytes::Bytes;
-use megamind_domain::{Ctx, Decision, Domain, EntityKey, Rejection, Stance, Time, Touches, Touching};
+use megamind_domain::{Ctx, Decision, Domain, EntityKey, Joined, Rejection, Stance, Time, Touch, Touches, Touching};
 use serde::Serialize;
 
 use super::{Base, Message, Pending, Routes, Verdict, Writer};
@@ -293,6 +293,22 @@ impl<'w, D: Domain> Trial<'w, D> {
             self.change(seq, None);
         } else if fields.is_none_or(|fields| fields == entry.fields) {
             self.change(seq, Some(Queued { outdated: true, ..entry }));
+        }
+    }
+
+    /// What is queued about an entity that is gone is about the one that it turned out to be.
+    pub(super) fn join(&mut self, joined: &[Joined]) {
+        for Joined { kept, gone } in joined {
+            for seq in self.queued_about(&[*gone]) {
+                let Some(entry) = self.queued(seq) else { continue };
+                let renamed = entry.touches.iter().map(|touch| match touch.key {
+                    key if key == *gone => Touch { key: *kept, ..*touch },
+                    _ => *touch,
+                });
+                let mut touches = Touches::new();
+                queue::merge(&mut touches, &renamed.collect());
+                self.change(seq, Some(Queued { touches, ..entry }));
+            }
         }
     }
 

@@ -40,6 +40,7 @@ impl<D: Domain> Trial<'_, D> {
         }
         let seq = self.record_observed(now, &decision.events);
         let touches = self.apply(&decision.events, seq);
+        self.join(&decision.joined);
         if !read {
             self.ticks.written(&touches, span.finished);
             // The upstream has newer values than those that wait for it.

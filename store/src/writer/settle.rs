@@ -153,7 +153,7 @@ impl<D: Domain> Trial<'_, D> {
     }
 
     /// The entries about any of these subjects, with the changes of this batch.
-    fn queued_about(&self, subjects: &[EntityKey]) -> Vec<u64> {
+    pub(super) fn queued_about(&self, subjects: &[EntityKey]) -> Vec<u64> {
         let mut seqs: Vec<u64> = subjects.iter().flat_map(|key| self.shared.queue().about(*key)).collect();
         seqs.extend(self.draft.queue.keys());
         seqs.sort_unstable();
@@ -182,8 +182,10 @@ impl<D: Domain> Trial<'_, D> {
             }
             self.ask(&command, Stance::Standby, now).ok()
         });
-        let (events, then) = events.map_or_else(Default::default, |decision| (decision.events, decision.then));
+        let (events, then, joined) =
+            events.map_or_else(Default::default, |decision| (decision.events, decision.then, decision.joined));
         let seq = self.record(now, &events, Bytes::new());
+        self.join(&joined);
         let touches = self.apply(&events, seq);
         self.ticks.written(&touches, span.finished);
         if let (Some(local), Some(upstream)) = (created, &upstream_id) {

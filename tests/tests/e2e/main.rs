@@ -2,6 +2,7 @@
 
 mod backup;
 mod bad_input;
+mod bootstrap;
 mod calls;
 mod cold_start;
 mod connections;
@@ -11,6 +12,7 @@ mod drain;
 mod failed_commits;
 mod forms;
 mod ids;
+mod joining;
 mod keepalive;
 mod lifecycle;
 mod model;

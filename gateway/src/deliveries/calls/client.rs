@@ -209,13 +209,14 @@ pub(in crate::deliveries) async fn exchange(
 }
 
 /// A call that was answered with 2xx.
-struct Taken {
+pub(in crate::deliveries) struct Taken {
     body: Incoming,
     _connection: AbortOnDrop<hyper::Result<()>>,
 }
 
 impl Taken {
-    async fn answer(self) -> Result<Bytes, Failure> {
+    /// The whole body.
+    pub(in crate::deliveries) async fn answer(self) -> Result<Bytes, Failure> {
         let body = Limited::new(self.body, MAX_ANSWER).collect().await;
         body.map(Collected::to_bytes)
             .map_err(|error| Failure::Broken(format!("the answer broke off: {error}")))

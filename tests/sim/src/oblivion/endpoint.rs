@@ -8,6 +8,10 @@ pub(crate) enum Read {
     TrackOrder,
     FindOrder,
     Score,
+    /// All orders, in full.
+    Orders,
+    /// All pilots.
+    Minions,
 }
 
 /// An endpoint whose requests have an effect. Its name is what the durable log keeps.
@@ -55,6 +59,8 @@ impl Endpoint {
         Self::Write(Write::CancelOrderll),
         Self::Read(Read::FindOrder),
         Self::Read(Read::Score),
+        Self::Read(Read::Orders),
+        Self::Read(Read::Minions),
         Self::Write(Write::GeneralInfo),
         Self::Write(Write::GeneralInfoBulk),
         Self::Write(Write::DeliveryInfo),
@@ -67,6 +73,8 @@ impl Endpoint {
             Self::Read(Read::TrackOrder) => "/trackOrder",
             Self::Read(Read::FindOrder) => "/findOrder",
             Self::Read(Read::Score) => "/score",
+            Self::Read(Read::Orders) => "/orders",
+            Self::Read(Read::Minions) => "/minions",
             Self::Write(write) => write.path(),
         }
     }

@@ -9,7 +9,11 @@ use http::{HeaderName, HeaderValue, Request, StatusCode, Uri, header};
 use http_body_util::Full;
 use megamind_conf::{HttpMethod, HttpSms};
 use rustls::{ClientConfig, pki_types::ServerName};
-use tokio::{net::TcpStream, time::timeout};
+use tokio::{
+    io::{AsyncRead, AsyncWrite},
+    net::TcpStream,
+    time::timeout,
+};
 use tokio_rustls::TlsConnector;
 
 use super::{
@@ -121,7 +125,7 @@ impl HttpChannel {
         let limit = self.settings.timeout;
         let late = || Sending::Unknown(format!("no answer within {limit:?}"));
         let Some(tls) = &self.tls else {
-            return timeout(limit, exchange(stream, request))
+            return timeout(limit, answered(stream, request))
                 .await
                 .map_err(|_| late())?
                 .map_err(judged);
@@ -131,11 +135,19 @@ impl HttpChannel {
             .await
             .map_err(|_| Sending::NotSent(format!("no TLS within {limit:?}")))?
             .map_err(|error| Sending::NotSent(format!("no TLS with {}: {error}", self.host)))?;
-        timeout(limit, exchange(stream, request))
+        timeout(limit, answered(stream, request))
             .await
             .map_err(|_| late())?
             .map_err(judged)
     }
+}
+
+/// One request over a connection, and the body of its good answer.
+async fn answered(
+    stream: impl AsyncRead + AsyncWrite + Send + Unpin + 'static,
+    request: Request<Full<Bytes>>,
+) -> Result<Bytes, Failure> {
+    exchange(stream, request).await?.answer().await
 }
 
 fn connector(settings: &HttpSms) -> anyhow::Result<TlsConnector> {

@@ -17,6 +17,8 @@ impl State {
             Read::TrackOrder => self.track(params),
             Read::FindOrder => self.find(params),
             Read::Score => self.score(params),
+            Read::Orders => Ok(json!({ "orders": self.all_orders() })),
+            Read::Minions => Ok(json!({ "minions": self.minions_said() })),
         }
     }
 
@@ -37,6 +39,20 @@ impl State {
             let orders: Vec<String> = minion.open.iter().map(OrderId::to_string).collect();
             let position = minion.position.map(super::Position::to_json);
             json!({ "minionId": name, "status": minion.availability.word(), "location": position, "orders": orders })
+        };
+        self.minions.iter().map(one).collect()
+    }
+
+    /// Every pilot, as a report would say it.
+    fn minions_said(&self) -> Vec<Value> {
+        let one = |(name, minion): (&String, &super::Minion)| {
+            let mut said = json!({ "minionId": name, "status": minion.availability.word() });
+            if let (Value::Object(said), Some(Value::Object(position))) =
+                (&mut said, minion.position.map(super::Position::to_json))
+            {
+                said.extend(position);
+            }
+            said
         };
         self.minions.iter().map(one).collect()
     }
