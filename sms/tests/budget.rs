@@ -107,6 +107,7 @@ impl Sim {
                 }
             }
         }
+        println!("day {nth}, an order every {every} minutes: {day:?}");
         assert!(day.sent <= self.budget, "more than the budget: {day:?}");
         day
     }

@@ -173,6 +173,13 @@ impl Outbox {
         let config = &self.config;
         let sim = self.sims.entry(modem.clone()).or_insert_with(|| Sim::new(config, now));
         sim.refill(config, now);
+        if self
+            .entries
+            .first_key_value()
+            .is_some_and(|((priority, _), _)| *priority == Priority::Assignment)
+        {
+            sim.wanted(config);
+        }
         let allowed = sim.allows(config, now)?;
         let (key, entry) = self.entries.iter_mut().find(|((priority, _), entry)| {
             *priority <= allowed
@@ -335,6 +342,9 @@ impl Outbox {
         let config = &self.config;
         let sim = self.sims.entry(modem.clone()).or_insert_with(|| Sim::new(config, now));
         sim.refill(config, now);
+        if priority == Priority::Assignment {
+            sim.wanted(config);
+        }
         sim.has_budget(config, now).is_some_and(|allowed| priority <= allowed)
     }
 

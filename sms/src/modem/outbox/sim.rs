@@ -18,6 +18,8 @@ pub(super) struct Sim {
     assignments: u32,
     /// Parts of assignments that the day before needed, as far as that is known.
     before: u32,
+    /// Whether an assignment has found the day's budget used up.
+    lacked: bool,
     day_began: Instant,
     rests_until: Option<Instant>,
     /// In the order of sending.
@@ -41,6 +43,7 @@ impl Sim {
             used_today: 0,
             assignments: 0,
             before: 0,
+            lacked: false,
             day_began: now,
             rests_until: None,
             awaited: VecDeque::new(),
@@ -56,8 +59,8 @@ impl Sim {
         if day >= DAY {
             // Where the budget did not reach, more were wanted; nobody counted how many. A day of silence says nothing
             // about the next one.
-            let ran_out = self.used_today >= config.daily_budget;
-            let wanted = self.assignments + if ran_out { self.assignments / 2 } else { 0 };
+            let wanted = self.assignments + if self.lacked { self.assignments / 2 } else { 0 };
+            self.lacked = false;
             self.before = if day < 2 * DAY { wanted } else { 0 };
             self.day_began = now;
             self.used_today = 0;
@@ -88,6 +91,11 @@ impl Sim {
     fn kept(&self, config: &OutboxConfig) -> u32 {
         let share = config.daily_budget * config.reserved_percent.min(100) / 100;
         share.max(self.before.saturating_sub(self.assignments))
+    }
+
+    /// An assignment wants to go out.
+    pub(super) fn wanted(&mut self, config: &OutboxConfig) {
+        self.lacked |= self.used_today >= config.daily_budget;
     }
 
     pub(super) fn rests(&self, now: Instant) -> bool {

@@ -77,7 +77,9 @@ fn what_is_replayed_has_no_second_effect() {
     let answer = rig.await_text(first.number(), "#1 ");
     let queued = rig.city.gateway.status()["queue"]["entries"].clone();
     // Overheard, and sent again by whoever can forge a number: the same answer goes to the pilot, and nothing happens.
-    rig.modem.deliver(first.number(), &delivered);
+    // In the very same second it would be the same PDU, which a network sends when it missed the acknowledgement.
+    let later = jiff::Timestamp::now() + jiff::SignedDuration::from_secs(2);
+    rig.modem.deliver_pdu(&sent_at(first.number(), &delivered, later));
     rig.await_outcome("repeated", 1);
     wait::until("the stored answer", || {
         let texts = rig.texts(first.number());
