@@ -238,6 +238,10 @@ fn joined(city: &mut City, event: &OrderJoined) {
             .filter_map(|part| other.text.get(part).map(|text| (part, text)))
             .collect();
         order.text.set(&missing);
+        let former: Vec<String> = (order.former().chain(other.local).chain(other.former()))
+            .map(|id| format!("{:x}", id.0))
+            .collect();
+        order.text.set(&[(Part::Former, &former.join(" "))]);
         order.history.extend(&other.history);
         order.history.sort_by_key(|step| step.at);
     });

@@ -27,9 +27,10 @@ impl Deliveries {
             .filter(|order| !owed.contains(&order.key()) && !queued(order.key().into()))
             .take(limit)
             .map(|order| {
-                let local = order.local().map(|id| id.name(&self.settings().city).into());
+                let local = order.local().into_iter().chain(order.former());
+                let local = local.map(|id| id.name(&self.settings().city).into());
                 let upstream = order.upstream().map(Box::from);
-                Leaving { order: order.key(), names: local.into_iter().chain(upstream).collect() }
+                Leaving { order: order.key(), names: local.chain(upstream).collect() }
             })
             .collect()
     }

@@ -223,9 +223,15 @@ impl Order {
 
     /// The ids by which it is found.
     pub(crate) fn names(&self) -> impl Iterator<Item = IdKey> {
-        let local = self.local.map(IdKey::of_local);
+        let local = self.local.into_iter().chain(self.former()).map(IdKey::of_local);
         let upstream = self.upstream().map(IdKey::of_name);
-        local.into_iter().chain(upstream)
+        local.chain(upstream)
+    }
+
+    /// Ids of orders placed here that turned out to be this one.
+    pub(crate) fn former(&self) -> impl Iterator<Item = LocalId> {
+        let ids = self.text.get(Part::Former).into_iter().flat_map(|ids| ids.split(' '));
+        ids.filter_map(|id| u128::from_str_radix(id, 16).ok()).map(LocalId)
     }
 
     /// Takes what is given, and leaves the rest as it is.

@@ -54,6 +54,8 @@ pub(crate) struct Row<'a> {
     /// The texts in the order of [`PARTS`].
     #[serde(rename = "w", borrow)]
     words: [Cow<'a, str>; 8],
+    #[serde(rename = "f", borrow, default, skip_serializing_if = "str::is_empty")]
+    former: Cow<'a, str>,
 }
 
 const PARTS: [Part; 8] = [
@@ -101,6 +103,7 @@ impl<'a> From<&'a Order> for Row<'a> {
             currency: order.currency,
             excluded: order.excluded.clone(),
             history: Cow::Borrowed(&order.history),
+            former: Cow::Borrowed(order.text.get(Part::Former).unwrap_or_default()),
             words: PARTS.map(|part| Cow::Borrowed(order.text.get(part).unwrap_or_default())),
         }
     }
@@ -110,7 +113,8 @@ impl Row<'_> {
     /// The order under its key.
     pub(crate) fn into_order(self, key: OrderKey) -> Order {
         let mut text = Text::default();
-        let mut parts: SmallVec<[(Part, &str); 8]> = SmallVec::new();
+        let mut parts: SmallVec<[(Part, &str); 9]> = SmallVec::new();
+        parts.push((Part::Former, &self.former));
         parts.extend(PARTS.into_iter().zip(self.words.iter().map(|word| &**word)));
         text.set(&parts);
         let last = self.history.last().map_or(self.placed_at, |step| step.at.max(self.placed_at));

@@ -11,11 +11,13 @@ pub(crate) enum Part {
     DropoffAddress,
     DropoffContact,
     Items,
+    /// Ids of orders placed here that turned out to be this one: hexadecimal, with a space between two.
+    Former,
 }
 
-const PARTS: usize = 8;
+const PARTS: usize = 9;
 
-/// Eight texts, one behind the other. An empty text is one that is not there.
+/// Nine texts, one behind the other. An empty text is one that is not there.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Text {
     packed: Box<str>,

@@ -105,3 +105,22 @@ fn what_was_queued_about_either_goes_in_order_under_both_ids() {
     assert!(order.is_sorted(), "{told:?}");
     assert_eq!(city.cloud.order(&theirs).expect("known")["status"], "delivered");
 }
+
+#[test]
+fn an_order_placed_twice_here_keeps_both_ids_after_a_crash() {
+    let mut city = City::with("idempotency.natural_window = '100ms'").start();
+    city.lose_cloud();
+    let first = city.place("again and again");
+    std::thread::sleep(std::time::Duration::from_millis(150));
+    let second = city.place("again and again");
+    assert_ne!(first, second, "the window is over");
+    city.regain_cloud();
+    assert_eq!(city.cloud.effects_of("again and again").len(), 1, "Oblivion knows the key");
+    city.lose_cloud();
+    city.gateway.kill();
+    city.gateway.start();
+    for id in [&first, &second] {
+        let answer = city.track(id).expect(200).expect_local();
+        assert_eq!(city.dialect.read(&answer)["status"], "placed", "{answer}");
+    }
+}
