@@ -86,7 +86,9 @@ pub(super) async fn attempt<D: Domain>(
     let took = Some(began.elapsed());
     let ended = match exchanged {
         Ok((head, _)) if matches!(head.status.as_u16(), 401 | 403) && core.credentials.refused(&carried) => {
-            unsent(core, &entry).await
+            // Whoever asks for a credential is there.
+            core.modes.good();
+            unsent(core, &entry, Ended::Waits).await
         }
         Ok((head, body)) => {
             if head.status.is_success() {
@@ -122,16 +124,14 @@ async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u6
     Ok((entry, carried))
 }
 
-/// It waits for a fresh credential: nothing of it was applied by this attempt.
-async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry) -> Ended {
+/// The attempt was turned away: nothing of it was applied, and the entry is as it was before.
+async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry, ended: Ended) -> Ended {
     let seq = entry.seq;
-    let noted = match entry.state {
-        SendState::NeverSent => core.store.settle(Settle::NotSent { seq }).await,
-        SendState::PossiblyApplied { .. } => Ok(()),
-    };
-    match noted {
-        Ok(()) | Err(SubmitError::NotQueued) => Ended::Waits,
-        Err(error) => Ended::Local(error.to_string()),
+    match entry.state {
+        SendState::NeverSent => settled(core, Settle::NotSent { seq }, ended).await,
+        // The operator's word still stands.
+        SendState::PossiblyApplied { .. } if entry.insisted => settled(core, Settle::Retry { seq }, ended).await,
+        SendState::PossiblyApplied { .. } => ended,
     }
 }
 
@@ -166,7 +166,10 @@ async fn in_doubt<D: Domain>(
         }
         Settlement::Hold => NO_PROOF,
         Settlement::Lookup => match lookup::look_up(core, exchanger, entry, carried).await {
-            Ok(Found::Arrived(id)) => return Some(arrived(core, entry, id).await),
+            Ok(Found::Arrived(id)) => {
+                core.modes.good();
+                return Some(arrived(core, entry, id).await);
+            }
             Ok(Found::Absent) if unsettled(core, since) > Duration::ZERO => {
                 let why = "it has not arrived, but an earlier attempt may still be running";
                 return Some(Ended::Later { why, after: unsettled(core, since) });
@@ -181,6 +184,14 @@ async fn in_doubt<D: Domain>(
             Err(NoAnswer::Failed(failure)) => {
                 core.note_failure(&failure);
                 return Some(Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after });
+            }
+            Err(NoAnswer::Credential) if core.credentials.refused(carried) => {
+                core.modes.good();
+                return Some(Ended::Waits);
+            }
+            Err(NoAnswer::Credential) => {
+                let why = "the lookup was refused for want of a credential".into();
+                return Some(Ended::Again { why, after: None, status: None });
             }
             Err(NoAnswer::Unclear { why, after }) => return Some(Ended::Again { why, after, status: None }),
         },
@@ -300,9 +311,8 @@ async fn answered<D: Domain>(
         Verdict::Again(why) => {
             let again =
                 Ended::Again { why: format!("{why} ({status})"), after: retry_after(head), status: Some(status) };
-            if entry.state == SendState::NeverSent && turned_away(status, about) {
-                // Nothing is in doubt, so that the next attempt needs no key, no lookup and no operator.
-                return settled(core, Settle::NotSent { seq }, again).await;
+            if turned_away(status, about) {
+                return unsent(core, entry, again).await;
             }
             again
         }
