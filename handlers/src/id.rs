@@ -42,6 +42,11 @@ impl LocalId {
         self.0 >> 63 == 0
     }
 
+    /// Whether a text is a number as JSON writes it.
+    pub(crate) fn is_digits(text: &str) -> bool {
+        digits(text).is_some()
+    }
+
     /// `CITY-ULID`: 26 characters of Crockford's base 32 after the city's name; or the digits of the number.
     pub fn name(self, city: &str) -> String {
         if self.is_integer() { self.0.to_string() } else { format!("{city}-{self}") }

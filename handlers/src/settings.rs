@@ -11,6 +11,8 @@ pub struct Settings {
     pub city: Box<str>,
     /// Numbers for ids, where some are reserved.
     pub integers: Option<Integers>,
+    /// Whether the upstream writes its ids of orders as numbers.
+    pub upstream_numbers: bool,
     /// What may be decided while the upstream is down.
     pub acting: Acting,
     /// Who carries what.
@@ -27,6 +29,7 @@ impl Settings {
         Self {
             city: city.into(),
             integers: None,
+            upstream_numbers: false,
             acting: Acting::default(),
             dispatch: Dispatch::default(),
             calls: Calls::default(),

@@ -80,8 +80,8 @@ section! {
         /// The last number of the range, 900999999999 where it is left out. It has as many digits as the first, and
         /// begins with the same two at least: by these they are found in what clients send.
         pub last: Option<u64> = optional(count(1_000..=MOST), LAST),
-        /// Whether the cloud wants its ids as numbers in JSON. Where clients name ours as text, an id of digits then
-        /// goes out as a number all the same.
+        /// Whether the cloud reads and writes ids of orders as numbers in JSON. An id of digits then goes out as a number
+        /// though clients name ours as text, and the answers made here have numbers though a form has texts alone.
         pub upstream_numbers: bool = or(flag(), false),
     }
     rules = Ids::rules;

@@ -40,6 +40,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         ),
         calls: calls::settings(config),
         dialect: Dialect::new(table(&config.dialect)),
+        upstream_numbers: config.ids.upstream_numbers,
         integers: config.ids.range().map(|(first, last)| Integers {
             first,
             last,

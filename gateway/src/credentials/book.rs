@@ -33,6 +33,9 @@ pub(super) type Digest = u64;
 struct Known {
     /// The newest that was accepted.
     newest: Option<(Digest, Secret)>,
+    /// Another one that the speaker came with since, and that the upstream has not seen: what the speaker writes is
+    /// answered here while earlier writes wait. It is tried where the newest is refused.
+    presented: Option<(Digest, Secret)>,
     /// Whether the journal is still to be told.
     dirty: bool,
     /// Whether the journal was asked for one of an earlier run, and had none.
@@ -83,6 +86,7 @@ impl Book {
         let mut part = self.part(speaker);
         if let Some(known) = part.get_mut(speaker) {
             known.refused.clear();
+            known.presented = None;
             if known.newest.as_ref().is_some_and(|(known, _)| *known == digest) {
                 return false;
             }
@@ -92,6 +96,20 @@ impl Book {
         known.newest = Some((digest, secret.clone()));
         known.dirty = true;
         true
+    }
+
+    /// A speaker comes with this one, and is answered here.
+    pub(super) fn presented(&self, speaker: &str, secret: &Secret) {
+        let digest = self.digest(Some(secret));
+        let mut part = self.part(speaker);
+        if !part.contains_key(speaker) {
+            make_room(&mut part);
+        }
+        let known = part.entry(speaker.into()).or_default();
+        let is_newest = known.newest.as_ref().is_some_and(|(newest, _)| *newest == digest);
+        if !is_newest && known.refused.iter().all(|refused| refused.digest != digest) {
+            known.presented = Some((digest, secret.clone()));
+        }
     }
 
     /// The journal knows this one from an earlier run.
@@ -118,6 +136,12 @@ impl Book {
     pub(super) fn newest(&self, speaker: &str) -> Option<Secret> {
         let part = self.part(speaker);
         part.get(speaker)?.newest.as_ref().map(|(_, secret)| secret.clone())
+    }
+
+    /// See [`Self::presented`].
+    pub(super) fn fresh(&self, speaker: &str) -> Option<Secret> {
+        let part = self.part(speaker);
+        part.get(speaker)?.presented.as_ref().map(|(_, secret)| secret.clone())
     }
 
     /// What the journal has to be told.
@@ -164,10 +188,14 @@ impl Book {
         }
     }
 
-    /// A replay of this speaker's passed: nothing stands against it any more.
-    pub(super) fn passed(&self, speaker: &str) {
+    /// A replay of this speaker's passed with this credential: nothing stands against it any more.
+    pub(super) fn passed(&self, speaker: &str, digest: Digest) {
         if let Some(known) = self.part(speaker).get_mut(speaker) {
             known.refused.clear();
+            if let Some(fresh) = known.presented.take_if(|(presented, _)| *presented == digest) {
+                known.newest = Some(fresh);
+                known.dirty = true;
+            }
         }
     }
 
@@ -240,8 +268,23 @@ mod tests {
         book.accepted("M1", &secret("new"));
         assert_eq!(book.waiting(now + AGAIN, AGAIN), (0, 0));
         book.refused("M1", new, now);
-        book.passed("M1");
+        book.passed("M1", new);
         assert!(book.is_good("M1", new, now));
+    }
+
+    #[test]
+    fn what_a_refused_speaker_comes_with_counts_once_a_replay_passed_with_it() {
+        let book = Book::new();
+        let now = Instant::now();
+        let (old, new) = (book.digest(Some(&secret("old"))), book.digest(Some(&secret("new"))));
+        book.accepted("P1", &secret("old"));
+        book.presented("P1", &secret("old"));
+        assert_eq!(book.fresh("P1"), None, "it is the newest");
+        book.refused("P1", old, now);
+        book.presented("P1", &secret("new"));
+        assert_eq!((book.fresh("P1"), book.newest("P1")), (Some(secret("new")), Some(secret("old"))));
+        book.passed("P1", new);
+        assert_eq!((book.fresh("P1"), book.newest("P1")), (None, Some(secret("new"))));
     }
 
     #[test]

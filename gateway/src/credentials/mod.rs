@@ -91,10 +91,11 @@ impl Credentials {
     /// only one there is of this speaker.
     pub(crate) fn kept_with(&self, speaker: Option<&str>, headers: &HeaderMap, prior: Prior) -> Option<Arc<[u8]>> {
         let vault = self.vault.as_ref()?;
-        let needed =
-            matches!(prior, Prior::PossiblyApplied { .. }) || self.book.newest(speaker.unwrap_or_default()).is_none();
-        let secret = Secret::of(headers, &self.headers).filter(|_| needed)?;
-        vault.seal(FIRST, secret.bytes()).map(Arc::from)
+        let speaker = speaker.unwrap_or_default();
+        let secret = Secret::of(headers, &self.headers)?;
+        self.book.presented(speaker, &secret);
+        let needed = matches!(prior, Prior::PossiblyApplied { .. }) || self.book.newest(speaker).is_none();
+        needed.then(|| vault.seal(FIRST, secret.bytes()).map(Arc::from))?
     }
 
     /// The gateway's own credential, read anew: it may have been replaced.
@@ -119,7 +120,7 @@ impl Credentials {
     /// A replay passed.
     pub(crate) fn passed(&self, carried: &Carried) {
         if self.whose != Whose::None {
-            self.book.passed(&carried.speaker);
+            self.book.passed(&carried.speaker, carried.digest);
         }
     }
 
@@ -162,10 +163,13 @@ impl<D: Domain> Core<D> {
                 let first = entry.sealed.as_deref().and_then(|sealed| vault.open_sealed(FIRST, sealed));
                 let first = first.map(Secret::from_bytes);
                 let newest = self.newest_of(speaker, vault).await;
-                let mut secrets: Vec<Secret> = first.into_iter().chain(newest).collect();
-                if entry.state == SendState::NeverSent {
-                    secrets.reverse();
-                }
+                let fresh = credentials.book.fresh(speaker);
+                // What the upstream has accepted goes before what it has not seen.
+                let known = newest.into_iter().chain(fresh);
+                let secrets: Vec<Secret> = match entry.state {
+                    SendState::NeverSent => known.chain(first).collect(),
+                    SendState::PossiblyApplied { .. } => first.into_iter().chain(known).collect(),
+                };
                 credentials.choose(speaker, secrets)
             }
         }

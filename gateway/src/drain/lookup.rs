@@ -38,6 +38,8 @@ pub(super) enum Found {
 pub(super) enum NoAnswer {
     /// The upstream failed by the test of failure.
     Failed(Failure),
+    /// The credential that was carried is not accepted.
+    Credential,
     /// The answer says neither yes nor no.
     Unclear {
         /// For the log.
@@ -144,6 +146,7 @@ fn read(head: &ResponseHeader, body: &Bytes, found: &str) -> Result<Found, NoAns
             Some(Value::Null) | None => Found::Absent,
             Some(_) => return Err(unclear("what the lookup found is no id")),
         }),
+        (401 | 403, _) => Err(NoAnswer::Credential),
         (404, Some(_)) if media_type(&head.headers).contains("json") => Ok(Found::Absent),
         _ => Err(unclear("the lookup was not answered")),
     }
@@ -175,7 +178,8 @@ mod tests {
 
     #[test]
     fn anything_else_proves_nothing() {
-        for (status, body) in [(200, "<html>"), (200, r#"{"orders":[{"orderId":{}}]}"#), (404, "gone"), (401, "{}")] {
+        assert!(matches!(answer(401, "{}"), Err(NoAnswer::Credential)));
+        for (status, body) in [(200, "<html>"), (200, r#"{"orders":[{"orderId":{}}]}"#), (404, "gone"), (429, "{}")] {
             assert!(matches!(answer(status, body), Err(NoAnswer::Unclear { .. })), "{status} {body}");
         }
     }

@@ -96,6 +96,8 @@ pub(super) async fn attempt<D: Domain>(
     let took = Some(began.elapsed());
     let ended = match exchanged {
         Ok((head, _)) if matches!(head.status.as_u16(), 401 | 403) && core.credentials.refused(&carried) => {
+            // Whoever asks for a credential is there.
+            core.modes.good();
             unsent(core, &entry, Ended::Waits).await
         }
         Ok((head, body)) => {
@@ -132,10 +134,13 @@ async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u6
     Ok((entry, carried))
 }
 
-/// Nothing of the entry was applied by this attempt, for certain.
+/// The attempt was turned away: nothing of it was applied, and the entry is as it was before.
 async fn unsent<D: Domain>(core: &Core<D>, entry: &Entry, ended: Ended) -> Ended {
+    let seq = entry.seq;
     match entry.state {
-        SendState::NeverSent => settled(core, Settle::NotSent { seq: entry.seq }, ended).await,
+        SendState::NeverSent => settled(core, Settle::NotSent { seq }, ended).await,
+        // The operator's word still stands.
+        SendState::PossiblyApplied { .. } if entry.insisted => settled(core, Settle::Retry { seq }, ended).await,
         SendState::PossiblyApplied { .. } => ended,
     }
 }
@@ -212,7 +217,10 @@ async fn in_doubt<D: Domain>(
         }
         Settlement::Hold => NO_PROOF,
         Settlement::Lookup => match lookup::look_up(core, exchanger, entry, carried).await {
-            Ok(Found::Arrived(id)) => return Some(arrived(core, entry, id).await),
+            Ok(Found::Arrived(id)) => {
+                core.modes.good();
+                return Some(arrived(core, entry, id).await);
+            }
             Ok(Found::Absent) if unsettled(core, since) > Duration::ZERO => {
                 let why = "it has not arrived, but an earlier attempt may still be running";
                 return Some(Ended::Later { why, after: unsettled(core, since) });
@@ -227,6 +235,14 @@ async fn in_doubt<D: Domain>(
             Err(NoAnswer::Failed(failure)) => {
                 core.note_failure(&failure);
                 return Some(Ended::Failed { why: failure.reason.to_string(), after: failure.retry_after });
+            }
+            Err(NoAnswer::Credential) if core.credentials.refused(carried) => {
+                core.modes.good();
+                return Some(Ended::Waits);
+            }
+            Err(NoAnswer::Credential) => {
+                let why = "the lookup was refused for want of a credential".into();
+                return Some(Ended::Again { why, after: None, status: None });
             }
             Err(NoAnswer::Unclear { why, after }) => return Some(Ended::Again { why, after, status: None }),
         },

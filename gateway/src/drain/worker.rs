@@ -387,7 +387,10 @@ impl<D: Domain> Worker<D> {
             self.pace.failed(self.started.elapsed(), asked(after), jitter());
             self.last_failure = why;
         } else if self.settled > settled_before {
-            self.core.modes.good();
+            // What was parked unsent says nothing about the upstream.
+            if done.took.is_some() {
+                self.core.modes.good();
+            }
             self.pace.succeeded(done.took.unwrap_or_default());
         }
     }

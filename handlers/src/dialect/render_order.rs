@@ -47,7 +47,7 @@ pub(super) fn tracked(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, 
 
 /// What became of a report.
 pub(super) fn reported(scene: Scene<'_>, object: &mut Object<'_>, item: &DeliveryAnswer) {
-    object.name(Field::OrderId, item.asked.text(), item.asked.is_numeric());
+    object.name(Field::OrderId, item.asked.text(), is_number(scene, &item.asked));
     if !scene.bulk
         && let Some(order) = scene.city.order(item.order)
     {
@@ -155,13 +155,17 @@ pub(super) fn goods(object: &mut Object<'_>, order: &Order) {
 /// The id under which an order was asked for; else ours, else the upstream's.
 pub(super) fn id(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: Option<&Name>) {
     if let Some(name) = asked {
-        // A form has texts alone; our numbers are numbers to it, too.
-        let is_number = name.is_numeric() || name.local().is_some_and(LocalId::is_integer);
-        object.name(Field::OrderId, name.text(), is_number);
+        object.name(Field::OrderId, name.text(), is_number(scene, name));
     } else {
         let (text, numeric) = order_name(&scene.settings.city, order);
         object.name(Field::OrderId, &text, numeric);
     }
+}
+
+/// Whether an id goes back as a number: where it came as one, and from a form, which has texts alone, where it is one.
+fn is_number(scene: Scene<'_>, name: &Name) -> bool {
+    let foreign = || scene.settings.upstream_numbers && LocalId::is_digits(name.text());
+    name.is_numeric() || name.local().map_or_else(foreign, LocalId::is_integer)
 }
 
 pub(super) fn pilot_id(scene: Scene<'_>, object: &mut Object<'_>, pilot: Option<PilotKey>) {

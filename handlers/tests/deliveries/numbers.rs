@@ -44,6 +44,16 @@ fn a_number_outside_the_range_is_the_upstreams() {
 }
 
 #[test]
+fn a_cloud_that_writes_numbers_is_stood_in_for_with_numbers() {
+    let settings = Settings { upstream_numbers: true, ..Settings::new("blr") };
+    let mut world = World::new(settings);
+    let fact = json!({"orderId": "4711", "minionId": "P1", "status": "delivered"});
+    let (status, told) = world.post("/updatemaster/ind/deliveryInfo", &fact);
+    assert_eq!((status, &told["orderId"]), (200, &json!(4711)));
+    assert_eq!(world.get("/trackOrder", "orderId=4711").1["orderId"], 4711);
+}
+
+#[test]
 fn when_all_numbers_are_given_nothing_more_is_taken() {
     let mut world = world(FIRST, true);
     assert_eq!(place(&mut world).0, 201);

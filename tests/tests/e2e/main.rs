@@ -21,6 +21,7 @@ mod no_client_sees_it;
 mod nothing_lost;
 mod outage;
 mod parked;
+mod php_cloud;
 mod positions;
 mod possibly_applied;
 mod readme;
