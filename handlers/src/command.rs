@@ -171,7 +171,7 @@ pub enum News {
 pub struct Assignment {
     /// Which order.
     pub order: Name,
-    /// Who; the nearest who can, where nobody is named.
+    /// Who; the best who can, where nobody is named.
     pub pilot: Option<Name>,
 }
 
@@ -239,6 +239,8 @@ pub enum Answer {
         asked: Option<Name>,
         /// Whether the answer is to a new order.
         new: bool,
+        /// When it was asked, where orders are given out here: then it can be told when it may be at the door.
+        dispatched_at: Option<Time>,
     },
     /// What became of pilots' reports of themselves.
     Pilots(Items<PilotAnswer>),
