@@ -12,7 +12,7 @@ mod upstream;
 
 pub use city::{Acting, Auth, AuthMode, Callbacks, Command, Merchant};
 pub use dialect::{Dialect, Envelope, ErrorEnvelope, FIELDS, PATHS, STATUSES, TimeFormat, WireName};
-pub use dispatch::{Dispatch, Planner};
+pub use dispatch::{Dispatch, Planner, Speeds};
 pub use gateway::{Admin, Gateway, ListenerTls, Log, LogFormat, LogLevel};
 pub use handback::{Assigned, Credentials, Drain, OnConflict, Shadow};
 pub use keeping::{Backup, IdForm, Idempotency, Ids, Orders, Store};

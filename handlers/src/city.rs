@@ -41,6 +41,8 @@ pub struct City {
     /// What pilots and merchants are still to be told.
     pub(crate) outbox: Outbox,
     orders_by_status: [u64; Status::ALL.len()],
+    /// Counts what may matter to a plan: changes of orders, and of pilots but for their positions.
+    changes: u64,
 }
 
 impl City {
@@ -134,11 +136,6 @@ impl City {
         self.loads.iter().copied()
     }
 
-    /// How many orders somebody is busy with.
-    pub fn carried_count(&self) -> usize {
-        self.loads.len()
-    }
-
     /// How many orders wait for a pilot from here.
     pub fn waiting_count(&self) -> usize {
         self.waiting.len()
@@ -164,6 +161,16 @@ impl City {
         self.merchants.get(&IdKey::of_name(merchant)).copied().unwrap_or(0)
     }
 
+    /// A number that is another one whenever something but a position has changed. It starts anew with every start.
+    pub fn changes(&self) -> u64 {
+        self.changes
+    }
+
+    /// Notes that something has changed that may matter to a plan.
+    pub(crate) fn note_change(&mut self) {
+        self.changes = self.changes.wrapping_add(1);
+    }
+
     /// How many orders have each status, in the order of [`Status::ALL`].
     pub fn orders_by_status(&self) -> [u64; Status::ALL.len()] {
         self.orders_by_status
@@ -177,6 +184,7 @@ impl City {
         let Some(slot) = self.orders.get_mut(&key) else {
             return;
         };
+        self.changes = self.changes.wrapping_add(1);
         let before = Derived::of(slot);
         let order = Arc::make_mut(slot);
         let names_before: smallvec::SmallVec<[IdKey; 2]> = order.names().collect();
@@ -194,6 +202,7 @@ impl City {
     /// Puts an order in as it is.
     pub(crate) fn put_order(&mut self, order: Order) {
         let key = order.key;
+        self.note_change();
         self.take_key(key.0.get());
         for name in order.names() {
             self.order_names.insert(name, key);
@@ -209,6 +218,7 @@ impl City {
         let Some(order) = self.orders.remove(&key) else {
             return;
         };
+        self.note_change();
         for name in order.names() {
             self.order_names.insert(name, heir);
         }

@@ -197,7 +197,7 @@ pub enum News {
 pub struct Assignment {
     /// Which order.
     pub order: Name,
-    /// Who; the nearest who can, where nobody is named.
+    /// Who; the best who can, where nobody is named.
     pub pilot: Option<Name>,
 }
 
@@ -265,6 +265,8 @@ pub enum Answer {
         asked: Option<Name>,
         /// Whether the answer is to a new order.
         new: bool,
+        /// When it was asked, where orders are given out here: then it can be told when it may be at the door.
+        dispatched_at: Option<Time>,
     },
     /// What became of pilots' reports of themselves.
     Pilots(Items<PilotAnswer>),

@@ -115,6 +115,15 @@ pub struct OrderPlaced {
     /// What the merchant said.
     #[serde(with = "shared")]
     pub details: Arc<Details>,
+    /// Whether the upstream may have taken it too: it was sent there, and no answer came.
+    #[serde(default, skip_serializing_if = "is_false")]
+    pub in_doubt: bool,
+}
+
+// serde hands a reference.
+#[allow(clippy::trivially_copy_pass_by_ref)]
+fn is_false(value: &bool) -> bool {
+    !value
 }
 
 /// Something was learned about an order from elsewhere; what is not there stays as it is.
@@ -286,6 +295,9 @@ pub struct OrderUpdated {
     pub at: Time,
     /// What is new.
     pub details: Details,
+    /// When it should be at the door now, where that is another time than before.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub eta: Option<Time>,
 }
 
 /// An order was called off.

@@ -20,6 +20,7 @@ pub(crate) fn evolve(city: &mut City, event: &Event) {
         Event::OrderPlaced(event) => {
             let mut order = Order::unknown(event.order, event.at);
             order.local = Some(event.id);
+            order.in_doubt = event.in_doubt;
             order.take(&event.details);
             reach(&mut order, Status::Placed, event.at, None, Oddities::NONE);
             city.put_order(order);
@@ -31,7 +32,10 @@ pub(crate) fn evolve(city: &mut City, event: &Event) {
         Event::OrderLapsed(event) => lapsed(city, event),
         Event::OrderProgressed(event) => progressed(city, event),
         Event::OrderUpdated(event) => {
-            city.edit_order(event.order, event.at, |order| order.take(&event.details));
+            city.edit_order(event.order, event.at, |order| {
+                order.take(&event.details);
+                order.eta = event.eta.or(order.eta);
+            });
         }
         Event::OrderCancelled(event) => city.edit_order(event.order, event.at, |order| {
             let pilot = order.carrier();
@@ -257,6 +261,9 @@ fn recalled(city: &mut City, event: &OrderRecalled) {
 }
 
 fn changed(city: &mut City, event: &PilotChanged) {
+    if event.availability.is_some() || !event.profile.is_empty() {
+        city.note_change();
+    }
     city.edit_pilot(event.pilot, |pilot| {
         if let Some(fix) = event.fix
             && is_newer(pilot.fix, fix.at)

@@ -11,6 +11,9 @@ use crate::{
 /// Cells in a degree: a cell is about 550 m high.
 const CELLS_PER_DEGREE: f64 = 200.0;
 
+/// Cells around the earth.
+const ROUND: i32 = 360 * CELLS_PER_DEGREE as i32;
+
 /// With so few pilots, looking at all of them is faster than at cells.
 const FEW: usize = 64;
 
@@ -114,10 +117,16 @@ impl Grid {
         let Cell { row, column } = Cell::of(around);
         let (first, last) = (PilotKey(std::num::NonZeroU64::MIN), PilotKey(std::num::NonZeroU64::MAX));
         for row in row - radius..=row + radius {
-            let west = Cell { row, column: column - radius };
-            let east = Cell { row, column: column + radius };
-            for (&(_, pilot), &at) in self.pilots.range((west, first)..=(east, last)) {
-                see(pilot, at);
+            // Beyond the antimeridian it goes on at the other end of the row.
+            for turn in [0, -ROUND, ROUND] {
+                let (west, east) = (column - radius + turn, column + radius + turn);
+                if east < -ROUND / 2 || west > ROUND / 2 {
+                    continue;
+                }
+                let (west, east) = (Cell { row, column: west }, Cell { row, column: east });
+                for (&(_, pilot), &at) in self.pilots.range((west, first)..=(east, last)) {
+                    see(pilot, at);
+                }
             }
         }
     }
@@ -133,4 +142,39 @@ fn covered(around: Position, radius: i32) -> f64 {
 pub(crate) fn place(pilot: &Pilot) -> Option<Position> {
     let position = pilot.fix?.position;
     (pilot.availability == Availability::Available && pilot.room() > 0).then_some(position)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::num::NonZeroU64;
+
+    use super::*;
+
+    fn key(number: u64) -> PilotKey {
+        PilotKey(NonZeroU64::new(number).expect("not 0"))
+    }
+
+    fn at(lat: f64, lng: f64) -> Position {
+        Position::from_degrees(lat, lng).expect("on earth")
+    }
+
+    #[test]
+    fn whoever_is_near_is_found_across_the_antimeridian() {
+        let mut grid = Grid::default();
+        // So many that not all of them are looked at, two kilometres to the west of the door.
+        for number in 1..=200 {
+            grid.change(key(number), None, Some(at(0.0, 179.98)));
+        }
+        grid.change(key(201), None, Some(at(0.0, -179.999)));
+        grid.change(key(202), None, Some(at(0.0, 180.0)));
+        let door = at(0.0, 179.999_5);
+        assert_eq!(grid.nearest(door, |_| true).map(|(pilot, _)| pilot), Some(key(202)));
+        let near: Vec<_> = grid.ranked(door, 3).into_iter().map(|(pilot, _)| pilot).collect();
+        assert_eq!(near, [key(202), key(201), key(1)]);
+        let from_the_east = at(0.0, -179.999_5);
+        assert_eq!(
+            grid.nearest(from_the_east, |pilot| pilot != key(201)).map(|(pilot, _)| pilot),
+            Some(key(202))
+        );
+    }
 }

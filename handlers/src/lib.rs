@@ -38,7 +38,6 @@ pub mod handback;
 pub mod id;
 pub mod import;
 mod money;
-mod nearest;
 mod observe;
 pub mod order;
 pub mod pilot;

@@ -21,6 +21,8 @@ pub struct Settings {
     pub calls: Calls,
     /// How clients and the upstream speak.
     pub dialect: Dialect,
+    /// Travel times by road, as far as somebody has found them out.
+    pub roads: std::sync::Arc<crate::planning::Roads>,
 }
 
 impl Settings {
@@ -34,6 +36,7 @@ impl Settings {
             dispatch: Dispatch::default(),
             calls: Calls::default(),
             dialect: Dialect::default(),
+            roads: std::sync::Arc::default(),
         }
     }
 }
@@ -155,6 +158,20 @@ pub struct Dispatch {
     pub silent_after: i64,
     /// An order of the upstream's is taken over after so many milliseconds without a sign of life.
     pub adopt_after: i64,
+    /// Who said no is not asked again before so many milliseconds, even where nobody else is left.
+    pub ask_again_after: i64,
+    /// Whom only SMS reaches is told so many milliseconds earlier.
+    pub sms_lead: i64,
+    /// Orders are usually ready within so many milliseconds of when they were said to be, either way.
+    pub ready_spread: i64,
+    /// An order without a promised time is late so many milliseconds after it was placed.
+    pub late_after: i64,
+    /// Orders that a pilot fetches before handing over the first, at most.
+    pub bundle_orders: usize,
+    /// Places where a pilot fetches them, at most.
+    pub bundle_pickups: usize,
+    /// How long things take.
+    pub pace: Pace,
 }
 
 impl Default for Dispatch {
@@ -169,7 +186,60 @@ impl Default for Dispatch {
             stale_after: 5 * MINUTE,
             silent_after: 15 * MINUTE,
             adopt_after: 30 * MINUTE,
+            ask_again_after: 5 * MINUTE,
+            sms_lead: MINUTE,
+            ready_spread: 0,
+            late_after: 40 * MINUTE,
+            bundle_orders: 4,
+            bundle_pickups: 2,
+            pace: Pace::default(),
         }
+    }
+}
+
+/// How fast pilots get through the city, lights and stairs included.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Pace {
+    /// Streets are so many times as long as straight lines.
+    pub detour: f64,
+    /// By vehicle.
+    pub speeds: Speeds,
+    /// Milliseconds at a pickup, half of them before the order is in hand.
+    pub pickup_service: i64,
+    /// Milliseconds at a door, half of them before the order is handed over.
+    pub dropoff_service: i64,
+}
+
+impl Default for Pace {
+    fn default() -> Self {
+        const MINUTE: i64 = 60_000;
+        Self {
+            detour: 1.3,
+            speeds: Speeds::default(),
+            pickup_service: 4 * MINUTE,
+            dropoff_service: 4 * MINUTE,
+        }
+    }
+}
+
+/// Metres a second.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Speeds {
+    /// On foot.
+    pub walk: f64,
+    /// By bicycle, with or without a motor.
+    pub bicycle: f64,
+    /// By motorbike.
+    pub motorbike: f64,
+    /// By car, van or rickshaw.
+    pub car: f64,
+    /// By anything else, or by what nobody has said.
+    pub other: f64,
+}
+
+impl Default for Speeds {
+    fn default() -> Self {
+        Self { walk: 1.4, bicycle: 4.2, motorbike: 6.1, car: 5.6, other: 5.6 }
     }
 }
 

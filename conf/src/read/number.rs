@@ -120,6 +120,42 @@ impl Form for Share {
     }
 }
 
+/// A number within a range, which may have decimals.
+pub(crate) fn decimal(range: RangeInclusive<f64>) -> impl Form<Value = f64> {
+    Decimal { range }
+}
+
+struct Decimal {
+    range: RangeInclusive<f64>,
+}
+
+impl Form for Decimal {
+    type Value = f64;
+
+    fn allowed(&self) -> String {
+        format!("a number from {:?} to {:?}", self.range.start(), self.range.end())
+    }
+
+    fn read(&self, at: &At<'_>, ledger: &mut Ledger) -> Option<f64> {
+        let within = |number: &f64| self.range.contains(number);
+        let number = match at.value.get_ref() {
+            DeValue::Float(number) => number.as_str().parse::<f64>().ok(),
+            value => integer(value).map(|number| number as f64),
+        };
+        let number = number.filter(within);
+        if number.is_none() {
+            let text = at.value.get_ref().as_str().map(str::trim);
+            let meant = text.and_then(|text| text.parse::<f64>().ok()).filter(within);
+            ledger.refuse(at, &self.allowed(), meant.map(|number| self.show(&number)));
+        }
+        number
+    }
+
+    fn show(&self, value: &f64) -> String {
+        format!("{value:?}")
+    }
+}
+
 /// A duration within a range.
 pub(crate) fn duration(range: RangeInclusive<Duration>) -> impl Form<Value = Duration> {
     Span { range }

@@ -103,6 +103,7 @@ pub const FIELDS: &[&str] = &[
     "since",
     "status",
     "vehicle",
+    "vehicles",
     "version",
     "wait",
 ];

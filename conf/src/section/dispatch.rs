@@ -2,9 +2,9 @@
 
 use std::time::Duration;
 
-use crate::read::field::{optional, or};
+use crate::read::field::{optional, or, table};
 use crate::read::form::{flag, plain, word};
-use crate::read::number::{count, duration};
+use crate::read::number::{count, decimal, duration};
 use crate::read::{Section, section, words};
 use crate::value::duration::{DAY, HOUR, MINUTE, MS, SECOND, secs};
 use crate::value::is_label;
@@ -44,6 +44,27 @@ section! {
         /// An order that is Oblivion's is taken over after this long without a sign of life of its
         /// pilot, counted from the start of acting at the earliest.
         pub adopt_after: Duration = or(duration(SECOND..=DAY * 7), MINUTE * 30),
+        /// Who turned an order down, or did not answer, is not asked again for so long, even where nobody
+        /// else is left.
+        pub ask_again_after: Duration = or(duration(Duration::ZERO..=DAY), MINUTE * 5),
+        /// How much earlier pilots are told whom only SMS reaches.
+        pub sms_lead: Duration = or(duration(Duration::ZERO..=HOUR), MINUTE),
+        /// How far from `readyAt` orders usually are ready, either way: pilots are there so much earlier.
+        pub ready_spread: Duration = or(duration(Duration::ZERO..=HOUR), Duration::ZERO),
+        /// An order without a promised time is late so long after it was placed, and its waiting counts
+        /// for more from then on.
+        pub late_after: Duration = or(duration(MINUTE..=DAY), MINUTE * 40),
+        /// Orders that a pilot fetches before handing over the first, at most.
+        pub bundle_orders: usize = or(count(1..=4), 4),
+        /// Places where a pilot fetches them, at most: with 1, nobody calls at a second merchant with
+        /// somebody's order in the bag.
+        pub bundle_pickups: usize = or(count(1..=4), 2),
+        /// Time spent at a pickup, half of it before the order is in hand.
+        pub pickup_service: Duration = or(duration(Duration::ZERO..=HOUR), MINUTE * 4),
+        /// Time spent at a door, half of it before the order is handed over.
+        pub dropoff_service: Duration = or(duration(Duration::ZERO..=HOUR), MINUTE * 4),
+        /// Streets are so many times as long as straight lines.
+        pub detour: f64 = or(decimal(1.0..=10.0), 1.3),
         /// Where the service of `planner = "external"` listens: it gets the city by POST, and answers
         /// `{"plans":[{"pilot":1,"bundles":[[2,3]]}]}`.
         pub external_url: Option<String> = optional(plain("a URL of http", is_http), "http://127.0.0.1:7000/plan".to_owned()),
@@ -58,8 +79,28 @@ section! {
         pub osrm_timeout: Duration = or(duration(MS * 10..=MINUTE), MS * 500),
         /// Places in one table at most; what is beyond is estimated.
         pub osrm_places: usize = or(count(2..=10_000), 100),
+        /// How fast pilots are.
+        pub speeds: Speeds = table(),
     }
     rules = Dispatch::rules;
+}
+
+section! {
+    /// How fast pilots get through the city, lights and stairs included: metres a second, by what
+    /// they ride.
+    pub struct Speeds {
+        /// On foot.
+        pub walk: f64 = or(decimal(0.2..=60.0), 1.4),
+        /// By bicycle, with or without a motor.
+        pub bicycle: f64 = or(decimal(0.2..=60.0), 4.2),
+        /// By motorbike or scooter.
+        pub motorbike: f64 = or(decimal(0.2..=60.0), 6.1),
+        /// By car, van or rickshaw.
+        pub car: f64 = or(decimal(0.2..=60.0), 5.6),
+        /// By anything else, or where nobody said. A routing engine's times are for these; who is slower
+        /// takes longer by road too.
+        pub other: f64 = or(decimal(0.2..=60.0), 5.6),
+    }
 }
 
 impl Dispatch {

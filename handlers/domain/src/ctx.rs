@@ -34,13 +34,15 @@ pub struct Ctx<'a> {
     pub now: Time,
     /// Whether the gateway is acting.
     pub stance: Stance,
+    /// Whether the upstream may have applied the request already: it was sent, and no answer came.
+    pub in_doubt: bool,
     ids: &'a mut IdSource,
 }
 
 impl<'a> Ctx<'a> {
-    /// A context at `now`.
+    /// A context at `now`, of a request that was never sent to the upstream.
     pub fn new(now: Time, stance: Stance, ids: &'a mut IdSource) -> Self {
-        Self { now, stance, ids }
+        Self { now, stance, in_doubt: false, ids }
     }
 
     /// A fresh ULID, greater than every one before it.

@@ -8,10 +8,9 @@ use crate::{
     command::{Answer, Assignment, AssignmentAnswer, Command, Items, Many},
     dialect::own,
     event::{Event, Missing, OrderAssigned, OrderLapsed, V},
-    nearest::nearest,
     order::{Oddities, Order, OrderKey, Status},
     pilot::{Availability, PilotKey},
-    planning::{Choice, Planned, best, candidates, due, everything, first, may_adopt, outlook},
+    planning::{Choice, MAX_ORDERS, Planned, best, candidates, due, everything, first, may_adopt, nearest, outlook},
     settings::{Assigned, Decides, Planner},
 };
 
@@ -21,10 +20,10 @@ pub(super) const FEW: usize = 8;
 pub(super) const MAX_THEN: usize = 16;
 /// Waiting orders that are looked at for one freed pilot, and pilots for one order, at most.
 pub(super) const LOOK_AT: usize = 64;
-/// Orders that are given out in one go, at most.
+/// Orders that are given out in one go as time passes, at most.
 const MAX_PLAN: usize = 256;
 /// Waiting orders that are looked at for that, at most.
-const MAX_LOOK: usize = 1_024;
+const MAX_LOOK: usize = 512;
 
 /// At most [`MAX_THEN`] commands, each order once.
 pub(super) fn bound(mut then: Vec<Command>) -> Vec<Command> {
@@ -100,7 +99,7 @@ impl Desk<'_> {
             return Ok(outlook(city, settings, self.now, order, pilot));
         }
         let choice = match settings.dispatch.planner {
-            Planner::Nearest => nearest(city, order, self.now),
+            Planner::Nearest => nearest(city, settings, self.now, order),
             Planner::Plan | Planner::PlanOnly => first(&candidates(city, settings, self.now, order, LOOK_AT)),
         };
         choice.ok_or_else(|| {
@@ -138,7 +137,7 @@ impl Desk<'_> {
         };
         let settings = &self.domain.settings;
         let choice = match settings.dispatch.planner {
-            Planner::Nearest => nearest(self.city, order, self.now),
+            Planner::Nearest => nearest(self.city, settings, self.now, order),
             Planner::Plan => best(self.city, settings, self.now, order),
             Planner::PlanOnly => None,
         };
@@ -166,7 +165,7 @@ impl Desk<'_> {
             return nothing;
         };
         let free = order.waits()
-            || (planned.asked && self.is_unassigned(order))
+            || (planned.asked && Self::is_unassigned(order))
             || (self.acting() && may_adopt(self.city, settings, order, planned.acting_since, self.now));
         let takes = pilot.availability() == Availability::Available && pilot.room() > 0;
         if !may || !free || !takes || order.carrier() == Some(planned.pilot) {
@@ -176,9 +175,9 @@ impl Desk<'_> {
         self.give(order, choice)
     }
 
-    /// Whether an order of the upstream's is one that nobody is known to have.
-    fn is_unassigned(&self, order: &Order) -> bool {
-        self.acting() && order.is_adoptable() && order.status() == Status::Placed
+    /// Whether an order that the upstream knows, or may know, is one that nobody is known to have.
+    fn is_unassigned(order: &Order) -> bool {
+        order.is_adoptable() && order.status() == Status::Placed
     }
 
     /// Takes back what lapsed; and where each order goes to the nearest, gives out the waiting ones, oldest first, while
@@ -208,7 +207,7 @@ impl Desk<'_> {
     fn all_waiting(&self) -> impl Iterator<Item = Command> {
         let look = if self.city.free_pilots() == 0 { 0 } else { MAX_LOOK };
         (self.city.waiting().take(look))
-            .filter(|order| nearest(self.city, order, self.now).is_some())
+            .filter(|order| nearest(self.city, &self.domain.settings, self.now, order).is_some())
             .take(MAX_PLAN)
             .map(|order| Command::AssignNow(order.key()))
     }
@@ -238,11 +237,11 @@ impl Desk<'_> {
     /// One plan for every order that nobody has, all of it told at once. Those for whom there is nobody are named too.
     fn assign_all(&self) -> Decision<Deliveries> {
         let settings = &self.domain.settings;
-        let others = || self.city.adoptable().filter(|order| self.is_unassigned(order));
+        let others = || self.city.adoptable().filter(|order| Self::is_unassigned(order));
         let orders = || self.city.waiting().chain(others());
         let planned = everything(self.city, settings, self.now, orders());
         let item = |order: &Order| AssignmentAnswer { order: order.key(), asked: None, pilot: None };
-        let items = orders().take(MAX_PLAN).map(|order| Ok(item(order))).collect();
+        let items = orders().take(MAX_ORDERS).map(|order| Ok(item(order))).collect();
         let then = planned.into_iter().map(|planned| Command::AssignPlanned(Box::new(planned)));
         let answer = Answer::Assignments(Items { items, bulk: true });
         Decision { then: then.collect(), ..Decision::answer(answer) }

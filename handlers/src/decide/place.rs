@@ -34,11 +34,12 @@ impl Desk<'_> {
                 id,
                 at: self.now,
                 details: details.clone(),
+                in_doubt: ctx.in_doubt,
             }))],
             created: Some(id.name(&self.domain.settings.city).into()),
             replay: Replay::AsSent,
             then,
-            ..Decision::answer(Answer::Order { key, asked: None, new: true })
+            ..Decision::answer(Answer::Order { key, asked: None, new: true, dispatched_at: self.dispatched_at() })
         })
     }
 

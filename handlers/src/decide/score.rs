@@ -6,7 +6,7 @@ use super::{Decided, Desk};
 use crate::{
     command::{Answer, Candidate, Score},
     id::Name,
-    planning::{candidates, pilot_key, record, time},
+    planning::{candidates, pilot_key, record, time, unable},
 };
 
 /// Candidates that are named for an order, at most, besides who has it.
@@ -36,7 +36,8 @@ impl Desk<'_> {
             let detail = "Where this order is fetched is not known here.";
             return Err(Rejection::new(409, "pickup_unknown", detail));
         }
-        let ranked = candidates(self.city, &self.domain.settings, self.now, order, MAX_CANDIDATES);
+        let mut ranked = candidates(self.city, &self.domain.settings, self.now, order, MAX_CANDIDATES);
+        ranked.extend(unable(self.city, order, MAX_CANDIDATES.saturating_sub(ranked.len())));
         let ranked = ranked.into_iter().filter_map(|candidate| {
             let outlook = candidate.outlook;
             Some(Candidate {

@@ -80,6 +80,7 @@ names! {
         Since = "since",
         Status = "status",
         Vehicle = "vehicle",
+        Vehicles = "vehicles",
         Version = "version",
         Wait = "wait",
     }

@@ -119,6 +119,7 @@ fn goods(reader: &Reader<'_>) -> Result<Details, Rejection> {
         ready_at: reader.time(Field::ReadyAt)?,
         promised_at: hint(reader.time(Field::PromisedAt)),
         priority: priority(reader),
+        vehicles: vehicles(reader),
         items: reader.json(Field::Items),
         cod_amount: reader
             .parsed(Field::CodAmount, "a decimal number that is not negative, with at most four decimals")?,
@@ -138,6 +139,13 @@ fn hint<T>(read: Result<Option<T>, Rejection>) -> Option<T> {
 fn priority(reader: &Reader<'_>) -> Option<u16> {
     let percent: u16 = hint(reader.parsed(Field::Priority, "a number"))?;
     (1..=1_000).contains(&percent).then_some(percent)
+}
+
+/// What may carry it, in the words of pilots' vehicles.
+fn vehicles(reader: &Reader<'_>) -> Vec<Box<str>> {
+    const MOST: usize = 16;
+    let names = hint(reader.names(Field::Vehicles)).unwrap_or_default();
+    names.iter().take(MOST).map(|name| name.text().into()).collect()
 }
 
 pub(crate) fn pilot_report(reader: &Reader<'_>) -> Result<PilotReport, Rejection> {

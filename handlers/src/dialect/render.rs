@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use megamind_domain::{Rejection, Response};
+use megamind_domain::{Rejection, Response, Time};
 
 use super::{
     Field,
@@ -12,6 +12,8 @@ use super::{
 use crate::{
     City,
     command::{Answer, Items},
+    order::Order,
+    planning::estimate,
     settings::Settings,
 };
 
@@ -76,16 +78,25 @@ fn wrap(dialect: &super::Dialect, data: Vec<u8>) -> Vec<u8> {
 }
 
 impl Scene<'_> {
+    /// When an order should be at the door: as its pilot was told, or, where it waits for one from here, as it would be
+    /// if it found one now.
+    fn eta(self, order: &Order, now: Option<Time>) -> Option<Time> {
+        let now = now.filter(|_| order.waits());
+        let told = order.eta().filter(|_| !order.status().is_final());
+        told.or_else(|| estimate(self.city, self.settings, now?, order))
+    }
+
     fn fill(self, answer: &Answer, out: &mut Vec<u8>) -> Result<(), Rejection> {
         let dialect = &self.settings.dialect;
         match answer {
-            Answer::Order { key, asked, new } => {
+            Answer::Order { key, asked, new, dispatched_at } => {
                 let order = self.city.order(*key).ok_or_else(gone)?;
+                let eta = self.eta(order, *dispatched_at);
                 json::object(out, dialect, |object| {
                     if *new {
-                        render_order::placed(self, object, order);
+                        render_order::placed(self, object, order, eta);
                     } else {
-                        render_order::tracked(self, object, order, asked.as_ref());
+                        render_order::tracked(self, object, order, eta, asked.as_ref());
                     }
                 });
             }

@@ -7,20 +7,26 @@ use crate::{
     order::{Happening, Order, Part},
     pilot::PilotKey,
 };
-use megamind_domain::Rejection;
+use megamind_domain::{Rejection, Time};
 
 /// A new order: `{orderId, status, minionId?, eta?}`.
-pub(super) fn placed(scene: Scene<'_>, object: &mut Object<'_>, order: &Order) {
+pub(super) fn placed(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, eta: Option<Time>) {
     id(scene, object, order, None);
     object.word(Field::Status, order.status());
     pilot_id(scene, object, order.pilot());
-    if let Some(eta) = order.eta {
+    if let Some(eta) = eta {
         object.time(Field::Eta, eta);
     }
 }
 
 /// An order: `{orderId, status, minionId?, location?, eta?, history[]}`.
-pub(super) fn tracked(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, asked: Option<&Name>) {
+pub(super) fn tracked(
+    scene: Scene<'_>,
+    object: &mut Object<'_>,
+    order: &Order,
+    eta: Option<Time>,
+    asked: Option<&Name>,
+) {
     id(scene, object, order, asked);
     object.word(Field::Status, order.status());
     pilot_id(scene, object, order.pilot());
@@ -31,7 +37,7 @@ pub(super) fn tracked(scene: Scene<'_>, object: &mut Object<'_>, order: &Order, 
             object.time(Field::At, fix.at);
         });
     }
-    if let Some(eta) = order.eta.filter(|_| !order.status().is_final()) {
+    if let Some(eta) = eta {
         object.time(Field::Eta, eta);
     }
     object.list(Field::History, order.history(), |object, step| {

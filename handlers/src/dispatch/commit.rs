@@ -80,7 +80,8 @@ pub(super) fn plan<T: TravelTime>(problem: &Problem<'_, T>, solution: &mut Solut
             let leg = first_leg(problem, rider, from, bundle);
             position = leg.end;
             let pilot = data.id;
-            if depth > 0 || !(leg.is_due(problem, rider) || problem.is_told(bundle)) {
+            let is_due = || depth == 0 && (leg.is_due(problem, rider) || problem.is_told(bundle));
+            if !problem.settings.tell_all && !is_due() {
                 let visits = leg.visits;
                 plan.tentative.push(Tentative { pilot, visits });
                 continue;

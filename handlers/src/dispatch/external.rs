@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Planner;
 use super::commit::{self, Plan};
-use super::model::{Channel, OrderId, PilotId, PlaceId, Seconds, Snapshot};
+use super::model::{Channel, OrderId, PilotId, PlaceId, Seconds, Snapshot, Vehicle, Vehicles};
 use super::problem::{Problem, Rider};
 use super::route::{Bundle, Route};
 use super::settings::MAX_BUNDLE;
@@ -46,6 +46,9 @@ struct Order {
     cash: u64,
     priority: i64,
     excluded: Vec<u64>,
+    /// Which vehicles may carry it, by the numbers that pilots have; any, where it is not there.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    vehicles: Option<Vec<usize>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -81,6 +84,7 @@ impl City {
             cash: order.cash,
             priority: order.priority.cost_per_second(),
             excluded: order.excluded.iter().map(|pilot| pilot.0).collect(),
+            vehicles: (order.vehicles != Vehicles::ANY).then(|| order.vehicles.members().map(Vehicle::index).collect()),
         });
         let pilots = snapshot.pilots.iter().map(|pilot| Pilot {
             id: pilot.id.0,
@@ -182,8 +186,8 @@ impl Planner {
 
 #[cfg(test)]
 mod tests {
+    use super::super::Settings;
     use super::super::model;
-    use super::super::{Settings, Vehicle};
     use super::*;
 
     struct Line;
@@ -239,6 +243,7 @@ mod tests {
         assert_eq!(json["orders"][0]["pickup"]["lat"], 12.8);
         assert!(json["orders"][0]["dropoff"].is_null(), "place 2 has no position");
         assert_eq!(json["pilots"][1]["capacity"], 1);
+        assert!(json["orders"][0].get("vehicles").is_none(), "any will do");
         assert_eq!(json["pilots"][0]["smsOnly"], false);
     }
 }

@@ -63,6 +63,9 @@ impl Solution {
         if cash.fold(new.cash, u64::saturating_add) > data.cash_left {
             return None;
         }
+        if !problem.carries_all(data, route.jobs().chain([job])) {
+            return None;
+        }
         let old = self.cost(rider);
         let mut trial = Trial { problem, rider: data, route, limit: old.saturating_add(below) };
         let mut best: Option<Route> = None;

@@ -64,6 +64,12 @@ impl Vehicles {
         Self(vehicles.into_iter().fold(0, |set, v| set | 1 << v.0))
     }
 
+    /// The vehicles of the set.
+    pub fn members(self) -> impl Iterator<Item = Vehicle> {
+        let all = (0..Vehicle::COUNT as u8).filter_map(Vehicle::new);
+        all.filter(move |&vehicle| self.contains(vehicle))
+    }
+
     /// Whether the set has it.
     pub const fn contains(self, vehicle: Vehicle) -> bool {
         self.0 >> vehicle.0 & 1 == 1

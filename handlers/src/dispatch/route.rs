@@ -138,8 +138,18 @@ impl<T: TravelTime> Problem<'_, T> {
             suits(job, rider, data)
         });
         each && cash <= data.cash_left
+            && self.carries_all(data, route.jobs())
             && route.bundles().len() <= data.depth
             && (route.bundles().iter()).all(|bundle| self.load(bundle) <= u64::from(data.capacity))
+    }
+
+    /// Whether a rider carries all these orders at once, where it is told of all of them at once.
+    #[inline]
+    pub(super) fn carries_all(&self, rider: &RiderData, jobs: impl Iterator<Item = Job>) -> bool {
+        !self.settings.tell_all || {
+            let load: u64 = jobs.map(|job| u64::from(self.jobs[job as usize].load)).sum();
+            load <= u64::from(rider.capacity)
+        }
     }
 
     /// How many bundles, from the first on, hold something that the pilot has been told of.

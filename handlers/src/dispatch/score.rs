@@ -50,6 +50,8 @@ pub enum Reason {
     Named,
     /// It is the nearest with room.
     Nearest,
+    /// It is at work, but says that it takes nothing now.
+    Busy,
 }
 
 impl Reason {
@@ -74,6 +76,7 @@ impl Reason {
             Self::Handicap => "handicap",
             Self::Named => "named",
             Self::Nearest => "nearest",
+            Self::Busy => "busy",
         }
     }
 }

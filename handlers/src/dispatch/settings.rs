@@ -25,6 +25,9 @@ pub enum Policy {
 pub struct Settings {
     /// Who chooses.
     pub policy: Policy,
+    /// Whether all of a plan is told at once, because somebody asked for it: nobody is then given more than it carries
+    /// at once.
+    pub tell_all: bool,
     /// Seconds until the next planning: what must start before then is committed now.
     pub interval: Seconds,
     /// Seconds spent at a pickup, half before the order is in hand and half after.
@@ -80,6 +83,7 @@ impl Default for Settings {
     fn default() -> Self {
         Self {
             policy: Policy::Plan,
+            tell_all: false,
             interval: 15,
             pickup_service: 240,
             dropoff_service: 240,

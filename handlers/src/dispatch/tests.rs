@@ -147,6 +147,29 @@ fn limits_are_kept() {
 }
 
 #[test]
+fn an_old_position_counts_for_less() {
+    let check = |age: Seconds| {
+        let mut near = pilot(1, 10);
+        near.position_age = age;
+        told(&plan(&snapshot(vec![order(1, 10, 15, 0)], vec![near, pilot(2, 12)])))
+    };
+    assert_eq!(check(Settings::default().stale_after), [(1, vec![1])]);
+    // It may be anywhere by now; the other is two minutes away.
+    assert_eq!(check(Settings::default().stale_after + 600), [(2, vec![1])]);
+}
+
+#[test]
+fn whoever_is_told_everything_gets_no_more_than_it_carries() {
+    let orders = (1..=6).map(|id| order(id, 10, 12, 9_000)).collect();
+    let pilots = [1, 2].map(|id| Pilot { capacity: 2, ..pilot(id, 10) });
+    let settings = Settings { tell_all: true, ..Settings::default() };
+    let plan = Planner::new(settings).plan(&snapshot(orders, pilots.to_vec()), &Line);
+    assert_eq!((told(&plan).len(), plan.tentative.len(), plan.later.len()), (2, 0, 2));
+    let explained = plan.commitments.iter().flat_map(|told| &told.explanations);
+    assert!(explained.clone().all(|why| !why.reasons.is_empty()) && explained.count() == 4);
+}
+
+#[test]
 fn loads_and_cash_add_up_over_a_plan() {
     let orders: Vec<Order> = (1..=4).map(|id| Order { cash: 100, load: 2, ..order(id, 10, 12, 0) }).collect();
     let mut one = pilot(1, 10);

@@ -32,6 +32,9 @@ pub struct Details {
     /// How much its waiting counts, in percent of an ordinary order's: 1 to 1000.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<u16>,
+    /// What may carry it, in the words of pilots' vehicles; anything, where nothing is said.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub vehicles: Vec<Box<str>>,
     /// What it is: JSON of the merchant's own form.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub items: Option<Box<str>>,
@@ -56,6 +59,12 @@ impl Details {
     /// Whether nothing is said.
     pub fn is_empty(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether one of its ends is said to be elsewhere.
+    pub fn moves(&self) -> bool {
+        let moved = |stop: &Option<Stop>| stop.as_ref().is_some_and(|stop| stop.position.is_some());
+        moved(&self.pickup) || moved(&self.dropoff)
     }
 
     /// Whether something is said that matters no more when the parcel is with the pilot; the canonical name of it.

@@ -20,6 +20,7 @@ use crate::{
     Money, Position,
     id::{IdKey, KeptName, LocalId},
     pilot::PilotKey,
+    planning::vehicle_bits,
 };
 
 /// The key of an order.
@@ -34,6 +35,8 @@ impl From<OrderKey> for EntityKey {
 }
 
 /// One order. There may be millions: what is rarely read is packed into one text.
+// Each says one thing, and none follows from another.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Clone, Debug, PartialEq)]
 pub struct Order {
     pub(crate) key: OrderKey,
@@ -45,6 +48,8 @@ pub struct Order {
     pub(crate) pilot: Option<PilotKey>,
     /// Whether the pilot was chosen here.
     pub(crate) assigned_here: bool,
+    /// Whether the upstream may have taken it too when it was placed here.
+    pub(crate) in_doubt: bool,
     pub(crate) upstream_is_number: bool,
     pub(crate) merchant_is_number: bool,
     pub(crate) pickup: Option<Position>,
@@ -54,6 +59,8 @@ pub struct Order {
     pub(crate) promised_at: Option<Time>,
     /// In percent of an ordinary one's; 0 where nobody said.
     pub(crate) priority: u16,
+    /// What may carry it: a bit for each vehicle; 0 where nobody said.
+    pub(crate) vehicles: u16,
     pub(crate) cod_amount: Option<Money>,
     pub(crate) cod_collected: Option<Money>,
     pub(crate) currency: Option<Currency>,
@@ -74,6 +81,7 @@ impl Order {
             status: Status::Unknown,
             pilot: None,
             assigned_here: false,
+            in_doubt: false,
             upstream_is_number: false,
             merchant_is_number: false,
             pickup: None,
@@ -82,6 +90,7 @@ impl Order {
             eta: None,
             promised_at: None,
             priority: 0,
+            vehicles: 0,
             cod_amount: None,
             cod_collected: None,
             currency: None,
@@ -162,9 +171,9 @@ impl Order {
         self.status == Status::Placed && self.is_ours()
     }
 
-    /// Whether only this city knows it.
+    /// Whether only this city knows it: it was placed here, and was never sent.
     pub fn is_ours(&self) -> bool {
-        self.local.is_some() && self.upstream().is_none()
+        self.local.is_some() && self.upstream().is_none() && !self.in_doubt
     }
 
     /// Whether it is the upstream's to dispatch, might be taken over, and could be: nobody has picked it up, and both
@@ -257,6 +266,9 @@ impl Order {
         self.ready_at = details.ready_at.or(self.ready_at);
         self.promised_at = details.promised_at.or(self.promised_at);
         self.priority = details.priority.unwrap_or(self.priority);
+        if !details.vehicles.is_empty() {
+            self.vehicles = vehicle_bits(&details.vehicles);
+        }
         self.cod_amount = details.cod_amount.or(self.cod_amount);
         self.currency = details.currency.or(self.currency);
     }

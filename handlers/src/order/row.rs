@@ -10,6 +10,8 @@ use super::{Currency, Order, OrderKey, Part, Status, Step, Text};
 use crate::{Money, Position, id::LocalId, pilot::PilotKey};
 
 /// What is written. Short names: there are millions.
+// Each says one thing, and none follows from another.
+#[allow(clippy::struct_excessive_bools)]
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Row<'a> {
     #[serde(rename = "l", default, skip_serializing_if = "Option::is_none")]
@@ -25,6 +27,8 @@ pub(crate) struct Row<'a> {
     pilot: Option<PilotKey>,
     #[serde(rename = "ah", default, skip_serializing_if = "is_false")]
     assigned_here: bool,
+    #[serde(rename = "d", default, skip_serializing_if = "is_false")]
+    in_doubt: bool,
     #[serde(rename = "un", default, skip_serializing_if = "is_false")]
     upstream_is_number: bool,
     #[serde(rename = "mn", default, skip_serializing_if = "is_false")]
@@ -41,6 +45,8 @@ pub(crate) struct Row<'a> {
     promised_at: Option<Time>,
     #[serde(rename = "pr", default, skip_serializing_if = "is_zero")]
     priority: u16,
+    #[serde(rename = "v", default, skip_serializing_if = "is_zero")]
+    vehicles: u16,
     #[serde(rename = "cod", default, skip_serializing_if = "Option::is_none")]
     cod_amount: Option<Money>,
     #[serde(rename = "got", default, skip_serializing_if = "Option::is_none")]
@@ -90,6 +96,7 @@ impl<'a> From<&'a Order> for Row<'a> {
             ended_at: order.ended_at(),
             pilot: order.pilot,
             assigned_here: order.assigned_here,
+            in_doubt: order.in_doubt,
             upstream_is_number: order.upstream_is_number,
             merchant_is_number: order.merchant_is_number,
             pickup: order.pickup,
@@ -98,6 +105,7 @@ impl<'a> From<&'a Order> for Row<'a> {
             eta: order.eta,
             promised_at: order.promised_at,
             priority: order.priority,
+            vehicles: order.vehicles,
             cod_amount: order.cod_amount,
             cod_collected: order.cod_collected,
             currency: order.currency,
@@ -127,6 +135,7 @@ impl Row<'_> {
             ended_at,
             pilot: self.pilot,
             assigned_here: self.assigned_here,
+            in_doubt: self.in_doubt,
             upstream_is_number: self.upstream_is_number,
             merchant_is_number: self.merchant_is_number,
             pickup: self.pickup,
@@ -135,6 +144,7 @@ impl Row<'_> {
             eta: self.eta,
             promised_at: self.promised_at,
             priority: self.priority,
+            vehicles: self.vehicles,
             cod_amount: self.cod_amount,
             cod_collected: self.cod_collected,
             currency: self.currency,

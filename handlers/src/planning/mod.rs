@@ -6,13 +6,17 @@
 
 mod choose;
 mod lapse;
+mod nearest;
+mod roads;
 mod vehicle;
 mod view;
 
-pub(crate) use choose::{Choice, best, candidates, everything, first, outlook};
+pub(crate) use choose::{Choice, MAX_ORDERS, best, candidates, estimate, everything, expected, first, outlook, unable};
 pub(crate) use lapse::due;
 pub use lapse::next_lapse;
-pub(crate) use vehicle::{DETOUR, SPEEDS};
+pub(crate) use nearest::nearest;
+pub use roads::{Cell, RoadTable, Roads};
+pub(crate) use vehicle::vehicle_bits;
 pub use view::{Scope, View};
 pub(crate) use view::{may_adopt, record};
 
@@ -48,11 +52,17 @@ pub struct Planned {
 
 /// The planner's settings for a city.
 pub fn settings(settings: &Settings) -> dispatch::Settings {
-    let Dispatch { interval, offer_timeout, stale_after, .. } = settings.dispatch;
+    let Dispatch { interval, offer_timeout, stale_after, sms_lead, late_after, pace, .. } = settings.dispatch;
     dispatch::Settings {
         interval: seconds(interval),
+        pickup_service: pace.pickup_service / 1000,
+        dropoff_service: pace.dropoff_service / 1000,
+        bundle_orders: settings.dispatch.bundle_orders,
+        bundle_places: settings.dispatch.bundle_pickups,
+        target: late_after / 1000,
         offer_ttl: seconds(offer_timeout),
         sms_offer_ttl: seconds(offer_timeout) * lapse::SMS_OFFER,
+        sms_lead: sms_lead / 1000,
         stale_after: seconds(stale_after),
         ..dispatch::Settings::default()
     }
@@ -63,31 +73,24 @@ pub fn commitments(plan: &Plan, acting_since: Time) -> Vec<Planned> {
     let mut planned = Vec::new();
     for told in &plan.commitments {
         for (visit, why) in told.visits.iter().zip(&told.explanations) {
-            planned.extend(assignment(told.pilot, visit, Some(why), plan.version, acting_since));
+            planned.extend(assignment(told.pilot, visit, why, plan.version, acting_since));
         }
     }
     planned
 }
 
-fn assignment(
-    pilot: PilotId,
-    visit: &Visit,
-    why: Option<&Explanation>,
-    plan: u64,
-    acting_since: Time,
-) -> Option<Planned> {
-    let mut explained = Why { plan, ..Why::default() };
-    if let Some(why) = why {
-        let runner_up = why.runner_up.and_then(|(pilot, added)| Some((pilot_key(pilot)?, added)));
-        explained.reasons.clone_from(&why.reasons);
-        explained.added_seconds = why.added_seconds;
-        explained.runner_up = runner_up.map(|(pilot, added_seconds)| RunnerUp { pilot, added_seconds });
-    }
+fn assignment(pilot: PilotId, visit: &Visit, why: &Explanation, plan: u64, acting_since: Time) -> Option<Planned> {
+    let runner_up = why.runner_up.and_then(|(pilot, added)| Some((pilot_key(pilot)?, added)));
     Some(Planned {
         order: order_key(visit.order)?,
         pilot: pilot_key(pilot)?,
         eta: time(visit.dropoff_at),
-        why: explained,
+        why: Why {
+            plan,
+            reasons: why.reasons.clone(),
+            added_seconds: why.added_seconds,
+            runner_up: runner_up.map(|(pilot, added_seconds)| RunnerUp { pilot, added_seconds }),
+        },
         acting_since,
         asked: false,
     })
@@ -111,6 +114,11 @@ pub(crate) fn time(at: Seconds) -> Time {
 /// The order behind the planner's number.
 pub fn order_key(id: OrderId) -> Option<OrderKey> {
     NonZeroU64::new(id.0).map(OrderKey)
+}
+
+/// The planner's number of a pilot.
+pub(crate) fn pilot_id(pilot: PilotKey) -> PilotId {
+    PilotId(pilot.0.get())
 }
 
 /// The pilot behind the planner's number.

@@ -1,14 +1,17 @@
 //! A city in small numbers.
 
-use std::collections::HashMap;
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 
 use megamind_domain::Time;
-use smallvec::SmallVec;
 
 use super::{
     clock,
     lapse::reachable_by_sms_alone,
-    vehicle::{DETOUR, SPEEDS, vehicle},
+    roads::{RoadTable, slowed, slowness},
+    vehicle::{metres_a_second, vehicle, vehicles},
 };
 use crate::{
     City, Position, Settings,
@@ -18,6 +21,7 @@ use crate::{
     },
     order::{Happening, Order, OrderKey},
     pilot::{Availability, Pilot, Tally},
+    settings::Dispatch,
 };
 
 /// Orders that are planned at once, at most: the oldest ones. More could not be told to anybody soon.
@@ -26,8 +30,6 @@ const MAX_ORDERS: usize = 5_000;
 const ORDERS_FOR_ONE: usize = 12;
 /// Pilots that are planned with at once, at most.
 const MAX_PILOTS: usize = 20_000;
-/// Who said no is not asked again before so many milliseconds, even where nobody else is left.
-const ASK_AGAIN: u64 = 5 * 60 * 1000;
 /// Seconds for what is left of a delivery whose end nobody can tell.
 const OVERDUE: Seconds = 5 * 60;
 const UNKNOWN: Seconds = 20 * 60;
@@ -50,18 +52,46 @@ pub struct View {
     /// Positions by place, in degrees.
     pub places: Vec<(f64, f64)>,
     sphere: Sphere,
+    speeds: [f64; 5],
+    roads: Option<Arc<RoadTable>>,
+    /// The number of each place in `roads`.
+    numbers: Vec<Option<usize>>,
 }
 
 impl TravelTime for View {
+    /// By road where that is known; else estimated.
     fn seconds(&self, vehicle: Vehicle, from: PlaceId, to: PlaceId) -> Seconds {
-        self.sphere.seconds(vehicle, from, to)
+        let by_road = self.roads.as_ref().and_then(|table| {
+            let number = |place: PlaceId| self.numbers.get(place.0 as usize).copied().flatten();
+            let seconds = table.seconds(number(from)?, number(to)?)?;
+            Some(slowed(seconds, slowness(&self.speeds, vehicle)))
+        });
+        by_road.unwrap_or_else(|| self.sphere.seconds(vehicle, from, to))
     }
 }
 
 impl View {
+    /// Takes the travel times by road as they are now.
+    pub fn take_roads(&mut self, roads: Option<Arc<RoadTable>>) {
+        let number = |place| roads.as_ref().and_then(|table| table.number(place));
+        self.numbers = match &roads {
+            Some(_) => self.places.iter().copied().map(number).collect(),
+            None => Vec::new(),
+        };
+        self.roads = roads;
+    }
+
     /// All that is to be planned in a city now.
     pub fn of(city: &City, settings: &Settings, now: Time, scope: Scope) -> Self {
         let mut draft = Draft::new(city, settings, now, scope.joins);
+        let adopted: Vec<&Order> = match scope.acting_since {
+            Some(since) => {
+                let quiet = city.adoptable().filter(|order| may_adopt(city, settings, order, since, now));
+                quiet.take(MAX_ORDERS).collect()
+            }
+            None => Vec::new(),
+        };
+        draft.taken = adopted.iter().map(|order| order.key()).collect();
         let pilots = city.pilots().filter(|pilot| pilot.availability() == Availability::Available);
         for pilot in pilots.take(MAX_PILOTS) {
             draft.pilot(pilot);
@@ -70,11 +100,8 @@ impl View {
         for order in city.waiting().take(most) {
             draft.order(order, None);
         }
-        if let Some(since) = scope.acting_since {
-            let quiet = city.adoptable().filter(|order| may_adopt(city, settings, order, since, now));
-            for order in quiet.take(most) {
-                draft.order(order, None);
-            }
+        for order in adopted.into_iter().take(most) {
+            draft.adopted(order);
         }
         draft.finish()
     }
@@ -88,6 +115,7 @@ impl View {
         pilots: impl IntoIterator<Item = &'c Pilot>,
     ) -> Self {
         let mut draft = Draft::new(city, settings, now, true);
+        draft.at_once = true;
         draft.taken = orders.iter().map(|order| order.key()).collect();
         for pilot in pilots {
             draft.pilot(pilot);
@@ -114,31 +142,47 @@ struct Draft<'c> {
     settings: &'c Settings,
     now: Time,
     joins: bool,
+    /// Whether all of it is told at once: then what a pilot carries already leaves less room.
+    at_once: bool,
     /// Orders that are taken from whoever has them.
-    taken: SmallVec<[OrderKey; 4]>,
+    taken: HashSet<OrderKey>,
     snapshot: Snapshot,
     numbers: HashMap<Position, PlaceId>,
     places: Vec<(f64, f64)>,
+    speeds: [f64; 5],
     sphere: Sphere,
 }
 
 impl<'c> Draft<'c> {
     fn new(city: &'c City, settings: &'c Settings, now: Time, joins: bool) -> Self {
+        let pace = &settings.dispatch.pace;
+        let speeds = metres_a_second(&pace.speeds);
         Self {
             city,
             settings,
             now,
             joins,
-            taken: SmallVec::new(),
+            at_once: false,
+            taken: HashSet::new(),
             snapshot: Snapshot { now: clock(now), ..Snapshot::default() },
             numbers: HashMap::new(),
             places: Vec::new(),
-            sphere: Sphere::new(DETOUR, &SPEEDS),
+            speeds,
+            sphere: Sphere::new(pace.detour, &speeds),
         }
     }
 
     fn finish(self) -> View {
-        View { snapshot: self.snapshot, places: self.places, sphere: self.sphere }
+        let mut view = View {
+            snapshot: self.snapshot,
+            places: self.places,
+            sphere: self.sphere,
+            speeds: self.speeds,
+            roads: None,
+            numbers: Vec::new(),
+        };
+        view.take_roads(self.settings.roads.table());
+        view
     }
 
     /// The number of a position: one restaurant is one place.
@@ -161,19 +205,34 @@ impl<'c> Draft<'c> {
         let refused = |step: &&crate::order::Step| matches!(step.what, Happening::Rejected | Happening::Lapsed);
         let last_no = order.history().iter().rfind(refused);
         let id = OrderId(order.key().0.get());
+        let Dispatch { ready_spread, ask_again_after, .. } = self.settings.dispatch;
         self.snapshot.orders.push(dispatch::Order {
+            // Where nobody said when it is ready, it is ready.
+            ready_spread: order.ready_at().map_or(0, |_| ready_spread / 1000),
             cash: order.cod_amount.map_or(0, crate::Money::normal),
             priority: match order.priority {
                 0 => Priority::NORMAL,
                 percent => Priority::percent(percent),
             },
+            vehicles: vehicles(order.vehicles),
             promised_by: order.promised_at().map(clock),
             excluded: order.excluded().iter().map(|pilot| PilotId(pilot.0.get())).collect(),
-            ask_again: last_no.is_none_or(|step| self.now.millis_since(step.at) >= ASK_AGAIN),
+            ask_again: last_no.is_none_or(|step| self.now.millis_since(step.at) >= ask_again_after.unsigned_abs()),
             told,
             ..dispatch::Order::new(id, places, placed_at, ready_at)
         });
         true
+    }
+
+    /// Adds an order of the upstream's that is taken over: from a pilot who is silent, if it has one.
+    fn adopted(&mut self, order: &Order) {
+        let silent = order.carrier().map(|pilot| PilotId(pilot.0.get()));
+        if self.order(order, None)
+            && let (Some(silent), Some(order)) = (silent, self.snapshot.orders.last_mut())
+        {
+            order.excluded.push(silent);
+            order.ask_again = false;
+        }
     }
 
     /// Adds a pilot whose position is known, with what it has been told and not picked up.
@@ -193,7 +252,8 @@ impl<'c> Draft<'c> {
             if self.joins && !order.status().is_picked_up() && self.order(order, Some(id)) {
                 continue;
             }
-            capacity = capacity.saturating_sub(1);
+            // Otherwise it has room again when it is free: it has handed them over by then.
+            capacity = capacity.saturating_sub(u32::from(self.at_once));
             let cash = order.cod_amount.map_or(0, crate::Money::normal);
             cash_left = cash_left.map(|left| left.saturating_sub(cash));
             let end = order.eta().map_or(clock(self.now) + UNKNOWN, clock);

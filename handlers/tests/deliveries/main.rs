@@ -1,6 +1,7 @@
 //! The deliveries of a city, from outside: requests, decisions, events and rows.
 
 mod calls;
+mod dispatching;
 mod golden;
 mod import;
 mod numbers;

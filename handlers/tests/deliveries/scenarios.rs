@@ -495,7 +495,7 @@ fn ten_thousand_orders_at_one_restaurant_are_planned() {
     let planned = planning::commitments(&plan, world.now);
     assert_eq!(planned.len(), 4, "a bundle of one restaurant");
     world.decide(&Command::FollowPlan(planned.clone())).expect("decided");
-    let carried = |world: &World| world.city.carried_count();
+    let carried = |world: &World| world.city.carried().count();
     assert_eq!(carried(&world), 4);
     // The same plan again finds its orders taken.
     world.decide(&Command::FollowPlan(planned)).expect("decided");

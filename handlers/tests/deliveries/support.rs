@@ -21,6 +21,8 @@ pub(crate) struct World {
     pub(crate) city: City,
     pub(crate) now: Time,
     pub(crate) stance: Stance,
+    /// Whether the upstream may have applied what is asked for.
+    pub(crate) in_doubt: bool,
     /// How the upstream would learn of what was decided, oldest first.
     pub(crate) replays: Vec<Replay>,
     pub(crate) events: Vec<Event>,
@@ -34,6 +36,7 @@ impl World {
             city: City::default(),
             now: START,
             stance: Stance::Acting,
+            in_doubt: false,
             replays: Vec::new(),
             events: Vec::new(),
             ids: IdSource::new(0, 7),
@@ -59,6 +62,7 @@ impl World {
     /// Decides a command and everything that follows from it.
     pub(crate) fn decide(&mut self, command: &Command) -> Result<Decision<Deliveries>, Rejection> {
         let mut ctx = Ctx::new(self.now, self.stance, &mut self.ids);
+        ctx.in_doubt = self.in_doubt;
         let mut decision = self.domain.decide(&self.city, command, &mut ctx)?;
         for event in &decision.events {
             self.domain.evolve(&mut self.city, event);

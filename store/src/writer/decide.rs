@@ -39,7 +39,7 @@ impl<D: Domain> Trial<'_, D> {
         }
         let unsettled = unsettled.filter(|seq| self.queued(*seq).is_some());
         let named = self.named_by(&write.parsed.command);
-        match self.ask(&write.parsed.command, write.stance, now) {
+        match self.ask_for(write, now) {
             Ok(decision) => {
                 // Its first attempt was of unknown outcome and refused here; this decision takes its place.
                 if let Some(seq) = unsettled {

@@ -8,7 +8,7 @@ use serde::Serialize;
 
 use super::{Base, Message, Pending, Routes, Verdict, Writer};
 use crate::{
-    SubmitError,
+    Prior, SubmitError, Write,
     journal::{Alias, Record, Row},
     keys::{KeyRow, Scope, Seen, compare},
     queue::{self, Changes, Queued},
@@ -194,6 +194,14 @@ impl<'w, D: Domain> Trial<'w, D> {
         let base = &mut self.draft.base;
         let mut ctx = Ctx::new(now, stance, &mut base.ids);
         self.domain.decide(&base.city, command, &mut ctx)
+    }
+
+    /// The same for a write of somebody's, which the upstream may have applied.
+    pub(super) fn ask_for(&mut self, write: &Write<D>, now: Time) -> Result<Decision<D>, Rejection> {
+        let base = &mut self.draft.base;
+        let mut ctx = Ctx::new(now, write.stance, &mut base.ids);
+        ctx.in_doubt = matches!(write.prior, Prior::PossiblyApplied { .. });
+        self.domain.decide(&base.city, &write.parsed.command, &mut ctx)
     }
 
     pub(super) fn named_by(&self, command: &D::Command) -> Touches {

@@ -19,6 +19,7 @@ mod model;
 mod mutations;
 mod no_client_sees_it;
 mod nothing_lost;
+mod one_dispatcher;
 mod outage;
 mod parked;
 mod php_cloud;

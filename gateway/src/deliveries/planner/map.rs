@@ -99,15 +99,76 @@ fn plans(city: &City, settings: &Settings, latest: &Latest) -> Vec<Value> {
 }
 
 fn line(way: &[Position], properties: &Value) -> Value {
-    let way: Vec<_> = way.iter().copied().map(coordinates).collect();
-    json!({
-        "type": "Feature",
-        "geometry": {"type": "LineString", "coordinates": way},
-        "properties": properties,
-    })
+    let mut parts = parts(way);
+    let geometry = if parts.len() == 1 {
+        json!({"type": "LineString", "coordinates": parts.remove(0)})
+    } else {
+        json!({"type": "MultiLineString", "coordinates": parts})
+    };
+    json!({"type": "Feature", "geometry": geometry, "properties": properties})
+}
+
+/// A way in parts, none of which crosses the antimeridian: RFC 7946, section 3.1.9.
+fn parts(way: &[Position]) -> Vec<Vec<[f64; 2]>> {
+    let mut parts = vec![Vec::new()];
+    let mut before: Option<[f64; 2]> = None;
+    for point in way.iter().copied().map(coordinates) {
+        if let Some([lng, lat]) = before
+            && (point[0] - lng).abs() > 180.0
+        {
+            let edge = 180.0_f64.copysign(lng);
+            // Where the line meets it, on a map on which the second point lies beyond it.
+            let beyond = point[0] + 2.0 * edge;
+            let (to_edge, span) = (edge - lng, beyond - lng);
+            let share = if span.abs() > f64::EPSILON { to_edge / span } else { 0.0 };
+            let at = lat + share * (point[1] - lat);
+            push(&mut parts, [edge, at]);
+            parts.push(vec![[-edge, at]]);
+        }
+        push(&mut parts, point);
+        before = Some(point);
+    }
+    // A line has two points at least.
+    parts.retain(|part| part.len() > 1);
+    parts
+}
+
+fn push(parts: &mut [Vec<[f64; 2]>], point: [f64; 2]) {
+    if let Some(part) = parts.last_mut() {
+        part.push(point);
+    }
 }
 
 /// Longitude first, as RFC 7946, section 3.1.1, has it.
 fn coordinates(position: Position) -> [f64; 2] {
     [position.lng(), position.lat()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn drawn(way: &[(f64, f64)]) -> Value {
+        let at = |&(lat, lng): &(f64, f64)| Position::from_degrees(lat, lng).expect("on earth");
+        let way: Vec<_> = way.iter().map(at).collect();
+        line(&way, &json!({}))["geometry"].clone()
+    }
+
+    #[test]
+    fn a_line_is_longitude_first() {
+        let expected = json!({"type": "LineString", "coordinates": [[77.5, 12.9], [77.6, 12.8], [77.6, 12.8]]});
+        assert_eq!(drawn(&[(12.9, 77.5), (12.8, 77.6), (12.8, 77.6)]), expected);
+    }
+
+    #[test]
+    fn a_line_is_cut_at_the_antimeridian() {
+        let there = drawn(&[(0.0, 179.0), (2.0, -179.0), (2.0, -178.0)]);
+        let parts = json!([[[179.0, 0.0], [180.0, 1.0]], [[-180.0, 1.0], [-179.0, 2.0], [-178.0, 2.0]]]);
+        assert_eq!(there, json!({"type": "MultiLineString", "coordinates": parts}));
+        let back = drawn(&[(2.0, -179.0), (0.0, 179.0)]);
+        let parts = json!([[[-179.0, 2.0], [-180.0, 1.0]], [[180.0, 1.0], [179.0, 0.0]]]);
+        assert_eq!(back, json!({"type": "MultiLineString", "coordinates": parts}));
+        let both_edges = drawn(&[(1.0, 180.0), (1.0, -180.0)]);
+        assert_eq!(both_edges["coordinates"].as_array().map(Vec::len), Some(2));
+    }
 }

@@ -17,9 +17,8 @@ use megamind_domain::{Stance, Time};
 use megamind_gateway::{Builder, Handle};
 use megamind_handlers::{
     City, Command, Deliveries,
-    order::Status,
     planning::next_lapse,
-    settings::{Dispatch, Planner},
+    settings::{Dispatch, Pace, Planner, Speeds},
 };
 use prometheus::{Histogram, HistogramOpts, IntCounterVec, Opts, Registry};
 use tokio::time::{Instant, sleep, timeout};
@@ -49,8 +48,25 @@ pub(crate) fn settings(config: &Config, rest: Dispatch) -> Dispatch {
         stale_after: millis(dispatch.stale_after),
         silent_after: millis(dispatch.silent_after),
         adopt_after: millis(dispatch.adopt_after),
+        ask_again_after: millis(dispatch.ask_again_after),
+        sms_lead: millis(dispatch.sms_lead),
+        ready_spread: millis(dispatch.ready_spread),
+        late_after: millis(dispatch.late_after),
+        bundle_orders: dispatch.bundle_orders,
+        bundle_pickups: dispatch.bundle_pickups,
+        pace: Pace {
+            detour: dispatch.detour,
+            speeds: speeds(&dispatch.speeds),
+            pickup_service: millis(dispatch.pickup_service),
+            dropoff_service: millis(dispatch.dropoff_service),
+        },
         ..rest
     }
+}
+
+fn speeds(speeds: &conf::Speeds) -> Speeds {
+    let conf::Speeds { walk, bicycle, motorbike, car, other, .. } = *speeds;
+    Speeds { walk, bicycle, motorbike, car, other }
 }
 
 /// What the planner's task and its pages share.
@@ -164,7 +180,7 @@ impl Round {
             decide(handle, Command::DispatchDue).await;
         }
         let changed = self.seen != Some(glimpse);
-        if dispatch.planner != Planner::Nearest && (changed || is_due) && glimpse.has_work() {
+        if dispatch.planner != Planner::Nearest && (changed || is_due) && glimpse.has_work {
             self.plan(handle, since).await;
         }
         if changed || is_due {
@@ -215,26 +231,14 @@ async fn decide(handle: &Handle<Deliveries>, command: Command) {
 /// change all the time, and count at the next interval.
 #[derive(Clone, Copy, PartialEq, Eq)]
 struct Glimpse {
-    waiting: usize,
-    adoptable: usize,
-    free_pilots: usize,
-    carried: usize,
-    orders: [u64; Status::ALL.len()],
+    changes: u64,
+    has_work: bool,
 }
 
 impl Glimpse {
     fn of(city: &City) -> Self {
-        Self {
-            waiting: city.waiting_count(),
-            adoptable: city.adoptable_count(),
-            free_pilots: city.free_pilots(),
-            carried: city.carried_count(),
-            orders: city.orders_by_status(),
-        }
-    }
-
-    fn has_work(&self) -> bool {
-        self.waiting > 0 || self.adoptable > 0
+        let has_work = city.waiting_count() > 0 || city.adoptable_count() > 0;
+        Self { changes: city.changes(), has_work }
     }
 }
 

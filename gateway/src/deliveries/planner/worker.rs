@@ -6,7 +6,7 @@ use megamind_conf::Config;
 use megamind_domain::Time;
 use megamind_handlers::{
     City, Deliveries,
-    dispatch::{Plan, Planner, TravelTime, Visit},
+    dispatch::{Plan, Planner, Visit},
     order::OrderKey,
     pilot::PilotKey,
     planning::{self, Planned, Scope, View, order_key, pilot_key},
@@ -44,28 +44,22 @@ impl Worker {
     /// Plans a city.
     pub(super) fn plan(&mut self, city: &City, now: Time, since: Time, shared: &Shared) -> (Vec<Planned>, Latest) {
         let scope = Scope { acting_since: Some(since), joins: self.external.is_none() };
-        let view = View::of(city, self.deliveries.settings(), now, scope);
-        let table = self.osrm.as_mut().map(|osrm| osrm.table(&view, shared));
-        let external = self.external.as_ref();
-        let plan = match &table {
-            Some(table) => ask(&mut self.planner, external, &view, table, shared),
-            None => ask(&mut self.planner, external, &view, &view, shared),
-        };
+        let settings = self.deliveries.settings();
+        let mut view = View::of(city, settings, now, scope);
+        if let Some(osrm) = &mut self.osrm {
+            osrm.refresh(&view, &settings.roads, shared);
+            view.take_roads(settings.roads.table());
+        }
+        let plan = ask(&mut self.planner, self.external.as_ref(), &view, shared);
         (planning::commitments(&plan, since), latest(&plan))
     }
 }
 
 /// The plan of the external service where there is one and its answer is possible; else ours.
-fn ask<T: TravelTime>(
-    planner: &mut Planner,
-    external: Option<&External>,
-    view: &View,
-    travel: &T,
-    shared: &Shared,
-) -> Plan {
+fn ask(planner: &mut Planner, external: Option<&External>, view: &View, shared: &Shared) -> Plan {
     if let Some(external) = external {
         let told = external.ask(view).and_then(|answer| {
-            let adopted = planner.adopt(&view.snapshot, travel, &answer);
+            let adopted = planner.adopt(&view.snapshot, view, &answer);
             adopted.map_err(|refusal| refusal.to_string())
         });
         match told {
@@ -76,7 +70,7 @@ fn ask<T: TravelTime>(
             }
         }
     }
-    planner.plan(&view.snapshot, travel)
+    planner.plan(&view.snapshot, view)
 }
 
 fn latest(plan: &Plan) -> Latest {

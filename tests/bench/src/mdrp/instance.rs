@@ -1,6 +1,7 @@
 //! Instances of the Meal Delivery Routing Problem (Reyes et al. 2018), read from the public
 //! tab-separated files or made up from a seed.
 
+use std::collections::HashMap;
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
@@ -50,32 +51,49 @@ pub(crate) struct Instance {
     pub(crate) pay_per_hour: f64,
 }
 
-/// The instance folders below a folder, by name.
+/// How deep below the data folder instances are looked for.
+const DEPTH: usize = 4;
+
+/// The instance folders below a folder, itself included, by path.
 pub(crate) fn folders(data: &Path) -> Result<Vec<PathBuf>> {
-    let entries = std::fs::read_dir(data).with_context(|| format!("cannot read {}", data.display()))?;
-    let mut folders = Vec::new();
-    for entry in entries {
-        let path = entry?.path();
-        if path.join("orders.txt").is_file() {
-            folders.push(path);
+    let mut found = Vec::new();
+    collect(data, DEPTH, &mut found)?;
+    found.sort();
+    Ok(found)
+}
+
+fn collect(folder: &Path, depth: usize, found: &mut Vec<PathBuf>) -> Result<()> {
+    if folder.join("orders.txt").is_file() {
+        found.push(folder.to_owned());
+        return Ok(());
+    }
+    let cannot = || format!("cannot read {}", folder.display());
+    for entry in std::fs::read_dir(folder).with_context(cannot)? {
+        let path = entry.with_context(cannot)?.path();
+        if depth > 0 && path.is_dir() {
+            collect(&path, depth - 1, found)?;
         }
     }
-    folders.sort();
-    Ok(folders)
+    Ok(())
 }
 
 impl Instance {
     /// Reads one folder.
     pub(crate) fn read(folder: &Path) -> Result<Self> {
-        let name = folder.file_name().unwrap_or(folder.as_os_str());
+        let whole = folder.canonicalize().unwrap_or_else(|_| folder.to_owned());
+        let name = whole.file_name().unwrap_or(folder.as_os_str());
         let parameters = Table::read(&folder.join("instance_parameters.txt"))?;
         let first = parameters.row(0)?;
         let restaurants = Table::read(&folder.join("restaurants.txt"))?;
         let orders = Table::read(&folder.join("orders.txt"))?;
         let couriers = Table::read(&folder.join("couriers.txt"))?;
-        let number = |name: &str| -> Result<usize> {
-            let known = restaurants.rows.iter().position(|row| row[0] == name);
-            known.with_context(|| format!("no restaurant {name}"))
+        let names = (0..restaurants.rows.len()).map(|index| restaurants.row(index)?.text("restaurant"));
+        let names: Vec<&str> = names.collect::<Result<_>>()?;
+        let numbers: HashMap<&str, usize> = names.into_iter().zip(0..).collect();
+        let restaurant = |row: &Row<'_>| -> Result<usize> {
+            let name = row.text("restaurant")?;
+            let known = numbers.get(name).copied();
+            known.with_context(|| format!("{}: there is no restaurant {name}", row.place()))
         };
         Ok(Self {
             name: name.to_string_lossy().into_owned(),
@@ -84,24 +102,24 @@ impl Instance {
                     let row = orders.row(index)?;
                     Ok(Order {
                         door: row.point()?,
-                        placed: row.number("placement_time")?,
-                        restaurant: number(row.text("restaurant")?)?,
-                        ready: row.number("ready_time")?,
+                        placed: row.minutes("placement_time")?,
+                        restaurant: restaurant(&row)?,
+                        ready: row.minutes("ready_time")?,
                     })
                 })
                 .collect::<Result<_>>()?,
             couriers: (0..couriers.rows.len())
                 .map(|index| {
                     let row = couriers.row(index)?;
-                    Ok(Courier { home: row.point()?, on: row.number("on_time")?, off: row.number("off_time")? })
+                    Ok(Courier { home: row.point()?, on: row.minutes("on_time")?, off: row.minutes("off_time")? })
                 })
                 .collect::<Result<_>>()?,
             restaurants: (0..restaurants.rows.len())
                 .map(|index| restaurants.row(index)?.point())
                 .collect::<Result<_>>()?,
-            metres_per_minute: first.number("meters_per_minute")?,
-            pickup_service: first.number("pickup service minutes")?,
-            dropoff_service: first.number("dropoff service minutes")?,
+            metres_per_minute: first.speed("meters_per_minute")?,
+            pickup_service: first.minutes("pickup service minutes")?,
+            dropoff_service: first.minutes("dropoff service minutes")?,
             pay_per_order: first.number("pay per order")?,
             pay_per_hour: first.number("guaranteed pay per hour")?,
         })
@@ -214,7 +232,8 @@ impl TravelTime for Plane {
 struct Table {
     path: PathBuf,
     header: Vec<String>,
-    rows: Vec<Vec<String>>,
+    /// The number of its line, and its cells.
+    rows: Vec<(usize, Vec<String>)>,
 }
 
 struct Row<'a> {
@@ -226,37 +245,67 @@ struct Row<'a> {
 impl Table {
     fn read(path: &Path) -> Result<Self> {
         let text = std::fs::read_to_string(path).with_context(|| format!("cannot read {}", path.display()))?;
-        let mut lines = text.lines().filter(|line| !line.trim().is_empty());
+        let text = text.strip_prefix('\u{feff}').unwrap_or(&text);
+        let mut lines = (1..).zip(text.lines()).filter(|(_, line)| !line.trim().is_empty());
         let split = |line: &str| -> Vec<String> { line.split('\t').map(|cell| cell.trim().to_owned()).collect() };
-        let header = split(lines.next().unwrap_or_default());
-        let rows: Vec<_> = lines.map(split).collect();
-        if let Some(line) = rows.iter().position(|row| row.len() != header.len()) {
-            bail!("{}:{}: not as many cells as the header", path.display(), line + 2);
+        let header = lines.next().map(|(_, line)| split(line)).unwrap_or_default();
+        let header: Vec<String> = header.iter().map(|name| plain(name)).collect();
+        let rows: Vec<(usize, Vec<String>)> = lines.map(|(number, line)| (number, split(line))).collect();
+        if let Some((line, _)) = rows.iter().find(|(_, row)| row.len() < header.len()) {
+            bail!("{}:{line}: fewer cells than the header has", path.display());
         }
         let path = path.to_owned();
         Ok(Self { path, header, rows })
     }
 
     fn row(&self, index: usize) -> Result<Row<'_>> {
-        let cells = self.rows.get(index);
-        let cells = cells.with_context(|| format!("{}: no row {index}", self.path.display()))?;
-        let line = index + 2;
-        Ok(Row { table: self, line, cells })
+        let row = self.rows.get(index);
+        let (line, cells) = row.with_context(|| format!("{}: no row {index}", self.path.display()))?;
+        Ok(Row { table: self, line: *line, cells })
     }
 }
 
-impl Row<'_> {
-    fn text(&self, column: &str) -> Result<&str> {
-        let at = self.table.header.iter().position(|name| name == column);
+/// A column's name without what copies of the data differ in.
+fn plain(name: &str) -> String {
+    name.to_ascii_lowercase().replace(['_', '-'], " ")
+}
+
+impl<'a> Row<'a> {
+    /// The file and line, for messages.
+    fn place(&self) -> String {
+        format!("{}:{}", self.table.path.display(), self.line)
+    }
+
+    fn text(&self, column: &str) -> Result<&'a str> {
+        let at = self.table.header.iter().position(|name| *name == plain(column));
         let at = at.with_context(|| format!("{}: no column {column}", self.table.path.display()))?;
         Ok(&self.cells[at])
     }
 
-    fn number<N: std::str::FromStr>(&self, column: &str) -> Result<N> {
+    /// A number that is one.
+    fn number(&self, column: &str) -> Result<f64> {
         let text = self.text(column)?;
-        let line = self.line;
-        let place = || format!("{}:{line}: {column}: {text}", self.table.path.display());
-        text.parse().ok().with_context(place)
+        let number = text.parse::<f64>().ok().filter(|number| number.is_finite());
+        number.with_context(|| format!("{}: {column}: {text:?} is not a number", self.place()))
+    }
+
+    /// Whole minutes, within some weeks.
+    fn minutes(&self, column: &str) -> Result<i64> {
+        const MOST: f64 = 100_000.0;
+        let minutes = self.number(column)?;
+        if minutes.abs() > MOST || minutes.fract() != 0.0 {
+            bail!("{}: {column}: {minutes} is not a number of whole minutes", self.place());
+        }
+        Ok(minutes as i64)
+    }
+
+    /// More than nothing.
+    fn speed(&self, column: &str) -> Result<f64> {
+        let speed = self.number(column)?;
+        if speed <= 0.0 {
+            bail!("{}: {column}: {speed} is not a speed", self.place());
+        }
+        Ok(speed)
     }
 
     fn point(&self) -> Result<Point> {

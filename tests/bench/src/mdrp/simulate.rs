@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 use megamind_handlers::dispatch::{
     Commitment, Order, OrderId, Pilot, PilotId, PlaceId, Plan, Planner, Settings, Snapshot, TravelTime, Vehicle, Visit,
 };
+use rustix::time::{ClockId, clock_gettime};
 use sha2::{Digest, Sha256};
 
 use super::instance::{Instance, Plane};
@@ -36,9 +37,23 @@ pub(crate) struct Day {
     pub(crate) errands: Vec<Errand>,
     /// When each order was truly ready.
     pub(crate) ready: Vec<i64>,
-    pub(crate) ticks: Vec<Duration>,
+    pub(crate) ticks: Vec<Tick>,
     /// Of every plan, tentative ones included.
     pub(crate) hash: [u8; 32],
+}
+
+/// How long one planning took.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Tick {
+    pub(crate) wall: Duration,
+    /// Of the processor: what is left where others want it too.
+    pub(crate) processor: Duration,
+}
+
+/// The processor time of this thread so far.
+fn processor_time() -> Duration {
+    let time = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(time.tv_sec.unsigned_abs(), time.tv_nsec as u32)
 }
 
 /// How long before its shift a courier is planned with, in minutes.
@@ -85,9 +100,9 @@ pub(crate) fn run(instance: &Instance, settings: &Settings, trouble: Trouble) ->
             simulation.place(order);
         }
         let snapshot = simulation.snapshot(now);
-        let started = Instant::now();
+        let (started, before) = (Instant::now(), processor_time());
         let plan = planner.plan(&snapshot, &simulation.plane);
-        ticks.push(started.elapsed());
+        ticks.push(Tick { wall: started.elapsed(), processor: processor_time().saturating_sub(before) });
         add_plan(&mut hash, &plan);
         for commitment in &plan.commitments {
             simulation.tell(now, commitment);
