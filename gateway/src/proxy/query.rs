@@ -171,7 +171,7 @@ async fn gone(client: &mut ServerSession) {
         // answer to this one.
         _ => {
             client.set_keepalive(None);
-            std::future::pending().await
+            std::future::pending::<()>().await;
         }
     }
 }

@@ -166,8 +166,8 @@ fn the_published_library_takes_the_signatures() {
 }
 
 fn verify(python: &Path, calls: &[Value], secrets: &[&str]) {
-    let lines: String = calls.iter().map(|call| format!("{call}\n")).collect();
-    assert_eq!(run(python, VERIFY, secrets, &lines), "verified", "{calls:#?}");
+    let lines: Vec<_> = calls.iter().map(Value::to_string).collect();
+    assert_eq!(run(python, VERIFY, secrets, &lines.join("\n")), "verified", "{calls:#?}");
 }
 
 /// What a program says about its input.

@@ -84,7 +84,8 @@ fn a_gateway_that_stops_lets_those_who_wait_go() {
 /// Waits until so many wait.
 fn await_waiting(city: &City, expected: usize) {
     wait::until(&format!("{expected} wait"), || {
-        (city.gateway.metric("megamind_requests_waiting", "")? == expected as f64).then_some(())
+        let waiting = city.gateway.metric("megamind_requests_waiting", "")?;
+        (waiting as usize == expected).then_some(())
     });
 }
 
