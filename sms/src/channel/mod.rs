@@ -28,6 +28,8 @@ pub struct Candidate {
     pub id: ChannelId,
     /// Messages that it has and has not sent.
     pub load: usize,
+    /// Whether it has as many as it takes at once: it works, and is not given another one now.
+    pub full: bool,
 }
 
 /// A channel comes or goes.

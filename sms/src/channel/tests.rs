@@ -6,7 +6,7 @@ fn candidates(loads: &[usize]) -> Vec<Candidate> {
     loads
         .iter()
         .enumerate()
-        .map(|(at, load)| Candidate { id: ChannelId(at), load: *load })
+        .map(|(at, load)| Candidate { id: ChannelId(at), load: *load, full: false })
         .collect()
 }
 
@@ -76,4 +76,19 @@ fn schedulers_choose_as_their_names_say() {
     let taken: Vec<usize> = (0..3).map(|_| chosen(&mut random, &all)).collect();
     assert_eq!(taken, [1, 0, 2]);
     assert_eq!(random.choose(&[]), None);
+}
+
+#[test]
+fn a_full_channel_is_waited_for_or_passed_over() {
+    let mut two = candidates(&[4, 0]);
+    two[0].full = true;
+    assert_eq!(Priority.choose(&two), None, "the second is for when the first does not work");
+    assert_eq!(chosen(&mut RoundRobin::default(), &two), 1);
+    assert_eq!(chosen(&mut LeastBusy, &two), 1);
+    assert_eq!(chosen(&mut Random(|| 0), &two), 1);
+    two[1].full = true;
+    assert_eq!(
+        (RoundRobin::default().choose(&two), LeastBusy.choose(&two), Random(|| 0).choose(&two)),
+        (None, None, None)
+    );
 }

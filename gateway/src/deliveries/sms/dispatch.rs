@@ -193,22 +193,20 @@ impl Dispatcher {
     /// The channel for a message; `None` where none has it now.
     fn choose(&mut self, due: &Due, message: &Message, now: Instant) -> anyhow::Result<Option<ChannelId>> {
         let usable = |id: &ChannelId| self.registry.is_usable(*id, now);
-        let takes = |id: &ChannelId| {
-            let one = self.channels.get(id.0);
-            one.is_some_and(|one| self.load(*id) < one.most() && one.takes(message))
-        };
+        let takes = |id: &ChannelId| self.channels.get(id.0).is_some_and(|one| one.takes(message));
+        let has_room = |id: &ChannelId| !self.is_full(*id);
         if let Some(doubt) = &due.doubt {
             let Some(id) = self.registry.called(doubt) else {
                 let why = format!("{doubt} may have sent it, and is no channel any more");
                 self.give_up(due, doubt, Some(&why))?;
                 return Ok(None);
             };
-            return Ok(Some(id).filter(usable).filter(takes));
+            return Ok(Some(id).filter(usable).filter(takes).filter(has_room));
         }
         let avoided = |id: &ChannelId| due.avoid.iter().any(|name| name == self.registry.name(*id));
         let preferred = due.out.modem.as_deref().and_then(|modem| self.registry.called(modem));
         if let Some(id) = preferred.filter(usable).filter(takes).filter(|id| !avoided(id)) {
-            return Ok(Some(id));
+            return Ok(Some(id).filter(has_room));
         }
         let all: Vec<ChannelId> = self.registry.ids().filter(usable).collect();
         if !all.is_empty() && all.iter().all(avoided) {
@@ -218,9 +216,13 @@ impl Dispatcher {
         let candidates: Vec<Candidate> = all
             .into_iter()
             .filter(|id| !avoided(id) && takes(id))
-            .map(|id| Candidate { id, load: self.load(id) })
+            .map(|id| Candidate { id, load: self.load(id), full: self.is_full(id) })
             .collect();
         Ok(self.scheduler.choose(&candidates).map(|candidate| candidate.id))
+    }
+
+    fn is_full(&self, id: ChannelId) -> bool {
+        self.channels.get(id.0).is_none_or(|one| self.load(id) >= one.most())
     }
 
     /// Messages that a channel has and has not sent.
@@ -258,6 +260,12 @@ impl Dispatcher {
                 self.registry.succeeded(id);
                 "sent"
             }
+            // Whatever a later attempt is answered, an earlier one may have gone out.
+            Sending::NotSent(why) | Sending::Refused(why) if due.doubt.is_some() => {
+                self.registry.failed(id, Instant::now());
+                self.stays_in_doubt(due, &name, &why)?;
+                "unknown"
+            }
             Sending::NotSent(why) => {
                 tracing::warn!(channel = name, why, "a message did not go out; the channel pauses");
                 db.not_sent(due.row, &name, &why)?;
@@ -274,10 +282,8 @@ impl Dispatcher {
                 self.registry.failed(id, Instant::now());
                 if self.assume_sent {
                     db.sent(due.row)?;
-                } else if due.attempts + 1 >= ROUNDS {
-                    self.give_up(due, &name, Some(&format!("it may have gone out: {why}")))?;
                 } else {
-                    db.in_doubt(due.row, &why, now() + pause(due.attempts))?;
+                    self.stays_in_doubt(due, &name, &why)?;
                 }
                 "unknown"
             }
@@ -285,6 +291,14 @@ impl Dispatcher {
         self.shared.metrics.count(&name, "out", outcome);
         self.shared.wake.notify_one();
         Ok(())
+    }
+
+    /// The same channel tries again, later; no other does.
+    fn stays_in_doubt(&self, due: &Due, channel: &str, why: &str) -> anyhow::Result<()> {
+        if due.attempts + 1 >= ROUNDS {
+            return self.give_up(due, channel, Some(&format!("it may have gone out: {why}")));
+        }
+        Ok(self.shared.db.in_doubt(due.row, why, now() + pause(due.attempts))?)
     }
 
     /// No channel took it.

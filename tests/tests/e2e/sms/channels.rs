@@ -46,7 +46,15 @@ impl Mail {
         Some(Self { addr, log, process })
     }
 
+    /// By their ids: a server that lost its answer is given the same mail again.
     fn mails(&self) -> Vec<Value> {
+        let mut mails = self.given();
+        let mut ids = std::collections::HashSet::new();
+        mails.retain(|mail| ids.insert(mail["id"].clone()));
+        mails
+    }
+
+    fn given(&self) -> Vec<Value> {
         let text = std::fs::read_to_string(&self.log).unwrap_or_default();
         let whole = text.split_inclusive('\n').filter(|line| line.ends_with('\n'));
         whole.map(|line| serde_json::from_str(line).expect("a line of JSON")).collect()

@@ -259,9 +259,11 @@ fn sent(connection: &Connection, record: &Outbound, handing: Option<i64>, at: i6
                 .map(drop)
         }
         Change::Trying { part: 0, modem, .. } => {
-            by_modem_id("doubtful = 1, sent_parts = 0, sent_by = ?2", &[&id, &modem.as_str()])
+            by_modem_id("doubtful = max(doubtful, 1), sent_parts = 0, sent_by = ?2", &[&id, &modem.as_str()])
         }
-        Change::Trying { .. } | Change::Unknown { .. } => by_modem_id("doubtful = 1", &[&id]),
+        Change::Trying { .. } => by_modem_id("doubtful = max(doubtful, 1)", &[&id]),
+        // Whatever a later attempt is answered, this one may have gone out.
+        Change::Unknown { .. } => by_modem_id("doubtful = 2", &[&id]),
         Change::Sent { modem, part, reference } => {
             let part = *part as i64;
             let number: Option<(i64, String)> = connection
@@ -286,7 +288,9 @@ fn sent(connection: &Connection, record: &Outbound, handing: Option<i64>, at: i6
             &[&id, &(*part as i64 + 1)],
         ),
         Change::Withdrawn => by_modem_id("state = 'due', channel = NULL, modem_id = NULL, sent_by = NULL", &[&id]),
-        Change::Failed { error, .. } => by_modem_id("doubtful = 0, error = ?2", &[&id, error]),
+        Change::Failed { error, .. } => {
+            by_modem_id("doubtful = CASE WHEN doubtful > 1 THEN 2 ELSE 0 END, error = ?2", &[&id, error])
+        }
         Change::Dead { error } => by_modem_id("state = 'dead', error = ?2", &[&id, error]),
         Change::Reported { .. } => Ok(()),
     }

@@ -199,9 +199,12 @@ impl Db {
         if assume_sent {
             doubtful += transaction.execute(
                 "UPDATE message SET doubtful = 0, sent_parts = sent_parts + 1,
-                 state = CASE WHEN sent_parts + 1 >= parts THEN 'sent' ELSE state END WHERE state = 'modem' AND doubtful = 1",
+                 state = CASE WHEN sent_parts + 1 >= parts THEN 'sent' ELSE state END WHERE state = 'modem' AND doubtful > 0",
                 [],
             )?;
+        } else {
+            doubtful +=
+                transaction.execute("UPDATE message SET doubtful = 2 WHERE state = 'modem' AND doubtful > 0", [])?;
         }
         transaction.commit()?;
         Ok(doubtful)

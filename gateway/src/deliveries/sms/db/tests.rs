@@ -186,6 +186,27 @@ fn a_message_is_with_one_channel_at_a_time() {
 }
 
 #[test]
+fn a_doubt_outlives_a_definite_failure_after_it() {
+    let rig = Rig::new();
+    let row = rig.db.queue(&out("x"), 1).expect("written").expect("room");
+    let modem = ModemId::new("sim1");
+    rig.hand_over(row, 7, &modem);
+    let doubtful = || rig.db.past(1).expect("reads").sending.messages[0].doubtful;
+    let trying = || rig.note(7, Change::Trying { modem: modem.clone(), part: 0, attempts: 0 });
+    let failed = || rig.note(7, Change::Failed { modem: modem.clone(), error: "+CMS ERROR 41".into() });
+    trying();
+    failed();
+    assert!(!doubtful());
+    trying();
+    rig.note(7, Change::Unknown { modem: modem.clone(), part: 0 });
+    trying();
+    failed();
+    assert!(doubtful());
+    rig.note(7, Change::Sent { modem: modem.clone(), part: 0, reference: 1 });
+    assert_eq!(rig.state(row).0, "sent");
+}
+
+#[test]
 fn what_is_assumed_to_be_sent_is_sent() {
     let rig = Rig::new();
     let rows: Vec<i64> = (0..2)
