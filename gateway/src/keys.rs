@@ -38,7 +38,7 @@ impl Keys {
 
     /// The key of the part of a request that is decided here while the rest is sent on under the request's own: the same
     /// at every attempt.
-    pub(crate) fn of_part(&self, whole: &Key) -> Key {
+    pub(crate) fn of_part(whole: &Key) -> Key {
         let hash = blake3::derive_key("megamind 2026 part of a bulk request", whole.text.as_bytes());
         let text = format!("mm-{}", &blake3::Hash::from_bytes(hash).to_hex()[..32]);
         Key { text: text.into(), from_client: false }

@@ -55,9 +55,9 @@ impl Deliveries {
             Some(request::Form::Json) => {
                 let body = std::str::from_utf8(&request.body).ok()?.trim_start_matches('\u{feff}');
                 match raw::with_items(body, list, keep)? {
-                    Some(body) => part.body = body.into(),
+                    raw::Kept::Object(body) => part.body = body.into(),
                     // The list stands in the query.
-                    None => part.query = Some(form::with_items(&[query], list, keep)?.pop()?.into()),
+                    raw::Kept::NoList => part.query = Some(form::with_items(&[query], list, keep)?.pop()?.into()),
                 }
             }
             Some(request::Form::Urlencoded) => {

@@ -25,6 +25,7 @@ use crate::{
     handback::PartSaid,
     ids::Alias,
     in_flight::Place,
+    keys::Keys,
     upstream::{Answer, decoded},
 };
 
@@ -56,6 +57,9 @@ struct Part<D: Domain> {
     key: Option<Key>,
     identity: Option<Identity>,
 }
+
+/// The body of the answer to a part, and whether that is a repeated one.
+type PartAnswer = Result<(Bytes, bool), Rejection>;
 
 /// What became of the part that is sent on.
 enum There {
@@ -135,7 +139,7 @@ impl<D: Domain> Proxy<D> {
         };
         let there: Vec<bool> = here.iter().map(|here| !here).collect();
         let whole = handled.key.as_ref().ok().cloned().flatten();
-        let own = whole.as_ref().map(|whole| self.core.keys.of_part(whole));
+        let own = whole.as_ref().map(Keys::of_part);
         let identity = identity(handled);
         let there = self.part(handled, there, whole, identity.map(|identity| identity.part("forwarded")))?;
         let here = self.part(handled, here, own, identity.map(|identity| identity.part("here")))?;
@@ -261,13 +265,7 @@ impl<D: Domain> Proxy<D> {
     }
 
     /// Decides one part here.
-    async fn decide_part(
-        &self,
-        session: &Session,
-        handled: &Handled<D>,
-        part: Part<D>,
-        prior: Prior,
-    ) -> Result<(Bytes, bool), Rejection> {
+    async fn decide_part(&self, session: &Session, handled: &Handled<D>, part: Part<D>, prior: Prior) -> PartAnswer {
         let parsed = self.within_limits(&handled.route, part.parsed)?;
         let headers = &session.req_header().headers;
         let sealed = self.core.credentials.kept_with(parsed.subject.as_deref(), headers, prior);
@@ -288,13 +286,13 @@ impl<D: Domain> Proxy<D> {
         }
     }
 
-    fn merge(&self, parts: [(&Vec<bool>, &Result<(Bytes, bool), Rejection>); 2]) -> Response {
+    fn merge(&self, parts: [(&[bool], &PartAnswer); 2]) -> Response {
         let parts = parts.map(|(items, said)| {
             let said = match said {
                 Ok((body, _)) => PartSaid::Body(body),
                 Err(rejection) => PartSaid::Refused(rejection),
             };
-            (items.as_slice(), said)
+            (items, said)
         });
         let core = &self.core;
         let merged = core.guarded(|| core.handback.merged(&core.domain, &parts));

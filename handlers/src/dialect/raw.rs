@@ -37,13 +37,20 @@ impl<'de> Visitor<'de> for MembersVisitor {
     }
 }
 
-/// A JSON object with those items alone, in the list under `name`, that `keep` says; `Some(None)` where it has no such
-/// member. `None` where it is something else.
-pub(crate) fn with_items(json: &str, name: &str, keep: &[bool]) -> Option<Option<Vec<u8>>> {
+/// A JSON object of whose list only some items are kept.
+pub(crate) enum Kept {
+    /// The object.
+    Object(Vec<u8>),
+    /// It has no such list.
+    NoList,
+}
+
+/// A JSON object with those items alone, in the list under `name`, that `keep` says. `None` where it is something else.
+pub(crate) fn with_items(json: &str, name: &str, keep: &[bool]) -> Option<Kept> {
     let Members(members) = serde_json::from_str(json).ok()?;
     // Of two members with one name the last counts.
     let Some(place) = members.iter().rposition(|(known, _)| known == name) else {
-        return Some(None);
+        return Some(Kept::NoList);
     };
     let items: Vec<&RawValue> = serde_json::from_str(members[place].1.get()).ok()?;
     if items.len() != keep.len() {
@@ -67,5 +74,5 @@ pub(crate) fn with_items(json: &str, name: &str, keep: &[bool]) -> Option<Option
         out.extend_from_slice(if index == place { list.as_bytes() } else { value.get().as_bytes() });
     }
     out.push(b'}');
-    Some(Some(out))
+    Some(Kept::Object(out))
 }
