@@ -3,6 +3,7 @@
 mod backup;
 mod bad_input;
 mod calls;
+mod clocks;
 mod cold_start;
 mod credentials;
 mod dispatching;
