@@ -21,13 +21,14 @@ pub struct Gateway {
     /// The admin listener.
     pub admin: SocketAddr,
     dir: PathBuf,
+    environment: Vec<(&'static str, String)>,
     process: Option<Process>,
 }
 
 impl Gateway {
     /// A gateway that will listen on the given addresses; not started yet.
     pub fn new(dir: &Path, addr: SocketAddr, admin: SocketAddr) -> Self {
-        Self { addr, admin, dir: dir.to_owned(), process: None }
+        Self { addr, admin, dir: dir.to_owned(), environment: Vec::new(), process: None }
     }
 
     /// The configuration file.
@@ -38,6 +39,11 @@ impl Gateway {
     /// The database.
     pub fn database(&self) -> PathBuf {
         self.dir.join("megamind.db")
+    }
+
+    /// Its next starts have these variables in their environment.
+    pub fn environment(&mut self, variables: Vec<(&'static str, String)>) {
+        self.environment = variables;
     }
 
     /// Writes the configuration file.
@@ -53,6 +59,7 @@ impl Gateway {
             .arg("run")
             .arg("--config")
             .arg(self.config_path())
+            .envs(self.environment.iter().map(|(name, value)| (*name, value)))
             .current_dir(&self.dir);
         let mut process = Process::spawn("gateway", &mut command, &self.dir);
         let parse = |text: String| text.parse().expect("an address");

@@ -7,6 +7,7 @@
 
 pub mod binary;
 pub mod city;
+pub mod clock;
 pub mod cloud;
 pub mod dialect;
 pub mod gateway;

@@ -4,6 +4,7 @@ mod backup;
 mod bad_input;
 mod bootstrap;
 mod calls;
+mod clocks;
 mod cold_start;
 mod connections;
 mod credentials;

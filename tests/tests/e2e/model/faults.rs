@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use megamind_sim::chaos::Chaos;
+use megamind_tests::clock::DAY;
 use megamind_tests::random::Random;
 use serde_json::{Value, json};
 
@@ -15,6 +16,8 @@ pub(super) enum Disturbance {
     Network(Chaos),
     /// kill -9 of the gateway, and its next start.
     Kill,
+    /// The gateway's clock is so many seconds off.
+    Clock(i64),
     /// All is well for a while.
     Rest,
 }
@@ -23,6 +26,7 @@ pub(super) enum Disturbance {
 const KILLS: usize = 12;
 const RESTS: usize = 22;
 const NETWORK: usize = 25;
+const CLOCK: usize = 6;
 
 impl Disturbance {
     /// Any of them.
@@ -31,6 +35,7 @@ impl Disturbance {
             n if n < KILLS => Self::Kill,
             n if n < KILLS + RESTS => Self::Rest,
             n if n < KILLS + RESTS + NETWORK => Self::Network(network(random)),
+            n if n < KILLS + RESTS + NETWORK + CLOCK => Self::Clock(*random.pick(&[8 * DAY, 0, -8 * DAY])),
             _ => Self::Cloud(cloud(random)),
         }
     }

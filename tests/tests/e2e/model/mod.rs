@@ -17,6 +17,7 @@ use std::time::Duration;
 
 use megamind_sim::chaos::{Chaos, Proxy};
 use megamind_tests::City;
+use megamind_tests::clock::Clock;
 use megamind_tests::random::Random;
 use tokio::runtime::{Builder, Runtime};
 
@@ -135,6 +136,8 @@ fn run(kind: Kind) {
 /// A city through which every byte to the cloud passes the network's chaos.
 struct World {
     kind: Kind,
+    /// The gateway's, where it can be wrong.
+    clock: Option<Clock>,
     city: City,
     network: Proxy,
     // Last: the proxy runs on it.
@@ -142,7 +145,8 @@ struct World {
 }
 
 impl World {
-    fn start(kind: Kind) -> Self {
+    /// The gateway may start in 1970, and be told the time a little later.
+    fn start(kind: Kind, in_1970: bool) -> Self {
         let config = COMMON.replace("SETTLEMENT", kind.settlement) + kind.config;
         let mut city = City::with(&config).cloud_flags(kind.flags).prepare();
         city.cloud.start();
@@ -155,9 +159,22 @@ impl World {
         let mut config = city.config().clone();
         config["upstream"]["servers"] = vec![network.addr().to_string()].into();
         city.gateway.configure(&config);
+        let clock = Clock::new(city.dir());
+        if let Some(clock) = &clock {
+            city.gateway.environment(clock.environment());
+            if in_1970 {
+                clock.start_in_1970();
+            }
+        }
         city.gateway.start();
         city.gateway.await_mode("forwarding");
-        Self { kind, city, network, _runtime: runtime }
+        Self { kind, clock, city, network, _runtime: runtime }
+    }
+
+    fn set_clock(&self, seconds: i64) {
+        if let Some(clock) = &self.clock {
+            clock.step(seconds);
+        }
     }
 
     fn heal(&self) {
@@ -178,6 +195,7 @@ impl World {
                     self.city.gateway.start();
                     kills += 1;
                 }
+                Disturbance::Clock(seconds) => self.set_clock(*seconds),
                 Disturbance::Rest => self.heal(),
             }
             thread::sleep(Duration::from_millis(random.below(160) as u64));
@@ -190,7 +208,7 @@ impl World {
 }
 
 fn round(kind: Kind, mut random: Random) {
-    let mut world = World::start(kind);
+    let mut world = World::start(kind, random.percent(25));
     let (gateway, cloud) = (world.city.gateway.addr, world.city.cloud.addr);
     let honours_keys = kind.settled == Settled::ByKey;
     let mut people: Vec<Person> = (0..PEOPLE)
@@ -207,6 +225,7 @@ fn round(kind: Kind, mut random: Random) {
         kills
     });
     world.heal();
+    world.set_clock(0);
     let (mut written, mut wrong, mut traces) = (Vec::new(), Vec::new(), Traces::new());
     for person in people {
         written.extend(person.written);
