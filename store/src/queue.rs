@@ -23,6 +23,7 @@ const SLOT_LINE: u64 = 1 << 63;
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
+#[expect(clippy::struct_excessive_bools, reason = "none of them follows from another")]
 pub(crate) struct Queued {
     pub(crate) at: Time,
     /// Subjects and actors; empty for an entry with a slot.

@@ -10,7 +10,7 @@ use megamind_tests::{City, Request, wait};
 use serde_json::{Value, json};
 
 use super::evidence::{self, Traces};
-use super::{Settled, World};
+use super::{SettledBy, World};
 
 /// Orders that are asked for by both ids, at most.
 const ASKED: usize = 200;
@@ -83,7 +83,7 @@ pub(super) fn drain(world: &World, traces: &Traces) -> Waiting {
 }
 
 /// Whether only an operator can settle an entry, since nobody can know what came of it.
-fn is_in_doubt(settled: Settled, entry: &Value) -> bool {
+fn is_in_doubt(settled: SettledBy, entry: &Value) -> bool {
     let in_doubt = entry["possiblyApplied"] == true
         && entry["lastStatus"].is_null()
         && entry["lastError"]
@@ -91,10 +91,10 @@ fn is_in_doubt(settled: Settled, entry: &Value) -> bool {
             .is_some_and(|why| why.contains("may have been applied"));
     in_doubt
         && match settled {
-            Settled::ByKey => false,
+            SettledBy::Key => false,
             // An order with a reference is found.
-            Settled::ByLookup => entry["path"] != "/placeOrder" || !has_reference(entry),
-            Settled::ByOperator => true,
+            SettledBy::Lookup => entry["path"] != "/placeOrder" || !has_reference(entry),
+            SettledBy::Operator => true,
         }
 }
 

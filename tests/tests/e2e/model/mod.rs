@@ -57,20 +57,20 @@ const ASK: &str = r#"
 
 /// How a write is settled that got no answer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Settled {
+enum SettledBy {
     /// The cloud remembers it by its key.
-    ByKey,
+    Key,
     /// The cloud can be asked for what creates something.
-    ByLookup,
+    Lookup,
     /// Nobody can know.
-    ByOperator,
+    Operator,
 }
 
 /// A kind of cloud.
 #[derive(Clone, Copy, Debug)]
 struct Kind {
     name: &'static str,
-    settled: Settled,
+    settled: SettledBy,
     /// `upstream.idempotency`, and more of the configuration.
     settlement: &'static str,
     config: &'static str,
@@ -79,21 +79,21 @@ struct Kind {
 
 const KEYS: Kind = Kind {
     name: "keys",
-    settled: Settled::ByKey,
+    settled: SettledBy::Key,
     settlement: "key",
     config: "",
     flags: &["--no-lookup"],
 };
 const LOOKUP: Kind = Kind {
     name: "lookup",
-    settled: Settled::ByLookup,
+    settled: SettledBy::Lookup,
     settlement: "lookup",
     config: ASK,
     flags: &["--ignore-keys"],
 };
 const NEITHER: Kind = Kind {
     name: "neither",
-    settled: Settled::ByOperator,
+    settled: SettledBy::Operator,
     settlement: "hold",
     config: "",
     flags: &["--ignore-keys", "--no-lookup"],
@@ -210,7 +210,7 @@ impl World {
 fn round(kind: Kind, mut random: Random) {
     let mut world = World::start(kind, random.percent(25));
     let (gateway, cloud) = (world.city.gateway.addr, world.city.cloud.addr);
-    let honours_keys = kind.settled == Settled::ByKey;
+    let honours_keys = kind.settled == SettledBy::Key;
     let mut people: Vec<Person> = (0..PEOPLE)
         .map(|name| Person::new(name, gateway, cloud, honours_keys, random.fork()))
         .collect();
