@@ -34,13 +34,19 @@ pub(crate) struct Queued {
     pub(crate) endpoint: Endpoint,
     /// New keys taken so far, each after a definite refusal.
     pub(crate) rekeyed: u8,
-    /// Whether a client's own key was kept after a conflict, which happens once.
-    pub(crate) kept_key: bool,
-    /// Whether an operator wants the next attempt made, though the upstream may have applied the entry.
-    pub(crate) insisted: bool,
+    pub(crate) retry: Retry,
     pub(crate) unknown: bool,
     /// Whether something is kept sealed for its replay.
     pub(crate) sealed: bool,
+}
+
+/// What an operator who took an entry back has changed about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retry {
+    /// A client's own key was kept after a conflict, which happens once.
+    pub(crate) kept_key: bool,
+    /// The next attempt is wanted, though the upstream may have applied the entry.
+    pub(crate) insisted: bool,
 }
 
 /// How far the sending of an entry got.

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use megamind_domain::{Endpoint, EntityKey, Role, Time, Touch, Touches};
 
-use super::{Progress, Queued};
+use super::{Progress, Queued, Retry};
 
 /// The version of this layout, the first byte of every row.
 const VERSION: u8 = 1;
@@ -32,8 +32,8 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
             | flag(sent.is_some(), SENT)
             | flag(entry.sealed, SEALED)
             | flag(entry.bundle.is_some(), BUNDLE)
-            | flag(entry.kept_key, KEPT_KEY)
-            | flag(entry.insisted, INSISTED),
+            | flag(entry.retry.kept_key, KEPT_KEY)
+            | flag(entry.retry.insisted, INSISTED),
     );
     row.push(entry.rekeyed);
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
@@ -114,8 +114,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         rekeyed,
         unknown: flags & UNKNOWN != 0,
         sealed: flags & SEALED != 0,
-        kept_key: flags & KEPT_KEY != 0,
-        insisted: flags & INSISTED != 0,
+        retry: Retry { kept_key: flags & KEPT_KEY != 0, insisted: flags & INSISTED != 0 },
     })
 }
 

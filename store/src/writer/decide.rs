@@ -9,7 +9,7 @@ use super::draft::Trial;
 use crate::{
     Outcome, Prior, SubmitError, Write,
     keys::{KeyRow, Seen},
-    queue::{self, Progress, Queued, sealed_name},
+    queue::{self, Progress, Queued, Retry, sealed_name},
     record::{AnswerHead, Decided, Followed, Head, Kept, KeyHead, RequestHead},
 };
 
@@ -255,8 +255,7 @@ fn queued(endpoint: Endpoint, at: Time, touches: &Touches, progress: Progress) -
         attempts: u32::from(progress != Progress::NeverSent),
         endpoint,
         rekeyed: 0,
-        kept_key: false,
-        insisted: false,
+        retry: Retry::default(),
         unknown: false,
         sealed: false,
     }

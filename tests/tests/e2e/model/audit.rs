@@ -91,10 +91,10 @@ fn is_in_doubt(settled: Settled, entry: &Value) -> bool {
             .is_some_and(|why| why.contains("may have been applied"));
     in_doubt
         && match settled {
-            Settled::ByKey => false,
+            Settled::Key => false,
             // An order with a reference is found.
-            Settled::ByLookup => entry["path"] != "/placeOrder" || !has_reference(entry),
-            Settled::ByOperator => true,
+            Settled::Lookup => entry["path"] != "/placeOrder" || !has_reference(entry),
+            Settled::Operator => true,
         }
 }
 

@@ -59,11 +59,11 @@ const ASK: &str = r#"
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Settled {
     /// The cloud remembers it by its key.
-    ByKey,
+    Key,
     /// The cloud can be asked for what creates something.
-    ByLookup,
+    Lookup,
     /// Nobody can know.
-    ByOperator,
+    Operator,
 }
 
 /// A kind of cloud.
@@ -79,21 +79,21 @@ struct Kind {
 
 const KEYS: Kind = Kind {
     name: "keys",
-    settled: Settled::ByKey,
+    settled: Settled::Key,
     settlement: "key",
     config: "",
     flags: &["--no-lookup"],
 };
 const LOOKUP: Kind = Kind {
     name: "lookup",
-    settled: Settled::ByLookup,
+    settled: Settled::Lookup,
     settlement: "lookup",
     config: ASK,
     flags: &["--ignore-keys"],
 };
 const NEITHER: Kind = Kind {
     name: "neither",
-    settled: Settled::ByOperator,
+    settled: Settled::Operator,
     settlement: "hold",
     config: "",
     flags: &["--ignore-keys", "--no-lookup"],
@@ -219,7 +219,7 @@ impl Drop for Stop<'_> {
 fn round(kind: Kind, mut random: Random) {
     let mut world = World::start(kind, random.percent(25));
     let (gateway, cloud) = (world.city.gateway.addr, world.city.cloud.addr);
-    let honours_keys = kind.settled == Settled::ByKey;
+    let honours_keys = kind.settled == Settled::Key;
     let mut people: Vec<Person> = (0..PEOPLE)
         .map(|name| Person::new(name, gateway, cloud, honours_keys, random.fork()))
         .collect();
