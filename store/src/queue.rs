@@ -23,7 +23,6 @@ const SLOT_LINE: u64 = 1 << 63;
 
 /// One entry.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[expect(clippy::struct_excessive_bools, reason = "none of them follows from another")]
 pub(crate) struct Queued {
     pub(crate) at: Time,
     /// Subjects and actors; empty for an entry with a slot.
@@ -40,15 +39,21 @@ pub(crate) struct Queued {
     pub(crate) endpoint: Endpoint,
     /// New keys taken so far, each after a definite refusal.
     pub(crate) rekeyed: u8,
-    /// Whether a client's own key was kept after a conflict, which happens once.
-    pub(crate) kept_key: bool,
-    /// Whether an operator wants the next attempt made, though the upstream may have applied the entry.
-    pub(crate) insisted: bool,
+    pub(crate) retry: Retry,
     pub(crate) unknown: bool,
     /// Whether something is kept sealed for its replay.
     pub(crate) sealed: bool,
     /// Of an entry with a slot that is on its way: there is a newer value that says all that it says.
     pub(crate) outdated: bool,
+}
+
+/// What an operator who took an entry back has changed about it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Retry {
+    /// A client's own key was kept after a conflict, which happens once.
+    pub(crate) kept_key: bool,
+    /// The next attempt is wanted, though the upstream may have applied the entry.
+    pub(crate) insisted: bool,
 }
 
 /// How far the sending of an entry got.
@@ -76,8 +81,7 @@ impl Queued {
             attempts: 0,
             endpoint,
             rekeyed: 0,
-            kept_key: false,
-            insisted: false,
+            retry: Retry::default(),
             unknown: false,
             sealed: false,
             outdated: false,

@@ -510,7 +510,7 @@ impl<D: Domain> Store<D> {
             bundle: queued.as_ref().and_then(|queued| queued.bundle).map(NonZeroU64::get),
             state: queued.as_ref().map_or(SendState::NeverSent, Queued::send_state),
             attempts: queued.as_ref().map_or(0, |queued| queued.attempts),
-            insisted: queued.as_ref().is_some_and(|queued| queued.insisted),
+            insisted: queued.as_ref().is_some_and(|queued| queued.retry.insisted),
             own: replay.own,
             unknown: queued.as_ref().is_some_and(|queued| queued.unknown),
             place: queued.as_ref().map_or(EntryState::Done, Queued::place),

@@ -4,7 +4,7 @@ use std::num::NonZeroU64;
 
 use megamind_domain::{Endpoint, EntityKey, Role, Time, Touch, Touches};
 
-use super::{Progress, Queued};
+use super::{Progress, Queued, Retry};
 
 /// The version of this layout, the first byte of every row.
 const VERSION: u8 = 1;
@@ -38,9 +38,9 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
             | flag(entry.bundle.is_some(), BUNDLE)
             | flag(entry.fields != 0, FIELDS)
             | flag(entry.outdated, OUTDATED)
-            | flag(entry.insisted, INSISTED),
+            | flag(entry.retry.insisted, INSISTED),
     );
-    row.push(entry.rekeyed.min(KEPT_KEY - 1) | flag(entry.kept_key, KEPT_KEY));
+    row.push(entry.rekeyed.min(KEPT_KEY - 1) | flag(entry.retry.kept_key, KEPT_KEY));
     row.extend_from_slice(&entry.endpoint.0.to_le_bytes());
     row.extend_from_slice(&entry.attempts.to_le_bytes());
     row.extend_from_slice(&entry.at.0.to_le_bytes());
@@ -128,8 +128,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         unknown: flags & UNKNOWN != 0,
         sealed: flags & SEALED != 0,
         outdated: flags & OUTDATED != 0,
-        kept_key: keys & KEPT_KEY != 0,
-        insisted: flags & INSISTED != 0,
+        retry: Retry { kept_key: keys & KEPT_KEY != 0, insisted: flags & INSISTED != 0 },
     })
 }
 

@@ -3,7 +3,7 @@
 use megamind_domain::{Endpoint, EntityKey, Role, Time, Touch, Touches};
 use smallvec::SmallVec;
 
-use super::{Progress, Queued, SLOT_LINE};
+use super::{Progress, Queued, Retry, SLOT_LINE};
 
 /// Entities of a plain entry at most.
 const MOST: usize = 2;
@@ -64,7 +64,8 @@ fn plain(entry: &Queued) -> Option<Plain> {
         && entry.parked.is_none()
         && entry.progress == Progress::NeverSent
         && (entry.attempts, entry.rekeyed) == (0, 0)
-        && !(entry.unknown || entry.kept_key || entry.insisted)
+        && !entry.unknown
+        && entry.retry == Retry::default()
         && entry.touches.len() <= MOST;
     if !is_plain {
         return None;

@@ -10,7 +10,7 @@ use crate::{
     Parked, Settle, Span, SubmitError,
     journal::{Alias, Reader},
     published::fenced,
-    queue::{Progress, Queued},
+    queue::{Progress, Queued, Retry},
     record::{Head, ReplayHead},
 };
 
@@ -124,12 +124,11 @@ impl<D: Domain> Trial<'_, D> {
         let refused = entry.parked.as_ref().and_then(|parked| parked.status);
         let rekeys = refused.is_some() && entry.progress == Progress::NeverSent;
         let conflict = matches!(refused, Some(409 | 425));
-        let keeps = rekeys && conflict && !entry.kept_key && self.is_about(seq, |replay| replay.from_client);
+        let keeps = rekeys && conflict && !entry.retry.kept_key && self.is_about(seq, |replay| replay.from_client);
         Queued {
             parked: None,
             rekeyed: entry.rekeyed.saturating_add(u8::from(rekeys && !keeps)),
-            kept_key: entry.kept_key || keeps,
-            insisted: true,
+            retry: Retry { kept_key: entry.retry.kept_key || keeps, insisted: true },
             ..entry
         }
     }
@@ -214,7 +213,8 @@ fn sent(entry: Queued, now: Time) -> Queued {
         Progress::NeverSent => Progress::Attempting { since: now },
         Progress::Attempting { since } | Progress::PossiblyApplied { since } => Progress::PossiblyApplied { since },
     };
-    Queued { progress, attempts: entry.attempts.saturating_add(1), insisted: false, ..entry }
+    let retry = Retry { insisted: false, ..entry.retry };
+    Queued { progress, attempts: entry.attempts.saturating_add(1), retry, ..entry }
 }
 
 /// An attempt is over without a definite end, marked beforehand or not.
