@@ -221,9 +221,9 @@ async fn in_doubt<D: Domain>(
                 core.modes.good();
                 return Some(arrived(core, entry, id).await);
             }
-            Ok(Found::Absent) if unsettled(core, since) > Duration::ZERO => {
+            Ok(Found::Absent) if unsettled(core, entry.seq, since) > Duration::ZERO => {
                 let why = "it has not arrived, but an earlier attempt may still be running";
-                return Some(Ended::Later { why, after: unsettled(core, since) });
+                return Some(Ended::Later { why, after: unsettled(core, entry.seq, since) });
             }
             Ok(Found::Absent) if entry.unknown => {
                 let why = "it did not arrive; its client knows that the outcome was unknown".into();
@@ -251,9 +251,11 @@ async fn in_doubt<D: Domain>(
     Some(settled(core, parked, Ended::Refused { status: None }).await)
 }
 
-/// How long an attempt of that time may still be running at the upstream.
-fn unsettled<D: Domain>(core: &Core<D>, since: Time) -> Duration {
-    let age = Duration::from_millis(wall_clock().millis_since(since));
+/// How long the attempt that left an entry in doubt may still be running at the upstream. While the clock is doubtful, it
+/// counts from when the doubt was first looked at: a clock that was set back would make it last for ever.
+fn unsettled<D: Domain>(core: &Core<D>, seq: u64, since: Time) -> Duration {
+    let age = core.store.time().age(since).map(Duration::from_millis);
+    let age = age.unwrap_or_else(|| core.drain.in_doubt_for(seq));
     core.config.upstream.settle_after.saturating_sub(age)
 }
 
@@ -376,7 +378,7 @@ fn about<D: Domain>(core: &Core<D>, entry: &Entry, seen: Option<&Exchange<D::Com
     };
     let unsettled = match entry.state {
         SendState::NeverSent => false,
-        SendState::PossiblyApplied { since } => unsettled(core, since) > Duration::ZERO,
+        SendState::PossiblyApplied { since } => unsettled(core, entry.seq, since) > Duration::ZERO,
     };
     let kind = media_type(headers);
     let fact = seen

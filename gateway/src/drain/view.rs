@@ -6,6 +6,7 @@ use std::{
         Mutex, MutexGuard, PoisonError,
         atomic::{AtomicBool, Ordering::Relaxed},
     },
+    time::{Duration, Instant},
 };
 
 /// Entries that are remembered as troubled at most.
@@ -20,6 +21,8 @@ pub(crate) struct Note {
     pub(crate) status: Option<u16>,
     /// Why it did not go through.
     pub(crate) error: String,
+    /// When it was first looked at as one that may have been applied.
+    doubted: Option<Instant>,
 }
 
 /// The drain as others see it.
@@ -50,6 +53,11 @@ impl View {
     /// An entry waits for something, which is no failure.
     pub(crate) fn waits(&self, seq: u64, why: &str) {
         why.clone_into(&mut self.inner().about(seq).error);
+    }
+
+    /// How long this process has known that an entry may have been applied, by a clock that nobody sets.
+    pub(crate) fn in_doubt_for(&self, seq: u64) -> Duration {
+        self.inner().about(seq).doubted.get_or_insert_with(Instant::now).elapsed()
     }
 
     /// An entry is settled.
