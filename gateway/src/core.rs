@@ -15,6 +15,7 @@ use pingora::http::ResponseHeader;
 use tokio::sync::Notify;
 
 use crate::{
+    ahead::Ahead,
     backup::Backups,
     credentials::Credentials,
     drain,
@@ -52,6 +53,8 @@ pub(crate) struct Core<D: Domain> {
     pub(crate) probe: ArcSwapOption<Request>,
     /// Whose credentials the replays carry.
     pub(crate) credentials: Credentials,
+    /// What takes too long for the writer.
+    pub(crate) ahead: Option<Ahead<D>>,
     /// How what has left the city comes back.
     pub(crate) recall: Option<Recall<D>>,
     /// Copies of the journal.

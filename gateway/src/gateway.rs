@@ -26,6 +26,7 @@ use tokio::sync::Notify;
 
 use crate::{
     admin::Admin,
+    ahead::Ahead,
     backup::{Backups, Belonging},
     core::{Core, wall_clock},
     credentials::Credentials,
@@ -89,6 +90,7 @@ pub struct Builder<D: Domain> {
     listed: Option<Listed<D>>,
     handback: Arc<dyn Handback<D>>,
     tasks: Vec<Task<D>>,
+    ahead: Option<Ahead<D>>,
     recall: Option<Recall<D>>,
     desk: Desk<D>,
     copied: Vec<Belonging>,
@@ -124,6 +126,7 @@ impl<D: Domain> Builder<D> {
             listed: None,
             handback: Arc::new(()),
             tasks: Vec::new(),
+            ahead: None,
             recall: None,
             desk: Desk { census: None, imports: Vec::new(), pages: Vec::new(), status: Vec::new() },
             copied: Vec::new(),
@@ -195,6 +198,17 @@ impl<D: Domain> Builder<D> {
         self
     }
 
+    /// Works out writes that take too long for the journal's writer, over the published city and off its thread: `work`
+    /// makes of one the command that is decided instead.
+    pub fn ahead(
+        mut self,
+        takes_long: fn(&D::Command) -> bool,
+        work: fn(&D, &D::City, &D::Command, Time) -> Option<D::Command>,
+    ) -> Self {
+        self.ahead = Some(Ahead { takes_long, work });
+        self
+    }
+
     /// Finds what has left the city ([`Store::upkeep`]) when it is asked about again: `missing` tells the names in a
     /// command that the city does not know, `back` makes the command that takes a row back into it.
     pub fn recall(
@@ -258,6 +272,7 @@ impl<D: Domain> Builder<D> {
             recent: Recent::default(),
             probe: ArcSwapOption::empty(),
             credentials: Credentials::new(&config).map_err(StartError::File)?,
+            ahead: self.ahead,
             recall: self.recall,
             backups: Backups::new(self.copied),
             drain_wake: Notify::new(),

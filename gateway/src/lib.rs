@@ -18,6 +18,7 @@
 //! [`Domain`]: megamind_domain::Domain
 
 mod admin;
+mod ahead;
 mod backup;
 mod bootstrap;
 mod carrier;

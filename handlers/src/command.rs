@@ -48,6 +48,8 @@ pub enum Command {
     Assign(Assignment),
     /// Give orders to pilots; `None`, every order that waits.
     AssignMany(Option<Many<Assignment>>),
+    /// Give out every order that waits, by a plan that was made beforehand ([`crate::Deliveries::plan_ahead`]).
+    AssignAll(Vec<Planned>),
     /// Tell of pilots.
     ShowPilots(PilotQuery),
     /// Tell what pilots carry.

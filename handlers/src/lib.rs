@@ -51,7 +51,7 @@ mod touch;
 
 use megamind_domain::{
     Ctx, Decision, Domain, Endpoint, EntityKey, Exchange, Observed, Parsed, Rejection, Request, Response, RouteSpec,
-    Touches, Touching,
+    Time, Touches, Touching,
 };
 
 pub use city::City;
@@ -78,6 +78,18 @@ impl Deliveries {
     /// What it was told at start.
     pub fn settings(&self) -> &Settings {
         &self.settings
+    }
+
+    /// Whether a command is one whose decision takes long: a plan for the whole city.
+    pub fn takes_long(command: &Command) -> bool {
+        matches!(command, Command::AssignMany(None))
+    }
+
+    /// The command with that plan made, over a city that may be older than the one that it is decided against: what no
+    /// longer holds is left out then.
+    pub fn plan_ahead(&self, city: &City, command: &Command, now: Time) -> Option<Command> {
+        let plan = || Command::AssignAll(decide::plan_all(city, &self.settings, now));
+        Self::takes_long(command).then(plan)
     }
 
     /// A member's name on the wire.

@@ -69,6 +69,7 @@ pub(crate) fn named(city: &City, command: &Command) -> Touches {
         | Command::DispatchDue
         | Command::FollowPlan(_)
         | Command::AssignMany(None)
+        | Command::AssignAll(_)
         | Command::SettleCalls(_)
         | Command::SetMerchant { .. }
         | Command::Recall { .. } => {}

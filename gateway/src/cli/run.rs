@@ -44,6 +44,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         .listed(Deliveries::listed)
         .handback(deliveries::Back)
         .recall(Deliveries::missing, deliveries::back)
+        .ahead(Deliveries::takes_long, Deliveries::plan_ahead)
         .task("retire", deliveries::retire)
         .import("pilots", |deliveries, text| lines(import::pilots(deliveries.settings(), text.as_bytes())))
         .import("orders", |deliveries, text| lines(import::orders(deliveries.settings(), text.as_bytes())));

@@ -95,7 +95,7 @@ impl<D: Domain> Proxy<D> {
     ) -> Result<Said, Rejection> {
         self.submit(Write {
             endpoint: handled.route.endpoint,
-            parsed,
+            parsed: self.core.worked_ahead(parsed).await,
             request: handled.request,
             key: handled.key.ok().flatten(),
             prior,

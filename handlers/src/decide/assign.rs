@@ -1,10 +1,10 @@
 //! Giving orders to pilots.
 
-use megamind_domain::{Decision, Rejection, Replay};
+use megamind_domain::{Decision, Rejection, Replay, Time};
 
 use super::{Decided, Desk, delivery::is_full, draft::Draft};
 use crate::{
-    City, Deliveries,
+    City, Deliveries, Settings,
     command::{Answer, Assignment, AssignmentAnswer, Command, Items, Many},
     dialect::own,
     event::{Event, Missing, OrderAssigned, OrderLapsed, V},
@@ -165,7 +165,7 @@ impl Desk<'_> {
             return nothing;
         };
         let free = order.waits()
-            || (planned.asked && Self::is_unassigned(order))
+            || (planned.asked && is_unassigned(order))
             || (self.acting() && may_adopt(self.city, settings, order, planned.acting_since, self.now));
         let takes = pilot.availability() == Availability::Available && pilot.room() > 0;
         if !may || !free || !takes || order.carrier() == Some(planned.pilot) {
@@ -173,11 +173,6 @@ impl Desk<'_> {
         }
         let choice = Choice { pilot: planned.pilot, eta: Some(planned.eta), why: planned.why.clone() };
         self.give(order, choice)
-    }
-
-    /// Whether an order that the upstream knows, or may know, is one that nobody is known to have.
-    fn is_unassigned(order: &Order) -> bool {
-        order.is_adoptable() && order.status() == Status::Placed
     }
 
     /// Takes back what lapsed; and where each order goes to the nearest, gives out the waiting ones, oldest first, while
@@ -215,7 +210,7 @@ impl Desk<'_> {
     /// Gives orders to pilots, each by itself; every waiting order where none is named.
     pub(super) fn assign_many(&self, many: Option<&Many<Assignment>>) -> Decision<Deliveries> {
         let Some(many) = many else {
-            return self.assign_all();
+            return self.assign_all(plan_all(self.city, &self.domain.settings, self.now));
         };
         let mut then = Vec::new();
         let mut check = |assignment: &Assignment| {
@@ -235,15 +230,26 @@ impl Desk<'_> {
     }
 
     /// One plan for every order that nobody has, all of it told at once. Those for whom there is nobody are named too.
-    fn assign_all(&self) -> Decision<Deliveries> {
-        let settings = &self.domain.settings;
-        let others = || self.city.adoptable().filter(|order| Self::is_unassigned(order));
-        let orders = || self.city.waiting().chain(others());
-        let planned = everything(self.city, settings, self.now, orders());
+    pub(super) fn assign_all(&self, plan: Vec<Planned>) -> Decision<Deliveries> {
         let item = |order: &Order| AssignmentAnswer { order: order.key(), asked: None, pilot: None };
-        let items = orders().take(MAX_ORDERS).map(|order| Ok(item(order))).collect();
-        let then = planned.into_iter().map(|planned| Command::AssignPlanned(Box::new(planned)));
+        let items = unassigned(self.city).take(MAX_ORDERS).map(|order| Ok(item(order))).collect();
+        let then = plan.into_iter().map(|planned| Command::AssignPlanned(Box::new(planned)));
         let answer = Answer::Assignments(Items { items, bulk: true });
         Decision { then: then.collect(), ..Decision::answer(answer) }
     }
+}
+
+/// A plan for every order that nobody has.
+pub(crate) fn plan_all(city: &City, settings: &Settings, now: Time) -> Vec<Planned> {
+    everything(city, settings, now, unassigned(city))
+}
+
+/// The orders that nobody has: those that wait here, and those of the upstream's that nobody is known to have.
+fn unassigned(city: &City) -> impl Iterator<Item = &Order> {
+    city.waiting().chain(city.adoptable().filter(|order| is_unassigned(order)))
+}
+
+/// Whether an order that the upstream knows, or may know, is one that nobody is known to have.
+fn is_unassigned(order: &Order) -> bool {
+    order.is_adoptable() && order.status() == Status::Placed
 }

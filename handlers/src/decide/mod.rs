@@ -13,6 +13,7 @@ mod watch;
 
 use megamind_domain::{Ctx, Decision, Rejection, Stance, Time};
 
+pub(crate) use assign::plan_all;
 pub(crate) use delivery::is_far_off;
 
 use crate::{
@@ -55,6 +56,7 @@ fn decide_alone(domain: &Deliveries, city: &City, command: &Command, ctx: &mut C
         Command::SetPilots(many) => desk.set_pilots(many),
         Command::Assign(assignment) => desk.assign(assignment),
         Command::AssignMany(many) => Ok(desk.assign_many(many.as_ref())),
+        Command::AssignAll(plan) => Ok(desk.assign_all(plan.clone())),
         Command::ShowPilots(query) => desk.show(query).map(Answer::PilotInfos).map(Decision::answer),
         Command::ShowDeliveries(query) => desk.show_new(query).map(Answer::PilotDeliveries).map(Decision::answer),
         Command::AssignNow(order) => Ok(desk.assign_now(*order)),

@@ -251,6 +251,28 @@ fn a_choice_of_somebody_is_explained_with_what_it_was_chosen_over() {
 }
 
 #[test]
+fn a_plan_made_beforehand_leaves_out_what_has_been_taken_meanwhile() {
+    let mut world = world(|dispatch| dispatch.auto = false);
+    pilot(&mut world, "P1", 12.9716, &json!({"capacity": 3}));
+    let orders = ["a", "b", "c"].map(|name| id(&place(&mut world, &json!({"clientRef": name}))));
+    let everything = Command::AssignMany(None);
+    let ahead = world.domain.plan_ahead(&world.city, &everything, world.now).expect("a plan");
+    pilot(&mut world, "P2", 12.99, &json!({}));
+    assert_eq!(world.post("/cancelOrder", &json!({"orderId": orders[0]})).0, 200);
+    let other = json!({"orderId": orders[1], "minionId": "P2"});
+    assert_eq!(world.post("/ind/assigntominion", &other).0, 200);
+    world.decide(&ahead).expect("a decision");
+    let told = |world: &mut World, order: &str| {
+        let told = world.track(order);
+        (told["status"].clone(), told["minionId"].clone())
+    };
+    assert_eq!(told(&mut world, &orders[0]), ("cancelled".into(), Value::Null));
+    assert_eq!(told(&mut world, &orders[1]), ("assigned".into(), "P2".into()));
+    assert_eq!(told(&mut world, &orders[2]), ("assigned".into(), "P1".into()));
+    assert!(world.domain.plan_ahead(&world.city, &Command::DispatchDue, world.now).is_none());
+}
+
+#[test]
 fn every_order_of_a_plan_for_all_is_explained_and_nobody_gets_more_than_fits() {
     let mut world = world(|dispatch| dispatch.auto = false);
     pilot(&mut world, "P1", 12.9716, &json!({"capacity": 2}));

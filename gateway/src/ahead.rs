@@ -1,0 +1,42 @@
+//! What takes too long for the journal's writer: worked out over the published city before the write is decided.
+
+use std::sync::Arc;
+
+use megamind_domain::{Domain, Parsed, Time};
+
+use crate::core::{Core, wall_clock};
+
+/// The part of a domain that works ahead.
+pub(crate) struct Ahead<D: Domain> {
+    pub(crate) takes_long: fn(&D::Command) -> bool,
+    pub(crate) work: fn(&D, &D::City, &D::Command, Time) -> Option<D::Command>,
+}
+
+impl<D: Domain> Core<D> {
+    /// The same write with what takes long done, on a thread that may take its time. What comes of it is decided
+    /// against the newest city like everything else.
+    pub(crate) async fn worked_ahead(self: &Arc<Self>, write: Arc<Parsed<D::Command>>) -> Arc<Parsed<D::Command>> {
+        let Some(Ahead { takes_long, work }) = self.ahead else {
+            return write;
+        };
+        if !takes_long(&write.command) {
+            return write;
+        }
+        let (core, given) = (self.clone(), write.clone());
+        let worked = tokio::task::spawn_blocking(move || {
+            let published = core.store.published().clone();
+            core.guarded(|| work(&core.domain, &published.city, &given.command, wall_clock()))
+        });
+        match worked.await {
+            Ok(Ok(Some(command))) => Arc::new(Parsed {
+                command,
+                subject: write.subject.clone(),
+                natural: write.natural.clone(),
+                fact: write.fact,
+                patience: None,
+            }),
+            // The writer does it.
+            _ => write,
+        }
+    }
+}
