@@ -6,10 +6,13 @@ use megamind_domain::{Domain, Parsed, Time};
 
 use crate::core::{Core, wall_clock};
 
+/// Makes of a command, over a city and at a time, the one that is decided instead.
+pub type Work<D> = fn(&D, &<D as Domain>::City, &<D as Domain>::Command, Time) -> Option<<D as Domain>::Command>;
+
 /// The part of a domain that works ahead.
 pub(crate) struct Ahead<D: Domain> {
     pub(crate) takes_long: fn(&D::Command) -> bool,
-    pub(crate) work: fn(&D, &D::City, &D::Command, Time) -> Option<D::Command>,
+    pub(crate) work: Work<D>,
 }
 
 impl<D: Domain> Core<D> {

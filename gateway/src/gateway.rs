@@ -26,7 +26,7 @@ use tokio::sync::Notify;
 
 use crate::{
     admin::Admin,
-    ahead::Ahead,
+    ahead::{Ahead, Work},
     backup::{Backups, Belonging},
     core::{Core, wall_clock},
     credentials::Credentials,
@@ -200,11 +200,7 @@ impl<D: Domain> Builder<D> {
 
     /// Works out writes that take too long for the journal's writer, over the published city and off its thread: `work`
     /// makes of one the command that is decided instead.
-    pub fn ahead(
-        mut self,
-        takes_long: fn(&D::Command) -> bool,
-        work: fn(&D, &D::City, &D::Command, Time) -> Option<D::Command>,
-    ) -> Self {
+    pub fn ahead(mut self, takes_long: fn(&D::Command) -> bool, work: Work<D>) -> Self {
         self.ahead = Some(Ahead { takes_long, work });
         self
     }

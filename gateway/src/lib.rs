@@ -44,6 +44,7 @@ mod tasks;
 mod upstream;
 
 pub use admin::Admin;
+pub use ahead::Work;
 pub use carrier::{Carried, Carrier, NotCarried};
 pub use credentials::Vault;
 pub use gateway::{Builder, Census, Gateway, StartError};
