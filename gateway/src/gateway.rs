@@ -201,7 +201,7 @@ impl<D: Domain> Builder<D> {
     /// Works out writes that take too long for the journal's writer, over the published city and off its thread: `work`
     /// makes of one the command that is decided instead.
     pub fn ahead(mut self, takes_long: fn(&D::Command) -> bool, work: Work<D>) -> Self {
-        self.ahead = Some(Ahead { takes_long, work });
+        self.ahead = Some(Ahead { takes_long, work, turn: Arc::default() });
         self
     }
 

@@ -167,6 +167,16 @@ impl Gateway {
         samples.fold(None, |sum: Option<f64>, value: f64| Some(sum.unwrap_or(0.0) + value))
     }
 
+    /// What a command says, which must do its work.
+    #[track_caller]
+    pub fn said(&self, arguments: &[&str]) -> String {
+        let output = self.command(arguments);
+        let text = String::from_utf8_lossy(&output.stdout).into_owned();
+        let complaint = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{arguments:?}: {text}{complaint}");
+        text
+    }
+
     /// Runs another command of the same binary, with this gateway's configuration.
     pub fn command(&self, arguments: &[&str]) -> Output {
         Command::new(binary::megamind())

@@ -79,20 +79,25 @@ pub struct RequestCtx {
 }
 
 impl RequestCtx {
-    /// All of it, for whoever goes on with the request.
-    fn leave(&mut self) -> Self {
-        let left = Self {
-            started: self.started,
+    /// Of a request of which nothing is known yet.
+    fn new(started: Instant, unanswered: Option<Unanswered>) -> Self {
+        Self {
+            started,
             route: None,
-            served_by: self.served_by,
+            served_by: ServedBy::Upstream,
             status: 0,
             prefix: None,
             handled: None,
             server: None,
             tried: Tried::new(),
             counted: false,
-            unanswered: None,
-        };
+            unanswered,
+        }
+    }
+
+    /// All of it, for whoever goes on with the request.
+    fn leave(&mut self) -> Self {
+        let left = Self::new(self.started, None);
         std::mem::replace(self, left)
     }
 }
@@ -118,18 +123,7 @@ impl<D: Domain> ProxyHttp for Proxy<D> {
     type CTX = RequestCtx;
 
     fn new_ctx(&self) -> RequestCtx {
-        RequestCtx {
-            started: Instant::now(),
-            route: None,
-            served_by: ServedBy::Upstream,
-            status: 0,
-            prefix: None,
-            handled: None,
-            server: None,
-            tried: Tried::new(),
-            counted: false,
-            unanswered: Some(Unanswered::new(&self.core.unanswered)),
-        }
+        RequestCtx::new(Instant::now(), Some(Unanswered::new(&self.core.unanswered)))
     }
 
     async fn request_filter(&self, session: &mut Session, ctx: &mut RequestCtx) -> Result<bool> {

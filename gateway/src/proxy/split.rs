@@ -195,7 +195,7 @@ impl<D: Domain> Proxy<D> {
             }
             Err(failure) => {
                 self.core.note_failure(&failure);
-                place.wait_for_earlier().await;
+                self.wait_behind(Some(&place)).await;
                 let now = forward::prior(&failure);
                 if now == Prior::NeverSent && !in_doubt {
                     self.forget_part(part).await;

@@ -6,19 +6,6 @@ use std::path::{Path, PathBuf};
 use megamind_tests::{City, Request, wait};
 use serde_json::{Value, json};
 
-/// What a command said, which must have done its work.
-#[track_caller]
-fn said(city: &City, arguments: &[&str]) -> String {
-    let output = city.gateway.command(arguments);
-    let text = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(
-        output.status.success(),
-        "{arguments:?}: {text}{}",
-        String::from_utf8_lossy(&output.stderr)
-    );
-    text
-}
-
 /// What a command complained of, which must not have done it.
 #[track_caller]
 fn refused(city: &City, arguments: &[&str]) -> String {
@@ -38,7 +25,7 @@ fn a_restored_queue_waits_to_be_released_and_has_effect_once() {
     city.lose_cloud();
     let before = city.place("before");
     city.place("sent-before-the-fall");
-    said(&city, &["backup", text(&copy)]);
+    city.gateway.said(&["backup", text(&copy)]);
     let again = refused(&city, &["backup", text(&copy)]);
     assert!(again.contains("is there already"), "{again}");
     // Oblivion gets both; what came after the copy is lost with the disk.
@@ -50,7 +37,7 @@ fn a_restored_queue_waits_to_be_released_and_has_effect_once() {
     assert!(running.contains("locked by another gateway"), "{running}");
     city.gateway.kill();
 
-    let told = said(&city, &["restore", text(&copy)]);
+    let told = city.gateway.said(&["restore", text(&copy)]);
     assert!(told.contains("2 queued writes") && told.contains("megamind queue release"), "{told}");
     city.cloud.start();
     city.gateway.start();
@@ -60,13 +47,13 @@ fn a_restored_queue_waits_to_be_released_and_has_effect_once() {
     assert_eq!(status["queue"]["entries"], 2, "{status}");
     assert_eq!(city.status_of(&before), "placed", "what is queued is still answered here");
 
-    let lines = said(&city, &["queue", "export"]);
+    let lines = city.gateway.said(&["queue", "export"]);
     let entries: Vec<Value> = lines.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
     assert_eq!(entries.len(), 2, "{lines}");
     assert!(entries.iter().all(|entry| entry["possiblyApplied"] == true), "{lines}");
     assert!(entries[0]["body"].as_str().is_some_and(|body| body.contains("\"before\"")), "{lines}");
 
-    said(&city, &["queue", "release", "--who", "the test"]);
+    city.gateway.said(&["queue", "release", "--who", "the test"]);
     city.gateway.await_drained();
     for reference in ["\"before\"", "\"sent-before-the-fall\""] {
         assert_eq!(city.cloud.effects_of(reference).len(), 1, "{reference}");

@@ -17,16 +17,8 @@ fn await_parked(city: &City, parked: u64) {
     wait::until("they are parked", || (city.gateway.status()["queue"]["parked"] == parked).then_some(()));
 }
 
-#[track_caller]
-fn command(city: &City, arguments: &[&str]) -> String {
-    let output = city.gateway.command(arguments);
-    let said = String::from_utf8_lossy(&output.stdout).into_owned();
-    assert!(output.status.success(), "{said}{}", String::from_utf8_lossy(&output.stderr));
-    said
-}
-
 fn parked(city: &City) -> Vec<Value> {
-    let listed = command(city, &["queue", "list", "--state", "parked", "--json"]);
+    let listed = city.gateway.said(&["queue", "list", "--state", "parked", "--json"]);
     listed.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
@@ -41,15 +33,19 @@ fn an_operator_sees_it_and_sends_it_again_under_a_new_key() {
         (Some("/placeOrder"), Some(422))
     );
     let seq = list[0]["id"].to_string();
-    assert_eq!(command(&city, &["queue", "list", "--state", "parked", "--status", "404", "--json"]), "");
+    assert_eq!(
+        city.gateway
+            .said(&["queue", "list", "--state", "parked", "--status", "404", "--json"]),
+        ""
+    );
     let show = |city: &City| -> Value {
-        serde_json::from_str(&command(city, &["queue", "show", &seq, "--json"])).expect("JSON")
+        serde_json::from_str(&city.gateway.said(&["queue", "show", &seq, "--json"])).expect("JSON")
     };
     let before = show(&city);
     assert_eq!((&before["state"], &before["localId"]), (&json!("parked"), &json!(ids[0])));
-    assert!(command(&city, &["queue", "show", &seq]).contains("refused-0"));
+    assert!(city.gateway.said(&["queue", "show", &seq]).contains("refused-0"));
     city.cloud.heal();
-    command(&city, &["queue", "retry", "--all-parked"]);
+    city.gateway.said(&["queue", "retry", "--all-parked"]);
     city.gateway.await_drained();
     let placed = city.cloud.effects_of("\"refused-0\"");
     assert_eq!(placed.len(), 1);
@@ -73,7 +69,8 @@ fn a_discarded_order_goes_with_all_that_is_queued_about_it() {
     city.post("/updateOrder", &change).expect(200).expect_local();
     assert_eq!(city.gateway.status()["queue"]["entries"], 2);
     let seq = parked(&city)[0]["id"].to_string();
-    command(&city, &["queue", "discard", &seq, "--who", "asha", "--why", "by phone instead"]);
+    city.gateway
+        .said(&["queue", "discard", &seq, "--who", "asha", "--why", "by phone instead"]);
     assert_eq!(city.gateway.status()["queue"]["entries"], 0);
     city.cloud.fault(&json!({"kind": "refuse"}));
     city.gateway.await_mode("acting");

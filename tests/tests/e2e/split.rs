@@ -2,6 +2,7 @@
 
 use std::thread;
 
+use megamind_tests::cloud::Effect;
 use megamind_tests::{Answer, City, Client, Request, dialect::Dialect, wait};
 use serde_json::{Value, json};
 
@@ -68,18 +69,18 @@ fn expect_once(city: &City, ids: &[String; 2]) {
     );
 }
 
+fn sent_in_bulk(city: &City) -> Vec<Effect> {
+    let log = city.cloud.log().into_iter();
+    log.filter(|effect| effect.endpoint() == BULK).collect()
+}
+
 fn check_split(plan: megamind_tests::city::Plan) {
     let (city, ids) = fenced(plan);
     let request = bulk(&city, &ids, "b1");
     let first = city.send(&request).expect(200).expect_local();
     expect_both(&city, &first);
     // The free order's event has arrived under the client's key, alone and with every byte of the rest.
-    let sent: Vec<_> = city
-        .cloud
-        .log()
-        .into_iter()
-        .filter(|effect| effect.endpoint() == BULK)
-        .collect();
+    let sent = sent_in_bulk(&city);
     assert_eq!(sent.len(), 1, "{sent:?}");
     assert_eq!(sent[0].key(), Some("b1"));
     assert!(sent[0].body().contains(&ids[1]) && !sent[0].body().contains(&ids[0]), "{sent:?}");
@@ -120,12 +121,7 @@ fn in_every_form() {
         };
         let answer = city.send(&request).expect(200).expect_local();
         expect_both(&city, &answer);
-        let sent: Vec<_> = city
-            .cloud
-            .log()
-            .into_iter()
-            .filter(|effect| effect.endpoint() == BULK)
-            .collect();
+        let sent = sent_in_bulk(&city);
         assert_eq!(sent.len(), 1, "{sent:?}");
         let said = format!("{}{}", sent[0].text("query"), sent[0].body());
         let expected = format!(

@@ -6,24 +6,13 @@ use serde_json::json;
 
 use super::{Rig, decoded};
 
-impl Rig {
-    #[track_caller]
-    fn said(&self, arguments: &[&str]) -> String {
-        let output = self.city.gateway.command(arguments);
-        let text = String::from_utf8_lossy(&output.stdout).into_owned();
-        assert!(
-            output.status.success(),
-            "{arguments:?}: {text}{}",
-            String::from_utf8_lossy(&output.stderr)
-        );
-        text
-    }
-}
-
 #[test]
 fn a_pilot_is_enrolled_with_two_numbers_and_gets_a_card() {
     let rig = Rig::start();
-    let told = rig.said(&["pilot", "enrol", "P1", "--number", "098123 45679", "--language", "hi"]);
+    let told = rig
+        .city
+        .gateway
+        .said(&["pilot", "enrol", "P1", "--number", "098123 45679", "--language", "hi"]);
     let line = |name: &str| {
         let found = told.lines().find_map(|line| line.strip_prefix(name));
         found.unwrap_or_else(|| panic!("{name} in {told}")).trim().to_owned()
@@ -34,7 +23,7 @@ fn a_pilot_is_enrolled_with_two_numbers_and_gets_a_card() {
     assert!(told.contains(&format!("otpauth://hotp/MegaMind-tst:P1?secret={base32}")), "{told}");
     assert!(told.contains('█') || told.contains('▀'), "a QR code: {told}");
 
-    let card = rig.said(&["pilot", "card", "P1"]);
+    let card = rig.city.gateway.said(&["pilot", "card", "P1"]);
     let codes: Vec<&str> = card.lines().skip(1).flat_map(str::split_whitespace).collect();
     let secret = Secret::new(decoded(&base32));
     let made: Vec<String> = (0..100).map(|counter| hand_code(&secret, counter)).collect();
@@ -51,7 +40,7 @@ fn a_pilot_is_enrolled_with_two_numbers_and_gets_a_card() {
     // A spent code is none, and a used card goes on.
     rig.modem.deliver("+919812345679", &format!("A 4 {}", codes[1]));
     assert_eq!(rig.await_text("+919812345679", "#4 "), "#4 E CODE");
-    let card = rig.said(&["pilot", "card", "P1"]);
+    let card = rig.city.gateway.said(&["pilot", "card", "P1"]);
     assert!(card.lines().nth(1).is_some_and(|row| row.starts_with(codes[2])), "{card}");
 
     let nobody = rig.city.gateway.command(&["pilot", "enrol", "P9"]);
@@ -89,7 +78,7 @@ fn a_copy_brings_enrolments_back_and_shows_no_secret() {
     let number = rig.pilots[0].number().to_owned();
     rig.modem.deliver(&number, &rig.pilots[0].by_app(1, "A"));
     rig.await_text(&number, "#1 OK");
-    rig.said(&["backup", copy.to_str().expect("text")]);
+    rig.city.gateway.said(&["backup", copy.to_str().expect("text")]);
     rig.city.gateway.kill();
     let messages = rig.city.gateway.database().with_extension("sms.db");
     for path in [&copy, &messages, &messages.with_extension("db-wal")] {
@@ -99,7 +88,7 @@ fn a_copy_brings_enrolments_back_and_shows_no_secret() {
     for suffix in ["db", "db-wal", "db-shm"] {
         let _ = std::fs::remove_file(messages.with_extension(suffix));
     }
-    let told = rig.said(&["restore", copy.to_str().expect("text")]);
+    let told = rig.city.gateway.said(&["restore", copy.to_str().expect("text")]);
     assert!(told.contains("its messages are back"), "{told}");
     rig.city.gateway.start();
     rig.modem.deliver(&number, &rig.pilots[0].by_app(2, "A"));
