@@ -167,6 +167,15 @@ impl Gateway {
         samples.fold(None, |sum: Option<f64>, value: f64| Some(sum.unwrap_or(0.0) + value))
     }
 
+    /// Waits for a metric: a request is counted when it is over, which its client may know a moment sooner.
+    #[track_caller]
+    pub fn await_metric(&self, name: &str, labels: &str, value: f64) {
+        wait::until_good(&format!("{name} {{{labels}}} is {value}"), || {
+            let told = self.metric(name, labels);
+            if told == Some(value) { Ok(()) } else { Err(format!("but {told:?}")) }
+        });
+    }
+
     /// What a command says, which must do its work.
     #[track_caller]
     pub fn said(&self, arguments: &[&str]) -> String {

@@ -129,12 +129,12 @@ fn the_admin_listener_tells_what_it_should() {
         assert!(status[name].is_string(), "{name} in {status}");
     }
     let metric = |name, labels| city.gateway.metric(name, labels);
-    assert_eq!(metric("megamind_mode", "mode=\"acting\""), Some(1.0));
-    assert_eq!(metric("megamind_mode", "mode=\"forwarding\""), Some(0.0));
-    assert_eq!(metric("megamind_upstream_up", ""), Some(0.0));
-    assert_eq!(metric("megamind_queue_entries", ""), Some(1.0));
-    assert_eq!(metric("megamind_parked_entries", ""), Some(0.0));
-    assert_eq!(metric("megamind_failovers_total", ""), Some(1.0));
+    city.gateway.await_metric("megamind_mode", "mode=\"acting\"", 1.0);
+    city.gateway.await_metric("megamind_mode", "mode=\"forwarding\"", 0.0);
+    city.gateway.await_metric("megamind_upstream_up", "", 0.0);
+    city.gateway.await_metric("megamind_queue_entries", "", 1.0);
+    city.gateway.await_metric("megamind_parked_entries", "", 0.0);
+    city.gateway.await_metric("megamind_failovers_total", "", 1.0);
     for name in [
         "megamind_requests_total",
         "megamind_request_duration_seconds_count",
@@ -150,8 +150,7 @@ fn the_admin_listener_tells_what_it_should() {
         assert!(metric(name, "").is_some(), "{name} is not told");
     }
     city.regain_cloud();
-    let drained = city.gateway.metric("megamind_drained_total", "");
-    assert_eq!(drained, Some(1.0));
+    city.gateway.await_metric("megamind_drained_total", "", 1.0);
 }
 
 #[test]

@@ -86,14 +86,14 @@ fn refusal_after_refusal_pauses_the_drain_until_one_passes() {
         let why = status["drain"]["paused"].as_str()?.to_owned();
         why.contains("422").then_some(())
     });
-    assert_eq!(city.gateway.metric("megamind_drain_paused", ""), Some(1.0));
+    city.gateway.await_metric("megamind_drain_paused", "", 1.0);
     city.cloud.heal();
     // Nobody has to do anything: what was refused meanwhile is tried again.
     city.gateway.await_drained();
     for number in 0..8 {
         assert_eq!(city.cloud.effects_of(&format!("\"refused-{number}\"")).len(), 1);
     }
-    assert_eq!(city.gateway.metric("megamind_drain_paused", ""), Some(0.0));
+    city.gateway.await_metric("megamind_drain_paused", "", 0.0);
 }
 
 #[test]

@@ -64,8 +64,7 @@ fn an_app_that_hangs_is_told_by_sms_within_the_time() {
     let told = app.calls().into_iter().filter(|call| call["path"] == "/assign");
     // What the app is asked when acting starts may have been answered before it hung.
     assert_eq!((told.count(), app.actions(&id).len()), (1, 0));
-    let by_sms = rig.city.gateway.metric("megamind_calls_total", "outcome=\"by_sms\"");
-    assert_eq!(by_sms, Some(1.0));
+    rig.city.gateway.await_metric("megamind_calls_total", "outcome=\"by_sms\"", 1.0);
     // An app that is there again is called again.
     app.fault(&json!({"kind": "none"}));
     rig.city.post("/cancelOrder", &json!({"orderId": id})).expect(200);

@@ -61,13 +61,13 @@ fn the_status_tells_of_modems_their_balance_and_alarms() {
         modem["balance"] == 5.5 && modem["validUntil"] == "2099-12-31"
     });
     let gateway = &two.rig.city.gateway;
-    assert_eq!(gateway.metric("megamind_sms_balance", "sim2"), Some(5.5));
-    assert_eq!(gateway.metric("megamind_sms_alarm", "alarm=\"balance\",modem=\"sim2\""), Some(1.0));
-    assert_eq!(gateway.metric("megamind_sms_alarm", "alarm=\"validity\",modem=\"sim2\""), Some(0.0));
-    assert_eq!(gateway.metric("megamind_modem_up", "sim1"), Some(1.0));
-    assert_eq!(gateway.metric("megamind_modem_resets_total", "sim1"), Some(0.0));
+    gateway.await_metric("megamind_sms_balance", "sim2", 5.5);
+    gateway.await_metric("megamind_sms_alarm", "alarm=\"balance\",modem=\"sim2\"", 1.0);
+    gateway.await_metric("megamind_sms_alarm", "alarm=\"validity\",modem=\"sim2\"", 0.0);
+    gateway.await_metric("megamind_modem_up", "sim1", 1.0);
+    gateway.await_metric("megamind_modem_resets_total", "sim1", 0.0);
     assert!(gateway.metric("megamind_sms_signal_dbm", "sim1").is_some_and(|dbm| dbm < 0.0));
-    assert_eq!(gateway.metric("megamind_sms_queue_entries", ""), Some(0.0));
+    gateway.await_metric("megamind_sms_queue_entries", "", 0.0);
     let said = gateway.command(&["sms", "status"]);
     let said = String::from_utf8_lossy(&said.stdout).into_owned();
     assert!(
@@ -137,6 +137,8 @@ fn reports_tell_what_was_delivered() {
             Err(line)
         }
     });
-    let delivered = rig.city.gateway.metric("megamind_sms_messages_total", "outcome=\"delivered\"");
-    assert_eq!(delivered, Some(2.0), "a report for each part");
+    // A report for each part.
+    rig.city
+        .gateway
+        .await_metric("megamind_sms_messages_total", "outcome=\"delivered\"", 2.0);
 }

@@ -169,8 +169,8 @@ fn messages_leave_by_the_next_channel_and_by_the_first_again_when_it_returns() {
 
     three.rig.modem.unplug();
     three.await_channel("sim1", false);
-    assert_eq!(three.rig.city.gateway.metric("megamind_modem_up", "sim1"), Some(0.0));
-    assert_eq!(three.rig.city.gateway.metric("megamind_sms_channel_up", "sim1"), Some(0.0));
+    three.rig.city.gateway.await_metric("megamind_modem_up", "sim1", 0.0);
+    three.rig.city.gateway.await_metric("megamind_sms_channel_up", "sim1", 0.0);
     three.send("two: \"ü\" {secret}");
     three.await_by("provider", "two: \"ü\" {secret}");
 

@@ -53,7 +53,7 @@ fn what_proves_nothing_changes_nothing() {
         ("locked", 1.0),
     ] {
         let label = format!("outcome=\"{outcome}\"");
-        assert_eq!(rig.city.gateway.metric("megamind_sms_messages_total", &label), Some(times), "{outcome}");
+        rig.city.gateway.await_metric("megamind_sms_messages_total", &label, times);
     }
 }
 
