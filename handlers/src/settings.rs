@@ -56,6 +56,8 @@ pub struct Integers {
     pub first: u64,
     /// The last.
     pub last: u64,
+    /// So many from the first on are given no more.
+    pub skip: u64,
     /// Whether orders get them; else only earlier ones have.
     pub given: bool,
 }

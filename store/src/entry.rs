@@ -39,10 +39,14 @@ pub struct Entry {
     pub attempts: u32,
     /// Set if it was put aside.
     pub parked: Option<Parked>,
+    /// Of a list that the upstream took in part: the places of the items that are still to be sent.
+    pub left: Option<Box<[u32]>>,
     /// Whether an operator wants the next attempt made, though the upstream may have applied the entry.
     pub insisted: bool,
     /// Whether the request is of the gateway's own making.
     pub own: bool,
+    /// The body of the answer that its client got here.
+    pub answer: Bytes,
     /// A write that the upstream may have applied and that was refused here: its client was told that the outcome is
     /// unknown, and the city does not show it. It stands in the queue to be settled.
     pub unknown: bool,

@@ -59,5 +59,5 @@ pub use published::{Health, Published};
 pub use repeats::{Identity, Repeat};
 pub use store::Store;
 pub use timekeeping::{Doubt, Elapsed, Timekeeper};
-pub use write::{Key, Outcome, Prior, Settle, Span, Write};
+pub use write::{Key, Left, Outcome, Prior, Settle, Span, Write};
 pub use writer::WriterHandle;

@@ -34,6 +34,8 @@ pub(crate) struct Queued {
     /// The bulk request that it goes in until it is settled.
     pub(crate) bundle: Option<NonZeroU64>,
     pub(crate) parked: Option<Box<Parked>>,
+    /// Of a list that the upstream took in part: the places of the items that are still to be sent.
+    pub(crate) left: Option<Box<[u32]>>,
     pub(crate) progress: Progress,
     pub(crate) attempts: u32,
     pub(crate) endpoint: Endpoint,
@@ -77,6 +79,7 @@ impl Queued {
             fields: 0,
             bundle: None,
             parked: None,
+            left: None,
             progress: Progress::NeverSent,
             attempts: 0,
             endpoint,

@@ -74,6 +74,9 @@ pub(crate) enum Head<'a> {
         status: Option<u16>,
         #[serde(skip_serializing_if = "Option::is_none")]
         upstream_id: Option<Cow<'a, str>>,
+        /// Who knew of it, where not the upstream itself said so.
+        #[serde(default, borrow, skip_serializing_if = "Option::is_none")]
+        by: Option<By<'a>>,
     },
     /// An entry was put aside.
     #[serde(rename = "parked/1")]
@@ -133,6 +136,15 @@ pub(crate) struct Decided<'a> {
     pub(crate) own: bool,
     #[serde(borrow)]
     pub(crate) answer: AnswerHead<'a>,
+}
+
+/// On whose word something was done.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct By<'a> {
+    #[serde(borrow)]
+    pub(crate) who: Cow<'a, str>,
+    #[serde(borrow)]
+    pub(crate) why: Cow<'a, str>,
 }
 
 /// The head of a follow-up.

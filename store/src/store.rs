@@ -327,7 +327,8 @@ impl<D: Domain> Store<D> {
     pub async fn settle(&self, settle: Settle<D>) -> Result<(), SubmitError> {
         let inbox = &self.0.inbox;
         let size = match &settle {
-            Settle::Acknowledged { exchange: Some(exchange), .. } => exchange_size(exchange),
+            Settle::Acknowledged { exchange: Some(exchange), .. }
+            | Settle::Confirmed { exchange: Some(exchange), .. } => exchange_size(exchange),
             _ => 0,
         };
         let cost = inbox.cost(size);
@@ -511,7 +512,9 @@ impl<D: Domain> Store<D> {
             state: queued.as_ref().map_or(SendState::NeverSent, Queued::send_state),
             attempts: queued.as_ref().map_or(0, |queued| queued.attempts),
             insisted: queued.as_ref().is_some_and(|queued| queued.retry.insisted),
+            left: queued.as_ref().and_then(|queued| queued.left.clone()),
             own: replay.own,
+            answer: record.answer.clone(),
             unknown: queued.as_ref().is_some_and(|queued| queued.unknown),
             place: queued.as_ref().map_or(EntryState::Done, Queued::place),
             sealed: None,

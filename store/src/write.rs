@@ -99,6 +99,14 @@ pub struct Span {
     pub finished: u64,
 }
 
+/// What the upstream refused of a list.
+pub struct Left<D: Domain> {
+    /// The places of the refused items in the request as it was queued, ascending, from 0.
+    pub places: Box<[u32]>,
+    /// These items, read.
+    pub parsed: Arc<Parsed<D::Command>>,
+}
+
 /// What became of a queued entry. Durable once [`crate::Store::settle`] returns.
 pub enum Settle<D: Domain> {
     /// An attempt is about to be made: possibly applied from now on.
@@ -131,6 +139,17 @@ pub enum Settle<D: Domain> {
         /// When the attempt was under way.
         span: Span,
     },
+    /// The operator knows that the upstream has it.
+    Confirmed {
+        /// The entry.
+        seq: u64,
+        /// What the upstream would have answered: the id that it gave to what the entry created.
+        exchange: Option<Exchange<D::Command>>,
+        /// Who says so.
+        who: String,
+        /// How it is known.
+        why: String,
+    },
     /// Set aside for the operator. It keeps its fences and holds back what follows about the same subject.
     Parked {
         /// The entry.
@@ -139,6 +158,8 @@ pub enum Settle<D: Domain> {
         status: Option<u16>,
         /// The reason, for people.
         reason: String,
+        /// Of a list of which the upstream took the rest: what it refused. From now on the entry is that alone.
+        left: Option<Left<D>>,
     },
     /// Back from the parked ones; after a definite refusal, with a new key.
     Retry {
@@ -166,6 +187,7 @@ impl<D: Domain> Settle<D> {
             | Self::InDoubt { seq }
             | Self::NotSent { seq }
             | Self::Acknowledged { seq, .. }
+            | Self::Confirmed { seq, .. }
             | Self::Parked { seq, .. }
             | Self::Retry { seq }
             | Self::Discarded { seq, .. } => *seq,

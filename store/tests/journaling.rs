@@ -246,7 +246,7 @@ async fn parked_entries_come_back_with_a_new_key_and_can_be_discarded() {
     let (key, seq) = account(&store).await;
     assert!(add(&store, key, 5).await.is_ok());
     store.settle(Settle::Sent { seq }).await.expect("sent");
-    let park = |status| Settle::Parked { seq, status, reason: "no".into() };
+    let park = |status| Settle::Parked { seq, status, reason: "no".into(), left: None };
     store.settle(park(Some(422))).await.expect("parked");
     writer.stop();
     let (store, _writer) = open(&folder);
@@ -280,7 +280,7 @@ async fn a_clients_own_key_is_kept_once_after_a_conflict() {
     };
     for (status, key) in [(409, "mine"), (409, "mine-r1"), (422, "mine-r2")] {
         store.settle(Settle::Sent { seq }).await.expect("sent");
-        let parked = Settle::Parked { seq, status: Some(status), reason: "no".into() };
+        let parked = Settle::Parked { seq, status: Some(status), reason: "no".into(), left: None };
         store.settle(parked).await.expect("parked");
         store.settle(Settle::Retry { seq }).await.expect("taken back");
         let entry = store.entry(seq).expect("readable").expect("there");

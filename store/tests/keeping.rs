@@ -244,7 +244,7 @@ async fn with_queue(path: &Path, hand: &Hand) -> u64 {
     acknowledge(&store, opened).await;
     decided(&store, Command::Add { account: key, teller: None, amount: 5 }).await;
     let (_, other) = account(&store).await;
-    let parked = Settle::Parked { seq: other, status: Some(422), reason: "no".into() };
+    let parked = Settle::Parked { seq: other, status: Some(422), reason: "no".into(), left: None };
     store.settle(parked).await.expect("parked");
     writer.stop();
     key

@@ -167,7 +167,11 @@ impl Run {
             Step::Park { nth } => {
                 if let Some(seq) = entry(nth) {
                     let status = Some(422);
-                    settled(store.settle(Settle::Parked { seq, status, reason: "no".into() }).await);
+                    settled(
+                        store
+                            .settle(Settle::Parked { seq, status, reason: "no".into(), left: None })
+                            .await,
+                    );
                 }
             }
             Step::Retry { nth } => {

@@ -74,12 +74,14 @@ section! {
         /// `ulid` is `CITY-ULID`; `integer` takes numbers from a reserved range.
         pub form: IdForm = or(word(), IdForm::Ulid),
         /// The first number of the reserved range, 900000000000 where it is left out. The cloud must never give one of
-        /// the range itself. Pilots and calls use up numbers as orders do. After `restore` it must be above all that
-        /// were given since the copy.
+        /// the range itself. Pilots and calls use up numbers as orders do.
         pub first: Option<u64> = optional(count(1_000..=MOST), FIRST),
         /// The last number of the range, 900999999999 where it is left out. It has as many digits as the first, and
         /// begins with the same two at least: by these they are found in what clients send.
         pub last: Option<u64> = optional(count(1_000..=MOST), LAST),
+        /// Numbers at the beginning of the range that are given no more. After `restore` as many more as may have been
+        /// given since the copy, which does not know of them.
+        pub skip: u64 = or(count(0..=MOST), 0),
         /// Whether the cloud reads and writes ids of orders as numbers in JSON. An id of digits then goes out as a number
         /// though clients name ours as text, and the answers made here have numbers though a form has texts alone.
         pub upstream_numbers: bool = or(flag(), false),
@@ -110,6 +112,10 @@ impl Ids {
                 "found {first} to {last}, allowed is a range whose numbers have as many digits and begin with the same two"
             );
             section.refuse(key, message);
+        } else if self.skip > last - first {
+            let message =
+                format!("found {}, allowed is less than the numbers of the range, {first} to {last}", self.skip);
+            section.refuse("skip", message);
         }
     }
 }

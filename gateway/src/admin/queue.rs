@@ -7,7 +7,10 @@ use megamind_store::{Entry, EntryState, EntrySummary, SendState, Settle, SubmitE
 use serde_json::{Value, json};
 
 use super::{Admin, Body, Page, Refusal};
-use crate::{core::rfc3339, drain::Note};
+use crate::{
+    core::rfc3339,
+    drain::{self, Note},
+};
 
 /// Entries in one answer, where no limit is asked for.
 const PAGE: usize = 100;
@@ -61,22 +64,23 @@ impl<D: Domain> Admin<D> {
         Ok(Body::Json(detail(&entry, self.core.drain.of(entry.seq))))
     }
 
-    /// Retry or discard.
+    /// Retry, acknowledge or discard.
     pub(super) async fn settle(&self, id: &str, action: &str, body: &Bytes) -> Page {
         let entry = self.read(id).await?;
         let seq = entry.seq;
         let settle = match action {
             "retry" if entry.place == EntryState::Parked => Settle::Retry { seq },
             "retry" => return Err(Refusal::new(StatusCode::CONFLICT, "not_parked", "The entry is not parked.")),
+            "acknowledge" => self.confirmed(&entry, body)?,
             "discard" => {
-                let said = said(body)?;
+                let Said { who, why, .. } = said(body)?;
                 let core = &self.core;
                 let then = entry.created.as_ref().and_then(|created| {
-                    core.guarded(|| core.handback.discarded(&core.domain, created, &said.1))
+                    core.guarded(|| core.handback.discarded(&core.domain, created, &why))
                         .ok()
                         .flatten()
                 });
-                Settle::Discarded { seq, who: said.0, why: said.1, then }
+                Settle::Discarded { seq, who, why, then }
             }
             _ => return Err(Refusal::not_found()),
         };
@@ -91,6 +95,24 @@ impl<D: Domain> Admin<D> {
             }
             Err(error) => Err(Refusal::new(StatusCode::SERVICE_UNAVAILABLE, "journal_unavailable", error.to_string())),
         }
+    }
+
+    /// What the operator knows of an entry that the upstream has. The id that it gave to what was created must be among
+    /// it: without that nothing about it could be passed on any more.
+    fn confirmed(&self, entry: &Entry, body: &Bytes) -> Result<Settle<D>, Refusal> {
+        let Said { who, why, upstream_id } = said(body)?;
+        let refused = |code, detail: &str| Refusal::new(StatusCode::BAD_REQUEST, code, detail);
+        let exchange = match (&entry.created, upstream_id) {
+            (Some(_), None) => {
+                let detail = "upstreamId: the id that Oblivion gave to what this request created is needed.";
+                return Err(refused("missing_field", detail));
+            }
+            (None, Some(_)) => {
+                return Err(refused("bad_field", "upstreamId: this request created nothing that has an id."));
+            }
+            (created, id) => created.as_ref().and(id).map(|id| drain::arrival(&self.core, entry, id.into())),
+        };
+        Ok(Settle::Confirmed { seq: entry.seq, exchange, who, why })
     }
 
     async fn read(&self, id: &str) -> Result<Entry, Refusal> {
@@ -109,8 +131,15 @@ fn unreadable(error: &impl ToString) -> Refusal {
     Refusal::new(StatusCode::INTERNAL_SERVER_ERROR, "unreadable", error.to_string())
 }
 
-/// Who discards, and why; both are journaled.
-fn said(body: &Bytes) -> Result<(String, String), Refusal> {
+/// What an operator says of an entry.
+struct Said {
+    who: String,
+    why: String,
+    upstream_id: Option<String>,
+}
+
+/// Who settles, and why; both are journaled.
+fn said(body: &Bytes) -> Result<Said, Refusal> {
     let said: Value = if body.is_empty() {
         Value::Null
     } else {
@@ -118,8 +147,12 @@ fn said(body: &Bytes) -> Result<(String, String), Refusal> {
             .map_err(|error| Refusal::new(StatusCode::BAD_REQUEST, "malformed_json", error.to_string()))?
     };
     let word = |name: &str| said.get(name).and_then(Value::as_str).unwrap_or("").to_owned();
-    let who = Some(word("who")).filter(|who| !who.is_empty());
-    Ok((who.unwrap_or_else(|| "operator".into()), word("why")))
+    let named = |name| Some(word(name)).filter(|word| !word.is_empty());
+    Ok(Said {
+        who: named("who").unwrap_or_else(|| "operator".into()),
+        why: word("why"),
+        upstream_id: named("upstreamId"),
+    })
 }
 
 fn asked(query: Option<&str>) -> Result<Asked, Refusal> {

@@ -44,6 +44,7 @@ pub(super) fn settings(config: &Config) -> Settings {
         integers: config.ids.range().map(|(first, last)| Integers {
             first,
             last,
+            skip: config.ids.skip,
             given: config.ids.form == conf::IdForm::Integer,
         }),
         ..Settings::new(config.city.as_str())

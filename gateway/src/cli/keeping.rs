@@ -57,6 +57,13 @@ pub(super) fn restore(config: &Path, file: &Path) -> anyhow::Result<()> {
         back.queued
     );
     println!(" - what Oblivion decided since: it is asked and watched again once it serves.");
+    if settings.ids.form == megamind_conf::IdForm::Integer {
+        println!(
+            " - which numbers orders got since: they would be given again. Raise `skip` in [ids], now {}, by",
+            settings.ids.skip
+        );
+        println!("   more than can have been given since then, before the gateway runs.");
+    }
     if messages.is_some() {
         println!(" - which codes pilots have used by SMS since: enrol whoever may have been overheard again.");
     }

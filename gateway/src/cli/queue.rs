@@ -51,6 +51,24 @@ pub(super) enum QueueAction {
         #[arg(long)]
         json: bool,
     },
+    /// Say that Oblivion has an entry, which is not sent again then: what its own staff or log tells.
+    #[command(after_help = "Example: megamind queue acknowledge 4711 --upstream-id OB-7 --why 'found in its log'")]
+    Acknowledge {
+        /// Its id.
+        id: u64,
+        /// Of a placeOrder: the id that Oblivion gave to the order.
+        #[arg(long, value_name = "ID")]
+        upstream_id: Option<String>,
+        /// Who says so; journaled. Without it, the user who types this.
+        #[arg(long, default_value_t = operator(), hide_default_value = true)]
+        who: String,
+        /// How it is known; journaled.
+        #[arg(long)]
+        why: String,
+        /// A JSON object.
+        #[arg(long)]
+        json: bool,
+    },
     /// Never send entries. With a placeOrder goes all of its order, which is called off.
     #[command(after_help = "Example: megamind queue discard 4711 --why 'placed by phone instead'")]
     Discard {
@@ -128,6 +146,10 @@ pub(super) fn queue(path: &Path, config: &Config, action: &QueueAction) -> anyho
             Ok(())
         }
         QueueAction::Retry { which, json } => settle(&remote, which, "retry", &json!({}), *json),
+        QueueAction::Acknowledge { id, upstream_id, who, why, json } => {
+            let body = json!({"who": who, "why": why, "upstreamId": upstream_id});
+            settle(&remote, &Which { ids: vec![*id], all_parked: false }, "acknowledge", &body, *json)
+        }
         QueueAction::Discard { which, who, why, json } => {
             settle(&remote, which, "discard", &json!({"who": who, "why": why}), *json)
         }
@@ -174,6 +196,7 @@ fn settle(remote: &Remote, which: &Which, action: &str, body: &Value, as_json: b
         match remote.post(&format!("/admin/queue/{id}/{action}"), body) {
             Ok(done) if as_json => println!("{done}"),
             Ok(_) if action == "retry" => println!("{id} will be sent again"),
+            Ok(_) if action == "acknowledge" => println!("{id} is settled: Oblivion has it"),
             Ok(_) => println!("{id} will never be sent"),
             // It went with the placeOrder that was discarded before it.
             Err(error) if which.all_parked && error.to_string().contains("409") => {}

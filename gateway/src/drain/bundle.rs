@@ -266,7 +266,7 @@ async fn settle_one<D: Domain>(core: &Core<D>, seq: u64, status: u16, verdict: V
         }
         Verdict::Yielded(why) => replay::discard(core, seq, why, status).await,
         Verdict::Parked(reason) => {
-            let parked = Settle::Parked { seq, status: Some(status), reason };
+            let parked = Settle::Parked { seq, status: Some(status), reason, left: None };
             replay::settled(core, parked, Ended::Refused { status: Some(status) }).await
         }
         Verdict::Again(why) => {

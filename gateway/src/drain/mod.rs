@@ -21,6 +21,6 @@ mod view;
 mod worker;
 
 pub(crate) use live::Live;
-pub(crate) use replay::outgoing;
+pub(crate) use replay::{arrival, outgoing};
 pub(crate) use view::{Note, View};
 pub(crate) use worker::drain;

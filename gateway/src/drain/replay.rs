@@ -186,8 +186,9 @@ async fn read<D: Domain>(core: &Arc<Core<D>>, seq: u64) -> Result<Option<Entry>,
     }
 }
 
-/// An entry as it goes out: one that was put together from several is kept in another form.
+/// An entry as it goes out: what is left of it, and one that was put together from several, which is kept in another form.
 pub(crate) fn outgoing<D: Domain>(core: &Core<D>, entry: Entry) -> Entry {
+    let entry = items::in_part(core, entry);
     let goes = core.guarded(|| core.handback.outgoing(&core.domain, &request(&entry)));
     let Ok(Some(Request { method, path, query, content_type, content_encoding, body })) = goes else {
         return entry;
@@ -247,7 +248,7 @@ async fn in_doubt<D: Domain>(
             Err(NoAnswer::Unclear { why, after }) => return Some(Ended::Again { why, after, status: None }),
         },
     };
-    let parked = Settle::Parked { seq: entry.seq, status: None, reason: reason.into() };
+    let parked = Settle::Parked { seq: entry.seq, status: None, reason: reason.into(), left: None };
     Some(settled(core, parked, Ended::Refused { status: None }).await)
 }
 
@@ -261,8 +262,17 @@ fn unsettled<D: Domain>(core: &Core<D>, seq: u64, since: Time) -> Duration {
 
 /// The entry was applied by an earlier attempt, and this is the upstream's id for what it created.
 async fn arrived<D: Domain>(core: &Core<D>, entry: &Entry, id: Box<str>) -> Ended {
+    let now = core.store.tick();
+    let span = Span { started: now, finished: now };
+    let exchange = Some(arrival(core, entry, id));
+    let acknowledged = Settle::Acknowledged { seq: entry.seq, exchange, span };
+    settled(core, acknowledged, Ended::Settled("acknowledged")).await
+}
+
+/// What the upstream would have answered to an entry of which only the id is known that it gave to what was created.
+pub(crate) fn arrival<D: Domain>(core: &Core<D>, entry: &Entry, id: Box<str>) -> Exchange<D::Command> {
     let request = Arc::new(request(entry));
-    let exchange = Exchange {
+    Exchange {
         endpoint: entry.endpoint,
         parsed: core.parsed(entry.endpoint, &request),
         request,
@@ -273,11 +283,7 @@ async fn arrived<D: Domain>(core: &Core<D>, entry: &Entry, id: Box<str>) -> Ende
         created: entry.created.clone(),
         named: Some(id),
         settles: false,
-    };
-    let now = core.store.tick();
-    let span = Span { started: now, finished: now };
-    let acknowledged = Settle::Acknowledged { seq: entry.seq, exchange: Some(exchange), span };
-    settled(core, acknowledged, Ended::Settled("acknowledged")).await
+    }
 }
 
 async fn exchange<D: Domain>(
@@ -338,22 +344,20 @@ async fn answered<D: Domain>(
         .map(|exchange| Exchange { created: entry.created.clone(), ..exchange });
     let about = about(core, entry, seen.as_ref(), &head.headers);
     let seq = entry.seq;
-    let verdict = match judge(status, about, core.config.drain.on_conflict) {
-        Verdict::Acknowledged => seen
-            .as_ref()
-            .and_then(|exchange| items::refused(core, exchange))
-            .map_or(Verdict::Acknowledged, Verdict::Parked),
-        other => other,
-    };
-    match verdict {
+    match judge(status, about, core.config.drain.on_conflict) {
         Verdict::Acknowledged => {
+            let refused = seen.as_ref().and_then(|exchange| items::refused(core, entry, exchange));
+            if let Some(items::Refused { reason, left }) = refused {
+                let parked = Settle::Parked { seq, status: Some(status), reason, left };
+                return settled(core, parked, Ended::Refused { status: Some(status) }).await;
+            }
             let span = Span { started, finished: core.store.tick() };
             let acknowledged = Settle::Acknowledged { seq, exchange: seen.filter(|_| !entry.own), span };
             settled(core, acknowledged, Ended::Settled("acknowledged")).await
         }
         Verdict::Yielded(why) => discard(core, seq, why, status).await,
         Verdict::Parked(reason) => {
-            let parked = Settle::Parked { seq, status: Some(status), reason };
+            let parked = Settle::Parked { seq, status: Some(status), reason, left: None };
             settled(core, parked, Ended::Refused { status: Some(status) }).await
         }
         Verdict::Again(why) => {

@@ -459,6 +459,7 @@ impl<D: Domain> Worker<D> {
                 seq,
                 status: None,
                 reason: format!("{} attempts failed while others passed: {why}", trouble.attempts),
+                left: None,
             };
             match self.core.store.settle(parked).await {
                 Ok(()) => {

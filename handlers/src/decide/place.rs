@@ -48,7 +48,8 @@ impl Desk<'_> {
         let Some(integers) = self.domain.settings.integers.filter(|integers| integers.given) else {
             return Ok(LocalId(ctx.next_id()));
         };
-        let number = integers.first.checked_add(key.0.get() - 1);
+        let place = integers.skip.checked_add(key.0.get() - 1);
+        let number = place.and_then(|place| integers.first.checked_add(place));
         let number = number.filter(|number| *number <= integers.last);
         number
             .map(LocalId::integer)

@@ -4,6 +4,7 @@ mod calls;
 mod dispatching;
 mod golden;
 mod import;
+mod in_doubt;
 mod numbers;
 mod problems;
 mod properties;

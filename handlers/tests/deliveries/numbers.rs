@@ -8,7 +8,7 @@ use crate::support::World;
 const FIRST: u64 = 71_000_000;
 
 fn world(last: u64, given: bool) -> World {
-    let integers = Some(Integers { first: FIRST, last, given });
+    let integers = Some(Integers { first: FIRST, last, skip: 0, given });
     World::new(Settings { integers, ..Settings::new("blr") })
 }
 
@@ -32,6 +32,19 @@ fn an_order_gets_a_number_of_its_own_and_is_known_by_it_in_every_form() {
     }
     let (status, told) = world.get("/trackOrder", &format!("orderId={number}"));
     assert_eq!((status, &told["orderId"]), (200, &json!(number)), "a query has texts alone");
+}
+
+#[test]
+fn numbers_that_were_given_and_forgotten_are_left_out_and_still_ours() {
+    let skipping = |skip| {
+        let integers = Some(Integers { first: FIRST, last: FIRST + 999, skip, given: true });
+        World::new(Settings { integers, ..Settings::new("blr") })
+    };
+    assert_eq!(place(&mut skipping(500)).1["orderId"], FIRST + 500);
+    let (status, problem) = skipping(500).get("/trackOrder", &format!("orderId={FIRST}"));
+    assert_eq!((status, &problem["code"]), (404, &json!("order_not_found")));
+    assert_eq!(place(&mut skipping(1000)).1["code"], "beyond_stand_in");
+    assert_eq!(place(&mut skipping(u64::MAX)).1["code"], "beyond_stand_in");
 }
 
 #[test]

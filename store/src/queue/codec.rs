@@ -1,4 +1,5 @@
-//! The row of an entry: fixed fields first, little-endian, then its touches, then the JSON of why it is parked.
+//! The row of an entry: fixed fields first, little-endian, then its touches, then what is left of it, then the JSON of
+//! why it is parked.
 
 use std::num::NonZeroU64;
 
@@ -8,6 +9,9 @@ use super::{Progress, Queued, Retry};
 
 /// The version of this layout, the first byte of every row.
 const VERSION: u8 = 1;
+
+/// The same layout, of an entry of which only some items are left.
+const IN_PART: u8 = 2;
 
 const UNKNOWN: u8 = 1;
 const SLOT: u8 = 2;
@@ -29,7 +33,7 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
         Progress::Attempting { since } | Progress::PossiblyApplied { since } => Some(since),
     };
     let flag = |set: bool, flag: u8| if set { flag } else { 0 };
-    row.push(VERSION);
+    row.push(if entry.left.is_some() { IN_PART } else { VERSION });
     row.push(
         flag(entry.unknown, UNKNOWN)
             | flag(entry.slot.is_some(), SLOT)
@@ -65,6 +69,12 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
         });
         row.extend_from_slice(&touch.key.0.to_le_bytes());
     }
+    if let Some(left) = &entry.left {
+        row.extend_from_slice(&(left.len() as u32).to_le_bytes());
+        for place in left {
+            row.extend_from_slice(&place.to_le_bytes());
+        }
+    }
     if let Some(parked) = &entry.parked {
         // Writing to memory cannot fail, and all keys are strings.
         let written = serde_json::to_writer(&mut row, parked);
@@ -77,7 +87,7 @@ pub(crate) fn pack(entry: &Queued) -> Vec<u8> {
 pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
     let mut rest = row;
     let [version, flags, keys] = take(&mut rest)?;
-    if version != VERSION {
+    if !matches!(version, VERSION | IN_PART) {
         return None;
     }
     let endpoint = Endpoint(u16::from_le_bytes(take(&mut rest)?));
@@ -110,6 +120,10 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         let key = EntityKey(u64::from_le_bytes(take(&mut rest)?));
         touches.push(Touch { key, role });
     }
+    let left = match version {
+        IN_PART => Some(places(&mut rest)?),
+        _ => None,
+    };
     let parked = match rest {
         [] => None,
         json => Some(serde_json::from_slice(json).ok()?),
@@ -121,6 +135,7 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         fields,
         bundle,
         parked,
+        left,
         progress,
         attempts,
         endpoint,
@@ -130,6 +145,11 @@ pub(crate) fn unpack(row: &[u8]) -> Option<Queued> {
         outdated: flags & OUTDATED != 0,
         retry: Retry { kept_key: keys & KEPT_KEY != 0, insisted: flags & INSISTED != 0 },
     })
+}
+
+fn places(rest: &mut &[u8]) -> Option<Box<[u32]>> {
+    let count = u32::from_le_bytes(take(rest)?);
+    (0..count).map(|_| take(rest).map(u32::from_le_bytes)).collect()
 }
 
 fn take<const N: usize>(rest: &mut &[u8]) -> Option<[u8; N]> {

@@ -62,6 +62,7 @@ fn plain(entry: &Queued) -> Option<Plain> {
     let is_plain = entry.slot.is_none()
         && entry.bundle.is_none()
         && entry.parked.is_none()
+        && entry.left.is_none()
         && entry.progress == Progress::NeverSent
         && (entry.attempts, entry.rekeyed) == (0, 0)
         && !entry.unknown
@@ -160,6 +161,7 @@ mod tests {
             (entry(&[1, 2, 3]), false),
             (entry(&[1 << 61]), false),
             (Queued { attempts: 1, ..entry(&[1]) }, false),
+            (Queued { left: Some([3].into()), ..entry(&[1]) }, false),
             (Queued { slot: Some(EntityKey(4)), ..entry(&[]) }, false),
             (Queued { bundle: NonZeroU64::new(2), ..entry(&[]) }, false),
             (Queued { progress: Progress::Attempting { since: Time(1) }, ..entry(&[1]) }, false),

@@ -268,11 +268,10 @@ impl<'w, D: Domain> Trial<'w, D> {
         }
         if let Some(before) = before {
             queue::lower(&mut draft.base.fences, before.keys());
-            if entry.is_none() {
-                draft.released_keys.extend(before.keys());
-                if before.sealed {
-                    draft.secrets.push((queue::sealed_name(seq), None));
-                }
+            let still = |key: &EntityKey| entry.as_ref().is_some_and(|entry| entry.keys().any(|about| about == *key));
+            draft.released_keys.extend(before.keys().filter(|key| !still(key)));
+            if entry.is_none() && before.sealed {
+                draft.secrets.push((queue::sealed_name(seq), None));
             }
         }
         draft.queue.insert(seq, entry);

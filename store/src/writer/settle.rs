@@ -7,11 +7,11 @@ use megamind_domain::{Domain, EntityKey, Exchange, Stance, Time};
 
 use super::{Message, draft::Trial};
 use crate::{
-    Parked, Settle, Span, SubmitError,
+    Left, Parked, Settle, Span, SubmitError,
     journal::{Alias, Reader},
     published::fenced,
-    queue::{Progress, Queued, Retry},
-    record::{Head, ReplayHead},
+    queue::{self, Progress, Queued, Retry},
+    record::{By, Head, ReplayHead},
 };
 
 /// Tells the exchanges of acknowledged entries what their requests had created.
@@ -49,7 +49,13 @@ impl<D: Domain> Trial<'_, D> {
         let now = self.now();
         let (entry, head) = match settle {
             Settle::Acknowledged { exchange, span, .. } => {
-                self.acknowledge(of, exchange.as_ref(), *span, now);
+                self.acknowledge(of, exchange.as_ref(), *span, None);
+                return Ok(());
+            }
+            Settle::Confirmed { exchange, who, why, .. } => {
+                let now = self.shared.last_tick();
+                let by = By { who: who.into(), why: why.into() };
+                self.acknowledge(of, exchange.as_ref(), Span { started: now, finished: now }, Some(by));
                 return Ok(());
             }
             Settle::Sent { .. } => (Some(sent(entry, now)), Head::Sent { of }),
@@ -59,9 +65,13 @@ impl<D: Domain> Trial<'_, D> {
                 let outdated = entry.outdated && entry.may_be_replaced();
                 (Some(entry).filter(|_| !outdated), Head::NotSent { of })
             }
-            Settle::Parked { status, reason, .. } => {
+            Settle::Parked { status, reason, left, .. } => {
                 let parked = Parked { at: now, status: *status, reason: reason.clone() };
                 let head = Head::Parked { of, parked: parked.clone() };
+                let entry = match left {
+                    Some(left) => self.in_part(entry, left),
+                    None => entry,
+                };
                 (Some(park(entry, parked)), head)
             }
             Settle::Retry { .. } => (Some(self.retry(of, entry)), Head::Retry { of }),
@@ -117,6 +127,14 @@ impl<D: Domain> Trial<'_, D> {
         Ok(())
     }
 
+    /// What is left of an entry. The upstream answered for each item, so it has nothing of these.
+    fn in_part(&self, entry: Queued, left: &Left<D>) -> Queued {
+        let mut touches = queue::ordering(&self.named_by(&left.parsed.command));
+        // Nobody is held back who was not before.
+        touches.retain(|touch| entry.keys().any(|key| key == touch.key));
+        Queued { touches, left: Some(left.places.clone()), progress: Progress::NeverSent, ..entry }
+    }
+
     /// The upstream remembers its refusal under the old key; but where it may have applied the entry, only the old key is
     /// safe. A client may have used a key of its own elsewhere, too, and a conflict may be with that: the first retry
     /// after one keeps such a key.
@@ -168,7 +186,8 @@ impl<D: Domain> Trial<'_, D> {
     ///
     /// An answer that names the id of something created here is always told to the domain: it is the only one that
     /// will. Any other is ignored where further entries are queued about the same.
-    fn acknowledge(&mut self, of: u64, exchange: Option<&Exchange<D::Command>>, span: Span, now: Time) {
+    fn acknowledge(&mut self, of: u64, exchange: Option<&Exchange<D::Command>>, span: Span, by: Option<By<'_>>) {
+        let now = self.now();
         self.change(of, None);
         let observed = exchange.map(|exchange| self.domain.observe(&self.draft.base.city, exchange));
         let created = exchange.and_then(|exchange| exchange.created.as_deref());
@@ -196,6 +215,7 @@ impl<D: Domain> Trial<'_, D> {
             of,
             status: exchange.map(|exchange| exchange.status),
             upstream_id: upstream_id.as_deref().map(Into::into),
+            by,
         };
         if let Some(record) = self.recorded(seq) {
             record.head = head.encode();

@@ -98,7 +98,7 @@ fn refusal_after_refusal_pauses_the_drain_until_one_passes() {
 
 #[test]
 fn a_refused_item_of_a_bulk_request_is_not_lost() {
-    let city = City::with("").cloud_flags(&["--no-dispatch"]).start();
+    let mut city = City::with("").cloud_flags(&["--no-dispatch"]).start();
     let ids = ["one", "two"].map(|name| city.place(name));
     city.cloud.fault(&json!({"kind": "refuse"}));
     city.gateway.await_mode("acting");
@@ -113,4 +113,24 @@ fn a_refused_item_of_a_bulk_request_is_not_lost() {
     await_parked(&city, 1);
     assert_eq!(parked(&city)[0]["lastError"], "the upstream took the request and refused item 2 with 404");
     assert_eq!(city.cloud.order(&ids[0]).expect("known")["status"], "picked_up");
+    // It alone is left, fences nobody else, outlives the gateway, and is sent again under another key.
+    city.gateway.await_mode("forwarding");
+    city.track(&ids[0]).expect(200).expect_forwarded();
+    city.gateway.kill();
+    city.gateway.start();
+    let seq = parked(&city)[0]["id"].to_string();
+    let shown = city.gateway.said(&["queue", "show", &seq, "--json"]);
+    let shown: Value = serde_json::from_str(&shown).expect("JSON");
+    let body: Value = serde_json::from_str(shown["body"].as_str().expect("a body")).expect("JSON");
+    assert_eq!(body, json!({ "deliveries": [item("OB-unheard-of", "delivered")] }));
+    let told = city.cloud.effects_of(&ids[0]).len();
+    city.gateway.said(&["queue", "retry", &seq]);
+    wait::until("it was tried again", || {
+        let parked = parked(&city);
+        (parked.first()?["attempts"].as_u64()? >= 2).then_some(())
+    });
+    assert_eq!(parked(&city)[0]["lastError"], "the upstream took the request and refused item 2 with 404");
+    assert_eq!(city.cloud.effects_of(&ids[0]).len(), told, "what was taken is not told again");
+    city.gateway.said(&["queue", "discard", &seq, "--why", "a mistake"]);
+    city.gateway.await_drained();
 }

@@ -61,6 +61,57 @@ fn what_cannot_be_looked_up_is_held() {
 }
 
 #[test]
+fn an_operator_who_knows_that_it_arrived_says_so() {
+    let city = City::with("upstream.idempotency = 'hold'")
+        .cloud_flags(&["--ignore-keys"])
+        .start();
+    city.cloud
+        .fault(&json!({"kind": "lose_reply", "paths": ["/placeOrder"], "count": 1}));
+    let local = city.place("arrived");
+    wait::until("it is parked", || (city.gateway.status()["queue"]["parked"] == 1).then_some(()));
+    let listed = city.gateway.said(&["queue", "list", "--state", "parked", "--json"]);
+    let seq = serde_json::from_str::<Value>(&listed).expect("one entry")["id"].to_string();
+    let upstream = city.cloud.orders()[0]["orderId"].as_str().expect("an id").to_owned();
+    let refused = city.gateway.command(&["queue", "acknowledge", &seq, "--why", "seen"]);
+    let refused = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert!(refused.contains("upstreamId"), "{refused}");
+    let why = ["--why", "seen in its log", "--upstream-id", &upstream];
+    city.gateway.said(&[&["queue", "acknowledge", &seq], &why[..]].concat());
+    city.gateway.await_drained();
+    for id in [&local, &upstream] {
+        let answer = city.track(id).expect(200).expect_forwarded();
+        assert_eq!(answer.json()["orderId"], **id);
+    }
+    assert_eq!(city.cloud.effects_of("\"arrived\"").len(), 1);
+    let again = city.gateway.command(&[&["queue", "acknowledge", &seq], &why[..]].concat());
+    assert!(!again.status.success(), "it does not wait any more");
+}
+
+#[test]
+fn items_of_a_list_that_may_have_been_applied_are_not_denied() {
+    let city = City::with("health.passive.min_requests = 100")
+        .cloud_flags(&["--no-dispatch"])
+        .start();
+    let [done, other] = ["done", "other"].map(|name| city.place(name));
+    let item = |order: &str, pilot: &str, status: &str| json!({"orderId": order, "minionId": pilot, "status": status});
+    let delivered = [item(&done, "P1", "picked_up"), item(&done, "P1", "delivered")];
+    for told in &delivered {
+        city.post("/updatemaster/ind/deliveryInfo", told).expect(200).expect_forwarded();
+    }
+    // The repetition by the gateway itself included.
+    city.cloud
+        .fault(&json!({"kind": "lose_reply", "paths": ["/updatemaster/bulk/deliveryInfo"], "count": 2}));
+    // Nobody accepts what is delivered, as far as is known here.
+    let bulk = json!({"deliveries": [item(&other, "P1", "picked_up"), item(&done, "P2", "accepted")]});
+    let answer = city.post("/updatemaster/bulk/deliveryInfo", &bulk).expect(200).expect_local();
+    let results = answer.json()["results"].clone();
+    assert_eq!((&results[0]["status"], &results[1]["status"]), (&json!(200), &json!(504)), "{results}");
+    assert_eq!(results[1]["code"], "outcome_unknown");
+    city.gateway.await_drained();
+    assert_eq!(city.cloud.effects_of("\"picked_up\"").len(), 2, "once each");
+}
+
+#[test]
 fn a_restart_between_attempt_and_answer_does_not_repeat_a_replay() {
     let mut city = forgetful(LOOKUP);
     city.lose_cloud();
