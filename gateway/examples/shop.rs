@@ -147,7 +147,8 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     let gateway = Builder::new(Shop, config).open()?;
     let mut server = Server::new(None)?;
     server.bootstrap();
-    gateway.add_to(&mut server, &listeners)?;
-    println!("listening on {}\nadmin on {}", listeners.plain[0].address, listeners.admin.address);
+    let (plain, admin) = (listeners.plain[0].address, listeners.admin.address);
+    gateway.add_to(&mut server, listeners)?;
+    println!("listening on {plain}\nadmin on {admin}");
     server.run_forever();
 }

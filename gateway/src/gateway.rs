@@ -15,8 +15,7 @@ use megamind_domain::{Domain, Endpoint, EntityKey, Request, Time};
 use megamind_store::{Merge, OpenError, Options, Store, WriterHandle};
 use pingora::{
     connectors::ConnectorOptions,
-    listeners::{ListenerConfig, TcpSocketOptions, tls::TlsSettings},
-    protocols::l4::stream::L4BufferSettings,
+    listeners::tls::TlsSettings,
     proxy::http_proxy,
     server::Server,
     services::{background::background_service, listening::Service},
@@ -37,7 +36,7 @@ use crate::{
     ids::LocalIds,
     in_flight::InFlight,
     keys::Keys,
-    listen::{Listen, Listeners},
+    listen::{Bound, Listeners, PortError},
     metrics::Metrics,
     modes::{Limits, Mode, Modes},
     proxy::{Connections, Proxy, Recent, Requests, Routes},
@@ -55,6 +54,9 @@ pub enum StartError {
     /// The operating system.
     #[error("the system gives no {0}")]
     System(&'static str),
+    /// A port.
+    #[error(transparent)]
+    Port(#[from] PortError),
     /// A file that was there when the configuration was checked.
     #[error("{0}")]
     File(String),
@@ -328,26 +330,25 @@ impl<D: Domain> Gateway<D> {
     /// Adds proxy, administration and background tasks to a server.
     ///
     /// # Errors
-    /// A certificate or token file that cannot be read (any more).
-    pub fn add_to(&self, server: &mut Server, listeners: &Listeners) -> Result<(), StartError> {
+    /// A certificate or token file that cannot be read (any more), or a port that somebody else took meanwhile.
+    pub fn add_to(&self, server: &mut Server, listeners: Listeners) -> Result<(), StartError> {
         let config = &self.core.config;
         let requests = Requests {
             proxy: Arc::new(http_proxy(&server.configuration, self.proxy())),
             keepalive: config.gateway.keepalive_timeout,
         };
-        let mut proxy = Service::new("proxy".into(), Connections(Arc::new(requests)));
-        for listen in &listeners.plain {
-            add_listener(&mut proxy, listen, None)?;
+        let mut proxy = Bound::new(Service::new("proxy".into(), Connections(Arc::new(requests))));
+        for listen in listeners.plain {
+            proxy.listen(listen, None)?;
         }
-        for listen in &listeners.tls {
-            let tls = config.gateway.tls.as_ref();
-            let paths = tls.map(|tls| (tls.cert.display().to_string(), tls.key.display().to_string()));
-            add_listener(&mut proxy, listen, paths)?;
+        for listen in listeners.tls {
+            proxy.listen(listen, tls(config)?)?;
         }
-        server.add_service(proxy);
         let mut admin = Service::new("admin".into(), self.admin()?);
         admin.threads = Some(1);
-        add_listener(&mut admin, &listeners.admin, None)?;
+        let mut admin = Bound::new(admin);
+        admin.listen(listeners.admin, None)?;
+        server.add_service(proxy);
         server.add_service(admin);
         server.add_service(background_service("tasks", self.tasks()));
         Ok(())
@@ -381,25 +382,14 @@ impl<D: Domain> Gateway<D> {
     }
 }
 
-/// Bytes of a connection that are buffered before Pingora's own buffers. Its 64 KiB make large uploads over TLS a little
-/// cheaper, and thousands of pilots' apps that wait for news would hold as many of them. Heads are read 4 KiB at once
-/// without it, bodies 64 KiB, TLS records in pieces of 4 KiB.
-const READ_BUFFER: usize = 0;
-
-fn add_listener<A>(service: &mut Service<A>, listen: &Listen, tls: Option<(String, String)>) -> Result<(), StartError> {
-    let mut options = TcpSocketOptions::default();
-    options.so_reuseport = listen.is_reserved().then_some(true);
-    let mut config = ListenerConfig::tcp(listen.address.to_string())
-        .tcp_socket_options(options)
-        .l4_buffer(L4BufferSettings::default().read(READ_BUFFER));
-    if let Some((cert, key)) = tls {
-        let mut settings = TlsSettings::intermediate(&cert, &key)
-            .map_err(|error| StartError::File(format!("gateway.tls: {error}")))?;
-        settings.enable_h2();
-        config = config.tls(settings);
-    }
-    service.add_listener(config);
-    Ok(())
+fn tls(config: &Config) -> Result<Option<TlsSettings>, StartError> {
+    let Some(tls) = &config.gateway.tls else {
+        return Ok(None);
+    };
+    let mut settings = TlsSettings::intermediate(&tls.cert.display().to_string(), &tls.key.display().to_string())
+        .map_err(|error| StartError::File(format!("gateway.tls: {error}")))?;
+    settings.enable_h2();
+    Ok(Some(settings))
 }
 
 fn limits(config: &Config) -> Limits {

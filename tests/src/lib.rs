@@ -10,6 +10,7 @@ pub mod city;
 pub mod clock;
 pub mod cloud;
 pub mod dialect;
+pub mod disk;
 pub mod gateway;
 pub mod http;
 pub mod load;

@@ -54,11 +54,9 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
     let gateway = builder.open().context("the gateway cannot start")?;
     let mut server = Server::new_with_opt_and_conf(None::<Opt>, server_conf(&config));
     server.bootstrap();
-    gateway.add_to(&mut server, &listeners)?;
-    thread::spawn({
-        let addresses = addresses(&listeners);
-        move || announce(&addresses)
-    });
+    let addresses = addresses(&listeners);
+    gateway.add_to(&mut server, listeners)?;
+    thread::spawn(move || announce(&addresses));
     serve(server, gateway, config.gateway.grace);
     Ok(())
 }

@@ -33,6 +33,11 @@ pub(crate) fn frame(buffer: &[u8]) -> Result<Option<Frame>, Unsupported> {
     Ok(Some(Frame { head, total: head + body }))
 }
 
+/// Whether a head has a header; its name is in lower case and ends with the colon.
+pub(crate) fn has_header(head: &[u8], name: &[u8]) -> bool {
+    head.split(|byte| *byte == b'\n').any(|line| header(line, name).is_some())
+}
+
 fn header<'a>(line: &'a [u8], name: &[u8]) -> Option<&'a [u8]> {
     let (start, value) = line.split_at_checked(name.len())?;
     start.eq_ignore_ascii_case(name).then(|| value.trim_ascii())
@@ -70,5 +75,12 @@ mod tests {
     fn a_status_is_read_from_its_place() {
         assert_eq!(status(b"HTTP/1.1 201 Created\r\n"), Some(201));
         assert_eq!(status(b"HTTP/1.1"), None);
+    }
+
+    #[test]
+    fn headers_are_found_by_any_spelling() {
+        let head = b"POST / HTTP/1.1\r\nX-Replay: 1\r\n\r\n";
+        assert!(has_header(head, b"x-replay:"));
+        assert!(!has_header(head, b"x-other:"));
     }
 }

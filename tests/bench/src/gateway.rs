@@ -27,6 +27,8 @@ pub(crate) struct Setup {
     pub(crate) access_log: bool,
     /// Orders wait until they are assigned, and apps may wait long for them.
     pub(crate) by_hand: bool,
+    /// The drain keeps to the rate that an operator gets who sets none. Otherwise its rate has no limit.
+    pub(crate) default_rate: bool,
 }
 
 /// A running gateway; its folder goes when it does.
@@ -148,7 +150,7 @@ rise = 2
 [store]
 path = "{folder}/{JOURNAL}"
 [drain]
-max_rate = 0
+{rate}
 max_concurrency = {CONCURRENCY}
 [acting]
 max_open_orders_per_merchant = 100000000
@@ -159,6 +161,7 @@ max_wait = "5m"
 "#,
         threads = threads(),
         auto = !setup.by_hand,
+        rate = if setup.default_rate { "" } else { "max_rate = 0" },
         access_log = setup.access_log,
         level = if setup.access_log { "info" } else { "warn" },
         timeout = RESPONSE_TIMEOUT.as_millis(),

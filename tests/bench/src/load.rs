@@ -44,7 +44,7 @@ pub(crate) struct Plan<'a> {
 }
 
 /// What came of it.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Outcome {
     pub(crate) answered: u64,
     pub(crate) elapsed: Duration,

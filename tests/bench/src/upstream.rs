@@ -15,7 +15,7 @@ use mio::net::{TcpListener, TcpStream};
 use mio::{Events, Interest, Poll, Token, Waker};
 use socket2::{Domain, Socket, Type};
 
-use crate::frame::{Frame, frame};
+use crate::frame::{Frame, frame, has_header};
 
 const LISTENER: Token = Token(0);
 const WAKER: Token = Token(1);
@@ -32,9 +32,13 @@ pub(crate) struct ClosedPort {
 
 impl ClosedPort {
     pub(crate) fn reserve() -> anyhow::Result<Self> {
+        Self::bind(SocketAddr::from(([127, 0, 0, 1], 0)))
+    }
+
+    fn bind(addr: SocketAddr) -> anyhow::Result<Self> {
         let socket = Socket::new(Domain::IPV4, Type::STREAM, None)?;
         socket.set_reuse_address(true)?;
-        socket.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into())?;
+        socket.bind(&addr.into())?;
         let addr = socket
             .local_addr()?
             .as_socket()
@@ -68,6 +72,7 @@ struct Shared {
     hangs: AtomicBool,
     answered: AtomicU64,
     writes: AtomicU64,
+    replays: AtomicU64,
 }
 
 impl Upstream {
@@ -116,9 +121,16 @@ impl Upstream {
         self.shared.hangs.store(true, Ordering::Relaxed);
     }
 
-    /// Orders placed so far.
-    pub(crate) fn writes(&self) -> u64 {
-        self.shared.writes.load(Ordering::Relaxed)
+    /// Orders placed so far that came from a gateway's queue.
+    pub(crate) fn replays(&self) -> u64 {
+        self.shared.replays.load(Ordering::Relaxed)
+    }
+
+    /// The cloud is gone, and its port stays taken.
+    pub(crate) fn close(self) -> anyhow::Result<ClosedPort> {
+        let addr = self.addr;
+        drop(self);
+        ClosedPort::bind(addr)
     }
 }
 
@@ -264,8 +276,12 @@ impl Peer {
             .filter(|frame| frame.total <= self.filled)
         {
             let count = shared.writes.load(Ordering::Relaxed);
-            let is_write = answers::answer(&self.buffer[..head], count + 1, &mut self.answer);
-            shared.writes.store(count + u64::from(is_write), Ordering::Relaxed);
+            let head_bytes = &self.buffer[..head];
+            if answers::answer(head_bytes, count + 1, &mut self.answer) {
+                shared.writes.store(count + 1, Ordering::Relaxed);
+                let is_replay = has_header(head_bytes, b"x-megamind-replay:");
+                shared.replays.fetch_add(u64::from(is_replay), Ordering::Relaxed);
+            }
             shared.answered.fetch_add(1, Ordering::Relaxed);
             self.buffer.copy_within(total..self.filled, 0);
             self.filled -= total;

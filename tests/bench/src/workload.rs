@@ -29,6 +29,11 @@ pub(crate) fn place() -> Source {
     Source::counted("POST", "/placeOrder", ORDER)
 }
 
+/// The same of other merchants, so that none is taken for one of [`place`].
+pub(crate) fn place_live() -> Source {
+    Source::counted("POST", "/placeOrder", &ORDER.replace("m-{n}", "live-{n}"))
+}
+
 /// `/trackOrder` of these orders, in turn.
 pub(crate) fn track(ids: impl IntoIterator<Item = String>) -> Source {
     Source::rotating(ids.into_iter().map(|id| format!("/trackOrder?orderId={id}")))

@@ -1,4 +1,4 @@
-//! A journal on a file system that is full. (Injected EIO is tested where the journal is.)
+//! A journal on a file system that is full. (One that fails otherwise: `failing_disk`.)
 
 use std::fs::File;
 use std::io::Write as _;

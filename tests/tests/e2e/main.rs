@@ -11,6 +11,7 @@ mod credentials;
 mod dispatching;
 mod drain;
 mod failed_commits;
+mod failing_disk;
 mod forms;
 mod ids;
 mod joining;

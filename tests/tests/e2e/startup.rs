@@ -3,10 +3,15 @@
 use std::fs;
 use std::net::TcpListener;
 use std::process::Command;
+use std::sync::Barrier;
+use std::thread;
 
 use megamind_tests::{City, binary, skipped};
 use rusqlite::Connection;
 use serde_json::Value;
+
+/// How often two gateways are started at the same moment.
+const RACES: usize = 10;
 
 /// Five mistakes, each in a line of its own.
 const MISTAKES: &str = r#"city = "Bengaluru"
@@ -119,6 +124,34 @@ fn a_port_in_use_is_named() {
     let _taken = TcpListener::bind(city.gateway.admin).expect("a free port");
     let admin = city.gateway.admin.to_string();
     refuses_to_start(&mut city, &[&admin]);
+}
+
+#[test]
+fn of_two_gateways_that_want_a_port_at_the_same_moment_one_serves() {
+    for _ in 0..RACES {
+        let first = City::with("").prepare();
+        let mut second = City::with(&format!("gateway.listen = \"{}\"", first.gateway.addr)).prepare();
+        second.gateway.addr = first.gateway.addr;
+        let mut cities = [first, second];
+        let together = Barrier::new(cities.len());
+        let started = thread::scope(|scope| {
+            let start = |city: &mut City| {
+                together.wait();
+                city.gateway.try_start()
+            };
+            let starting = cities.each_mut().map(|city| scope.spawn(move || start(city)));
+            starting.map(|starting| starting.join().expect("no panic"))
+        });
+        let served = cities.iter().zip(&started).filter(|(_, started)| started.is_ok());
+        for (city, _) in served.clone() {
+            city.place("served");
+        }
+        assert_eq!(served.count(), 1, "{started:?}");
+        let said = started.into_iter().find_map(Result::err).expect("one does not serve");
+        let address = cities[0].gateway.addr;
+        assert!(said.contains(&format!("gateway.listen: {address} cannot be listened on")), "{said}");
+        assert!(said.contains("exit status: 1") && !said.contains("panicked"), "{said}");
+    }
 }
 
 #[test]
