@@ -429,6 +429,7 @@ fn store_options(config: &Config) -> Options {
         max_keys: config.idempotency.max_keys.get(),
         natural_window: config.idempotency.natural_window,
         retention: store.retention,
+        keep_left_for: config.orders.keep_archived,
         clock: Arc::new(wall_clock),
         earliest: MADE,
         ..Options::new(&store.path, config.city.as_str())
