@@ -11,7 +11,7 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use megamind_conf::Config;
-use megamind_domain::{Domain, Endpoint, EntityKey, Request, Time};
+use megamind_domain::{Domain, Endpoint, EntityKey, Rejection, Request, Stance, Time};
 use megamind_store::{Merge, OpenError, Options, Store, WriterHandle};
 use pingora::{
     connectors::ConnectorOptions,
@@ -208,13 +208,15 @@ impl<D: Domain> Builder<D> {
     }
 
     /// Finds what has left the city ([`Store::upkeep`]) when it is asked about again: `missing` tells the names in a
-    /// command that the city does not know, `back` makes the command that takes a row back into it.
+    /// command that the city does not know, `back` makes the command that takes a row back into it. Where only the ids are
+    /// left of it, `forgotten` says how a command about it is refused, if it is not taken all the same.
     pub fn recall(
         mut self,
         missing: impl Fn(&D, &D::City, &D::Command) -> Vec<Box<str>> + Send + Sync + 'static,
         back: impl Fn(EntityKey, &[u8]) -> Option<D::Command> + Send + Sync + 'static,
+        forgotten: impl Fn(&D, &D::Command, Stance) -> Option<Rejection> + Send + Sync + 'static,
     ) -> Self {
-        self.recall = Some(Recall { missing: Arc::new(missing), back: Arc::new(back) });
+        self.recall = Some(Recall { missing: Arc::new(missing), back: Arc::new(back), forgotten: Arc::new(forgotten) });
         self
     }
 
@@ -419,6 +421,7 @@ fn store_options(config: &Config) -> Options {
         max_keys: config.idempotency.max_keys.get(),
         natural_window: config.idempotency.natural_window,
         retention: store.retention,
+        keep_left_for: config.orders.keep_archived,
         clock: Arc::new(wall_clock),
         earliest: MADE,
         ..Options::new(&store.path, config.city.as_str())

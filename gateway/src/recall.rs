@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use megamind_domain::{Domain, EntityKey};
+use megamind_domain::{Domain, EntityKey, Rejection, Stance};
 
 use crate::core::Core;
 
@@ -12,23 +12,42 @@ type Missing<D> = dyn Fn(&D, &<D as Domain>::City, &<D as Domain>::Command) -> V
 /// The command that takes an entity back into the city.
 type Back<D> = dyn Fn(EntityKey, &[u8]) -> Option<<D as Domain>::Command> + Send + Sync;
 
+/// What is said to a command about something of which nothing is left here but its ids.
+type Forgotten<D> = dyn Fn(&D, &<D as Domain>::Command, Stance) -> Option<Rejection> + Send + Sync;
+
 /// How a domain's entities come back.
 pub(crate) struct Recall<D: Domain> {
     pub(crate) missing: Arc<Missing<D>>,
     pub(crate) back: Arc<Back<D>>,
+    pub(crate) forgotten: Arc<Forgotten<D>>,
 }
 
 impl<D: Domain> Core<D> {
+    /// The names in a command that the city does not know.
+    fn missing(&self, recall: &Recall<D>, command: &D::Command) -> Vec<Box<str>> {
+        let published = self.store.published();
+        self.guarded(|| (recall.missing)(&self.domain, &published.city, command))
+            .unwrap_or_default()
+    }
+
+    /// The refusal of a command about something that was here so long ago that only its ids are left, where it cannot be
+    /// taken all the same: an id that was given here is not denied.
+    pub(crate) fn forgotten(&self, command: &D::Command, stance: Stance) -> Option<Rejection> {
+        let recall = self.recall.as_ref()?;
+        let names = self.missing(recall, command);
+        let was_here = names.iter().any(|name| self.store.aliases().upstream_of(name).is_some());
+        if !was_here {
+            return None;
+        }
+        self.guarded(|| (recall.forgotten)(&self.domain, command, stance)).ok()?
+    }
+
     /// The rows of what a command names and what has left the city, read off the runtime's threads.
     async fn left(&self, command: &D::Command) -> Vec<(EntityKey, Vec<u8>)> {
         let Some(recall) = &self.recall else {
             return Vec::new();
         };
-        let names = {
-            let published = self.store.published();
-            self.guarded(|| (recall.missing)(&self.domain, &published.city, command))
-                .unwrap_or_default()
-        };
+        let names = self.missing(recall, command);
         if names.is_empty() {
             return Vec::new();
         }

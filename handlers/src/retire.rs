@@ -2,10 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use megamind_domain::{EntityKey, Time};
+use megamind_domain::{EntityKey, Rejection, Stance, Time};
 use smallvec::SmallVec;
 
-use crate::{City, Command, Deliveries, calls::Call, id::Name, order::OrderKey};
+use crate::{City, Command, Deliveries, calls::Call, decide::order_not_known_here, id::Name, order::OrderKey};
 
 /// An order that may leave.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -33,6 +33,20 @@ impl Deliveries {
                 Leaving { order: order.key(), names: local.chain(upstream).collect() }
             })
             .collect()
+    }
+
+    /// What is said to a command about an order of which nothing is left here but its ids: the upstream knows it. `None`
+    /// where the command is taken about unknown orders too.
+    pub fn forgotten(&self, command: &Command, stance: Stance) -> Option<Rejection> {
+        let refused = match command {
+            Command::TrackOrder(_)
+            | Command::UpdateOrder { .. }
+            | Command::CancelOrder { .. }
+            | Command::RankPilots(_) => true,
+            Command::Assign(_) => stance == Stance::Acting,
+            _ => false,
+        };
+        refused.then(|| order_not_known_here(self))
     }
 
     /// The ids of orders that a command names and the city does not know: they may have left it.

@@ -41,6 +41,10 @@ pub trait Journal: Send {
     /// with a queued entry, and never the newest batch.
     fn trim(&mut self, older: Older, limit: usize) -> Result<Trimmed, JournalError>;
 
+    /// Deletes up to `limit` entities that left the city before `before`, the earliest first, and the names that lead to
+    /// them. Aliases stay.
+    fn forget(&mut self, before: Time, limit: usize) -> Result<Trimmed, JournalError>;
+
     /// Reads all state, in ascending order of its keys.
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError>;
 
@@ -65,10 +69,10 @@ pub trait Reader: Send + Sync {
     /// Up to `limit` records after `after` that are requests and are not queued: (seq, at).
     fn done(&self, after: u64, limit: usize) -> Result<Vec<(u64, Time)>, JournalError>;
 
-    /// The last row of an entity that left the city.
+    /// The last row of an entity that left the city, until it is forgotten.
     fn archived(&self, key: EntityKey) -> Result<Option<Vec<u8>>, ReadError>;
 
-    /// The entity that left the city last under this name.
+    /// The entity that left the city last under this name, until it is forgotten.
     fn left_as(&self, name: &str) -> Result<Option<EntityKey>, JournalError>;
 
     /// What is kept under this name, sealed.
@@ -123,7 +127,8 @@ pub struct Batch {
     /// The records, numbered from `expected_last + 1`.
     pub records: Vec<Record>,
     /// The rows of the entities touched, each once, with the record that touched it last; without a value for an
-    /// entity that left the city: its last row is kept where [`Batch::names`] has a name for it.
+    /// entity that left the city: its last row is kept where [`Batch::names`] has a name for it, with the time of the
+    /// batch.
     pub rows: Vec<Row>,
     /// Entries of the queue that came or changed (their row), or left.
     pub queue: Vec<(u64, Option<Vec<u8>>)>,
@@ -170,6 +175,11 @@ impl Batch {
     /// The number of its last record.
     pub fn last(&self) -> u64 {
         self.records.last().map_or(self.expected_last, |record| record.seq)
+    }
+
+    /// The time of its last record.
+    pub(crate) fn at(&self) -> Time {
+        self.records.last().map_or(Time(0), |record| record.at)
     }
 }
 
@@ -225,10 +235,10 @@ pub struct Opening {
     pub trusted_since: Option<Time>,
 }
 
-/// What [`Journal::trim`] did.
+/// What [`Journal::trim`] or [`Journal::forget`] did.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Trimmed {
-    /// Records that went.
+    /// Records, or entities, that went.
     pub gone: u64,
     /// Whether there may be more of them.
     pub more: bool,

@@ -59,6 +59,8 @@ pub struct Options {
     /// How long a record is kept that nobody needs any more and that carries no idempotency key; the others are kept for
     /// `keep_keys_for`.
     pub retention: Duration,
+    /// How long the last row of an entity is kept after it left the city under a name.
+    pub keep_left_for: Duration,
     /// How long a request without a key is recognized by its content ([`megamind_domain::Parsed::natural`]).
     pub natural_window: Duration,
     /// The seed of the ids; `None` takes one from the operating system.
@@ -88,6 +90,7 @@ impl Options {
             max_keys: 2_000_000,
             natural_window: Duration::from_mins(10),
             retention: Duration::from_hours(72),
+            keep_left_for: Duration::from_hours(90 * 24),
             seed: None,
             clock: Arc::new(wall_clock),
             elapsed: None,

@@ -9,6 +9,7 @@ mod draft;
 mod observe;
 mod repeats;
 mod settle;
+mod tidy;
 mod upkeep;
 
 use std::{
@@ -31,7 +32,7 @@ use self::{
 };
 use crate::{
     Health, Outcome, Repeat, Settle, Span, SubmitError, Write,
-    journal::{Journal, Older, Record, Row},
+    journal::{Journal, Record, Row},
     keys::KeyRow,
     queue::Changes,
     record::Head,
@@ -50,12 +51,8 @@ const REST: Duration = Duration::from_millis(5);
 const RESOLVE_EVERY: Duration = Duration::from_millis(100);
 /// How often a journal that failed is tried while nobody asks for it.
 const PROBE_EVERY: Duration = Duration::from_secs(1);
-/// How often old records are looked for while nothing happens.
-const TIDY_EVERY: Duration = Duration::from_mins(1);
 /// How often the clock is looked at.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
-/// Records deleted in one go, so that nobody waits long for it.
-const TRIM_STEP: usize = 500;
 
 pub(crate) enum Message<D: Domain> {
     Write {
@@ -371,7 +368,7 @@ impl<D: Domain> Writer<D> {
         if self.unresolved.is_some() {
             return RESOLVE_EVERY;
         }
-        let tidy = TIDY_EVERY.saturating_sub(self.last_tidy.elapsed()).min(LOOK_EVERY);
+        let tidy = self.until_tidy().min(LOOK_EVERY);
         if self.failing() {
             return tidy.min(PROBE_EVERY.saturating_sub(self.last_attempt.elapsed()));
         }
@@ -379,7 +376,7 @@ impl<D: Domain> Writer<D> {
             .pending
             .since
             .map(|since| self.shared.options.shadow_flush.saturating_sub(since.elapsed()));
-        tidy.min(flush.unwrap_or(TIDY_EVERY))
+        tidy.min(flush.unwrap_or(LOOK_EVERY))
     }
 
     fn do_what_is_due(&mut self, stop: bool) {
@@ -400,7 +397,7 @@ impl<D: Domain> Writer<D> {
             self.last_look = Instant::now();
             self.note_the_time();
         }
-        if self.unresolved.is_none() && self.last_tidy.elapsed() >= TIDY_EVERY {
+        if self.unresolved.is_none() && self.until_tidy().is_zero() {
             self.tidy();
         }
     }
@@ -462,25 +459,6 @@ impl<D: Domain> Writer<D> {
             verdicts.push(verdict);
         }
         (trial.into_draft(), Ok(verdicts))
-    }
-
-    /// Deletes what nobody needs any more, a little at a time. Whether there may be more.
-    fn tidy(&mut self) -> bool {
-        let options = &self.shared.options;
-        let ages = self.shared.time.ages();
-        let never = Time(i64::MIN);
-        let older = Older {
-            than: ages.before(options.retention.min(options.keep_keys_for)).unwrap_or(never),
-            with_keys_than: ages.before(options.keep_keys_for).unwrap_or(never),
-        };
-        match self.journal.trim(older, TRIM_STEP) {
-            // Again as soon as there is time.
-            Ok(trimmed) if trimmed.more => return true,
-            Ok(_) => {}
-            Err(error) => tracing::warn!(%error, "old records cannot be deleted"),
-        }
-        self.last_tidy = Instant::now();
-        false
     }
 
     /// Writes down that the clock is right again: ages count from here on.

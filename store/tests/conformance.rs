@@ -92,6 +92,8 @@ conformance!(sqlite: File, memory: InMemory, faulty: Wrapped; {
     reads_are_bounded_and_make_progress,
     trimming_keeps_what_is_needed,
     what_has_keys_may_be_kept_for_longer,
+    what_left_long_ago_is_forgotten,
+    what_came_back_and_left_again_is_kept_anew,
     names_and_secrets_are_found_again,
     a_reader_finds_single_things,
     batches_differ_in_their_ids,
@@ -296,6 +298,79 @@ fn what_has_keys_may_be_kept_for_longer<K: Kind>() {
     let older = Older { than: Time(1004), with_keys_than: Time(1002) };
     while journal.trim(older, 1).expect("trims").more {}
     assert_eq!(left(&mut journal), [3, 4, 5]);
+}
+
+/// A batch in which an entity leaves under these names; its time is 1000 and its record's number.
+fn leaving(journal: &impl Journal, last: u64, key: u64, names: &[&str]) -> Batch {
+    Batch {
+        rows: vec![row(key, last + 1, None)],
+        names: names.iter().map(|name| ((*name).into(), EntityKey(key))).collect(),
+        ..batch(journal, last, 1)
+    }
+}
+
+fn forget(journal: &mut impl Journal, before: i64, limit: usize) -> (u64, bool) {
+    let forgotten = journal.forget(Time(before), limit).expect("forgets");
+    (forgotten.gone, forgotten.more)
+}
+
+/// Which of the entities 1 to 3 are in the archive, and where these names lead.
+fn kept<const N: usize>(journal: &impl Journal, names: [&str; N]) -> (Vec<u64>, [Option<u64>; N]) {
+    let reader = journal.reader();
+    let archived = |key: &u64| reader.archived(EntityKey(*key)).expect("reads").is_some();
+    let named = |name: &str| reader.left_as(name).expect("reads").map(|key| key.0);
+    ((1..=3).filter(archived).collect(), names.map(named))
+}
+
+fn what_left_long_ago_is_forgotten<K: Kind>() {
+    let (kind, mut journal) = K::start();
+    let came = Batch {
+        rows: (1..=3).map(|key| row(key, 1, Some("row"))).collect(),
+        aliases: vec![Alias { local: "c".into(), upstream: "C".into(), seq: 1 }],
+        ..batch(&journal, 0, 1)
+    };
+    append(&mut journal, &came);
+    // The younger one left first.
+    for (last, key, names) in [(1, 3, ["c", "C"]), (2, 1, ["a", "twice"]), (3, 2, ["b", "twice"])] {
+        let one = leaving(&journal, last, key, &names);
+        append(&mut journal, &one);
+    }
+    let names = ["c", "C", "a", "b", "twice"];
+    assert_eq!(forget(&mut journal, i64::MIN, 10), (0, false), "while no time is certain");
+    assert_eq!(forget(&mut journal, 1002, 10), (0, false), "not older");
+    assert_eq!(forget(&mut journal, 1004, 1), (1, true));
+    assert_eq!(kept(&journal, names), (vec![1, 2], [None, None, Some(1), Some(2), Some(2)]));
+    assert_eq!(forget(&mut journal, 1004, 10), (1, false));
+    let mut journal = kind.restart(journal);
+    assert_eq!(kept(&journal, names), (vec![2], [None, None, None, Some(2), Some(2)]));
+    // Its ids go on leading to one another.
+    let reader = journal.reader();
+    assert_eq!(reader.upstream_of("c").expect("reads").as_deref(), Some("C"));
+    assert_eq!(reader.local_of("C").expect("reads").as_deref(), Some("c"));
+    assert_eq!(forget(&mut journal, i64::MAX, 10), (1, false));
+    assert_eq!(kept(&journal, names), (vec![], [None; 5]));
+}
+
+fn what_came_back_and_left_again_is_kept_anew<K: Kind>() {
+    let (_kind, mut journal) = K::start();
+    let came = |journal: &K::Journal, last| Batch {
+        rows: vec![row(1, last + 1, Some(&format!("of {last}")))],
+        ..batch(journal, last, 1)
+    };
+    for last in [0, 2] {
+        let came = came(&journal, last);
+        append(&mut journal, &came);
+        let left = leaving(&journal, last + 1, 1, &["a"]);
+        append(&mut journal, &left);
+    }
+    assert_eq!(forget(&mut journal, 1004, 10), (0, false));
+    let row = journal.reader().archived(EntityKey(1)).expect("reads");
+    assert_eq!(row.as_deref(), Some(&b"of 2"[..]));
+    // What is in the city does not need the row of its last absence.
+    let back = came(&journal, 4);
+    append(&mut journal, &back);
+    assert_eq!(forget(&mut journal, 1005, 10), (1, false));
+    assert_eq!(load(&mut journal).0.rows, [(1, 5, b"of 4".to_vec())]);
 }
 
 fn names_and_secrets_are_found_again<K: Kind>() {

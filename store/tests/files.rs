@@ -82,7 +82,7 @@ async fn a_newer_one() {
     database.pragma_update(None, "user_version", 99).expect("set");
     drop(database);
     let error = refused(&path);
-    assert!(matches!(error, OpenError::TooNew { found: 99, supported: 2, .. }), "{error}");
+    assert!(matches!(error, OpenError::TooNew { found: 99, supported: 3, .. }), "{error}");
 }
 
 #[test]

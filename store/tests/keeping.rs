@@ -18,7 +18,7 @@ use megamind_store::{
     WriterHandle, restore,
 };
 use tempfile::TempDir;
-use toy::{Command, Toy, account, add, decided, keyed, span};
+use toy::{BOOK, Command, Toy, account, add, decided, exchange, keyed, span};
 
 const NOW: i64 = 1_780_000_000_000;
 const DAY: i64 = 24 * 3_600_000;
@@ -72,33 +72,92 @@ fn records(path: &Path) -> i64 {
         .expect("counts")
 }
 
+/// What a day leaves in the file.
+#[derive(Clone, Copy, Debug)]
+struct Size {
+    pages: i64,
+    records: i64,
+    archived: i64,
+    names: i64,
+    aliases: i64,
+    /// Everything else: entities, queue, secrets.
+    others: i64,
+}
+
+impl Size {
+    fn of(path: &Path) -> Self {
+        let database = rusqlite::Connection::open(path).expect("opens");
+        let number = |sql: &str| -> i64 { database.query_row(sql, [], |row| row.get(0)).expect("counts") };
+        let rows = |table: &str| number(&format!("SELECT count(*) FROM {table}"));
+        Self {
+            pages: number("PRAGMA page_count"),
+            records: rows("record"),
+            archived: rows("archive"),
+            names: rows("archive_name"),
+            aliases: rows("alias"),
+            others: rows("entity") + rows("queue") + rows("secret"),
+        }
+    }
+}
+
+/// An account that is opened, booked on and handed over in the space of an order's life; its key and names.
+async fn order_of(store: &Store<Toy>, name: &str) -> (u64, Vec<(Box<str>, EntityKey)>) {
+    let open = || Command::Open { bonus: None };
+    let Ok(Outcome::Decided { seq, .. }) = store.submit(keyed(open(), name)).await else {
+        panic!("not decided")
+    };
+    let key = store.published().city.next;
+    let local = store.published().city.accounts[&key].id.clone();
+    let upstream = format!("OB-{name}");
+    let told = exchange(BOOK, Some(open()), &format!("id={upstream}"));
+    let acknowledged = Settle::Acknowledged { seq, exchange: Some(told), span: span(store) };
+    store.settle(acknowledged).await.expect("settled");
+    let add = Command::Add { account: key, teller: None, amount: 1 };
+    let secret = Some(Arc::from([7; 64]));
+    let write = Write { sealed: secret, ..keyed(add, &format!("{name} again")) };
+    let Ok(Outcome::Decided { seq, .. }) = store.submit(write).await else {
+        panic!("not decided")
+    };
+    acknowledge(store, seq).await;
+    (key, vec![(local.into(), EntityKey(key)), (upstream.into(), EntityKey(key))])
+}
+
+/// What nobody asks for leaves the city, and the file after its time; of an order nothing stays but its two ids.
 #[tokio::test]
-async fn a_busy_month_does_not_make_the_file_grow_without_bound() {
+async fn two_busy_months_do_not_make_the_file_grow_without_bound() {
+    const ORDERS: i64 = 15;
     let folder = folder();
     let path = folder.path().join("toy.db");
     let hand = Hand::at(NOW);
-    let (store, writer) = open(&path, &hand);
-    let (key, seq) = account(&store).await;
-    acknowledge(&store, seq).await;
+    let keep = Duration::from_hours(20 * 24);
+    let options = Options { keep_left_for: keep, ..hand.options(&path) };
+    let (store, writer) = Store::open(Arc::new(Toy), options).expect("opens");
     let mut sizes = Vec::new();
-    for day in 0..40 {
-        for nth in 0..60 {
-            let write = keyed(Command::Add { account: key, teller: None, amount: 1 }, &format!("{day}-{nth}"));
-            let Ok(Outcome::Decided { seq, .. }) = store.submit(write).await else {
-                panic!("not decided")
-            };
-            acknowledge(&store, seq).await;
-            hand.pass(DAY / 60);
+    for day in 0..60 {
+        let mut orders = Vec::new();
+        for nth in 0..ORDERS {
+            orders.push(order_of(&store, &format!("{day}-{nth}")).await);
+            hand.pass(DAY / ORDERS);
+        }
+        for (account, names) in orders {
+            assert_eq!(store.upkeep(Command::Close { account }, names).await, Ok(true));
         }
         store.tidy().await;
-        sizes.push(fs::metadata(&path).expect("is there").len());
+        sizes.push(Size::of(&path));
     }
-    // Keys are kept for a week, so records are; the file grows no more after the first two.
-    assert!(sizes[39] <= sizes[14] * 11 / 10, "{sizes:?}");
     writer.stop();
-    let left = records(&path);
-    let week = 7 * 60;
-    assert!((week..week * 5 / 2).contains(&left), "{left} records of {} are left", 40 * 60 * 2);
+    let (middle, last) = (sizes[39], sizes[59]);
+    assert_eq!((last.archived, last.names), (middle.archived, middle.names), "{sizes:?}");
+    assert!(
+        (20 * ORDERS..=21 * ORDERS).contains(&last.archived) && last.names == 2 * last.archived,
+        "{last:?}"
+    );
+    // Keys are kept for a week, so records are.
+    assert!(last.records <= middle.records && last.records < 9 * ORDERS * 5, "{last:?}");
+    assert_eq!((last.others, last.aliases), (middle.others, 60 * ORDERS), "{last:?}");
+    // Both ids, in the table and in its index.
+    let for_aliases = (last.aliases - middle.aliases) * 200 / 8192;
+    assert!(last.pages <= middle.pages + for_aliases, "{middle:?} to {last:?}");
 }
 
 #[tokio::test]
@@ -149,6 +208,94 @@ async fn what_leaves_the_city_is_found_by_its_names_and_stays_while_it_is_queued
     assert_eq!(store.left_as("nobody's").expect("reads"), None);
     let row = store.archived(EntityKey(key)).expect("reads").expect("is there");
     assert!(String::from_utf8_lossy(&row).contains("\"balance\":5"));
+    writer.stop();
+}
+
+/// Closes the account, and gives its names.
+async fn leave(store: &Store<Toy>, (key, names): (u64, Vec<(Box<str>, EntityKey)>)) -> [String; 2] {
+    let [local, upstream] = [0, 1].map(|nth: usize| names[nth].0.to_string());
+    assert_eq!(store.upkeep(Command::Close { account: key }, names).await, Ok(true));
+    [local, upstream]
+}
+
+#[tokio::test]
+async fn what_left_is_forgotten_after_its_time_and_its_ids_still_lead_to_one_another() {
+    let folder = folder();
+    let hand = Hand::at(NOW);
+    let path = folder.path().join("toy.db");
+    let (store, writer) = open(&path, &hand);
+    let order = order_of(&store, "1").await;
+    let key = EntityKey(order.0);
+    hand.pass(30 * DAY);
+    let [local, upstream] = leave(&store, order).await;
+    // It counts from when it left, not from when it was written about.
+    hand.pass(90 * DAY);
+    store.tidy().await;
+    assert_eq!(store.left_as(&local).expect("reads"), Some(key));
+    assert!(store.archived(key).expect("reads").is_some());
+    hand.pass(1);
+    store.tidy().await;
+    for name in [&local, &upstream] {
+        assert_eq!(store.left_as(name).expect("reads"), None);
+    }
+    assert_eq!(store.archived(key).expect("reads"), None);
+    let copy = folder.path().join("copy.db");
+    store.copy(&copy).expect("copied");
+    writer.stop();
+    restore(&copy, &path, store.time().wall()).expect("restored");
+    let (store, writer) = open(&path, &hand);
+    assert_eq!(store.aliases().upstream_of(&local).as_deref(), Some(&*upstream));
+    assert_eq!(store.aliases().local_of(&upstream).as_deref(), Some(&*local));
+    writer.stop();
+}
+
+#[tokio::test]
+async fn a_copy_brings_back_what_left_with_the_time_when_it_did() {
+    let folder = folder();
+    let hand = Hand::at(NOW);
+    let (path, copy) = (folder.path().join("toy.db"), folder.path().join("copy.db"));
+    let (store, writer) = open(&path, &hand);
+    let order = order_of(&store, "1").await;
+    let key = EntityKey(order.0);
+    leave(&store, order).await;
+    store.copy(&copy).expect("copied");
+    writer.stop();
+    hand.pass(60 * DAY);
+    restore(&copy, &path, store.time().wall()).expect("restored");
+    let (store, writer) = open(&path, &hand);
+    store.tidy().await;
+    assert!(store.archived(key).expect("reads").is_some());
+    hand.pass(31 * DAY);
+    store.tidy().await;
+    assert_eq!(store.archived(key).expect("reads"), None);
+    writer.stop();
+}
+
+#[tokio::test]
+async fn nothing_is_forgotten_while_the_clock_is_doubtful() {
+    let folder = folder();
+    let hand = Hand::at(NOW);
+    let path = folder.path().join("toy.db");
+    let (store, writer) = open(&path, &hand);
+    let order = order_of(&store, "1").await;
+    let key = EntityKey(order.0);
+    leave(&store, order).await;
+    // The clock jumps a year ahead, and the upstream says so.
+    hand.pass(365 * DAY);
+    store.time().told(Time(NOW));
+    assert!(matches!(store.time().doubt(), Some(Doubt::OffReference { .. })));
+    store.tidy().await;
+    assert!(store.archived(key).expect("reads").is_some());
+    // It turns out to be right after all: what is old counts from there.
+    store.time().told(Time(NOW + 365 * DAY));
+    while store.time().age(Time(NOW)).is_none() {
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    store.tidy().await;
+    assert!(store.archived(key).expect("reads").is_some());
+    hand.pass(91 * DAY);
+    store.tidy().await;
+    assert_eq!(store.archived(key).expect("reads"), None);
     writer.stop();
 }
 

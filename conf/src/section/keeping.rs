@@ -34,8 +34,11 @@ section! {
 section! {
     /// Finished orders.
     pub struct Orders {
-        /// How long a finished order stays in memory. On disk it stays, and is found by both its ids.
+        /// How long a finished order stays in memory. On disk it is kept for `keep_archived`, and is found by both its ids.
         pub keep_terminal: Duration = or(duration(SECOND..=DAY * 365), HOUR * 24),
+        /// How long a finished order that has left the memory can still be asked for here. After that it is to this gateway
+        /// like an order that it never saw; its ids go on leading to one another for ever.
+        pub keep_archived: Duration = or(duration(SECOND..=DAY * 3650), DAY * 90),
     }
 }
 

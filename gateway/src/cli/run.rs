@@ -43,7 +43,7 @@ pub(super) fn run(path: &Path) -> anyhow::Result<()> {
         .gaps(Deliveries::gaps)
         .listed(Deliveries::listed)
         .handback(deliveries::Back)
-        .recall(Deliveries::missing, deliveries::back)
+        .recall(Deliveries::missing, deliveries::back, Deliveries::forgotten)
         .ahead(Deliveries::takes_long, Deliveries::plan_ahead)
         .task("retire", deliveries::retire)
         .import("pilots", |deliveries, text| lines(import::pilots(deliveries.settings(), text.as_bytes())))

@@ -109,6 +109,9 @@ impl<D: Domain> Proxy<D> {
     /// The same for a write as it is.
     pub(super) async fn submit(&self, write: Write<D>) -> Result<Said, Rejection> {
         self.core.recall_for(&write.parsed.command).await;
+        if let Some(refused) = self.core.forgotten(&write.parsed.command, write.stance) {
+            return Err(refused);
+        }
         let standby = write.stance == Stance::Standby;
         let outcome = self.core.store.submit(write).await.map_err(journal_said)?;
         if standby {

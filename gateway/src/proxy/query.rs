@@ -57,10 +57,13 @@ impl<D: Domain> Query<D> {
             None => (self.ask(&self.parsed.command)?, &self.parsed.command),
             Some(patience) => (self.wait(patience).await?, &patience.at_last),
         };
-        if first.rejection.is_some()
-            && let Some(city) = self.core.city_with_left(&self.parsed.command).await
-        {
-            return self.ask_in(&city, &self.parsed.command);
+        if first.rejection.is_some() {
+            if let Some(city) = self.core.city_with_left(&self.parsed.command).await {
+                return self.ask_in(&city, &self.parsed.command);
+            }
+            if let Some(refused) = self.core.forgotten(&self.parsed.command, self.core.modes.stance()) {
+                return Err(refused);
+            }
         }
         if !first.is("not_known_here") {
             return Ok(first);

@@ -123,16 +123,22 @@ impl<'a> Desk<'a> {
     }
 
     fn order_not_found(&self, name: &Name) -> Rejection {
-        let field = self.domain.wire(crate::dialect::Field::OrderId);
         if name.local().is_some() {
+            let field = self.domain.wire(crate::dialect::Field::OrderId);
             return Rejection::new(404, "order_not_found", "There is no order with this id.").at(field);
         }
-        not_known_here("This order is not known here while the main service is unreachable.").at(field)
+        order_not_known_here(self.domain)
     }
 
     fn pilot_not_found(&self) -> Rejection {
         not_known_here("This pilot is not known here.").at(self.domain.wire(crate::dialect::Field::MinionId))
     }
+}
+
+/// An order that the upstream may know.
+pub(crate) fn order_not_known_here(domain: &Deliveries) -> Rejection {
+    not_known_here("This order is not known here while the main service is unreachable.")
+        .at(domain.wire(crate::dialect::Field::OrderId))
 }
 
 /// What is not known is not denied: the upstream may know it.

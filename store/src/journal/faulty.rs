@@ -5,6 +5,8 @@ use std::{
     sync::{Arc, Mutex, PoisonError},
 };
 
+use megamind_domain::Time;
+
 use super::{
     AppendError, Batch, Journal, JournalError, LoadError, Older, Opening, Reader, Record, Tail, Trimmed, Visit,
 };
@@ -113,6 +115,10 @@ impl<J: Journal> Journal for Faulty<J> {
 
     fn trim(&mut self, older: Older, limit: usize) -> Result<Trimmed, JournalError> {
         self.inner.trim(older, limit)
+    }
+
+    fn forget(&mut self, before: Time, limit: usize) -> Result<Trimmed, JournalError> {
+        self.inner.forget(before, limit)
     }
 
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError> {

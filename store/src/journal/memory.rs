@@ -27,7 +27,8 @@ struct Disk {
     /// By the last record of each.
     batches: BTreeMap<u64, Kept>,
     entities: BTreeMap<EntityKey, (u64, Vec<u8>)>,
-    archive: BTreeMap<EntityKey, Vec<u8>>,
+    /// With the time at which each left.
+    archive: BTreeMap<EntityKey, (Time, Vec<u8>)>,
     queue: BTreeMap<u64, Vec<u8>>,
     aliases: Vec<Alias>,
     mode: Option<String>,
@@ -106,7 +107,7 @@ impl Journal for Memory {
         }
         let kept = Kept {
             first: last + 1,
-            at: batch.records.last().map_or(Time(0), |record| record.at),
+            at: batch.at(),
             newest_id: batch.newest_id,
             keys: batch.keys.clone(),
             id: batch.id(),
@@ -121,7 +122,7 @@ impl Journal for Memory {
             } else if let Some((_, value)) = disk.entities.remove(&row.key)
                 && batch.names.iter().any(|(_, named)| *named == row.key)
             {
-                disk.archive.insert(row.key, value);
+                disk.archive.insert(row.key, (batch.at(), value));
             }
         }
         for (seq, entry) in &batch.queue {
@@ -184,6 +185,20 @@ impl Journal for Memory {
             disk.batches.remove(&last);
         }
         Ok(Trimmed { gone, more })
+    }
+
+    fn forget(&mut self, before: Time, limit: usize) -> Result<Trimmed, JournalError> {
+        let mut disk = lock(&self.disk);
+        let left = disk.archive.iter().map(|(key, (left_at, _))| (*left_at, *key));
+        let mut old: Vec<_> = left.filter(|(left_at, _)| *left_at < before).collect();
+        old.sort_unstable();
+        let more = old.len() >= limit;
+        old.truncate(limit);
+        for (_, key) in &old {
+            disk.archive.remove(key);
+            disk.names.retain(|_, named| named != key);
+        }
+        Ok(Trimmed { gone: old.len() as u64, more })
     }
 
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError> {
@@ -251,7 +266,7 @@ impl Reader for MemoryReader {
     }
 
     fn archived(&self, key: EntityKey) -> Result<Option<Vec<u8>>, ReadError> {
-        Ok(lock(&self.0).archive.get(&key).cloned())
+        Ok(lock(&self.0).archive.get(&key).map(|(_, value)| value.clone()))
     }
 
     fn left_as(&self, name: &str) -> Result<Option<EntityKey>, JournalError> {

@@ -135,6 +135,10 @@ impl Journal for Sqlite {
         Ok(trimmed)
     }
 
+    fn forget(&mut self, before: Time, limit: usize) -> Result<Trimmed, JournalError> {
+        Ok(trim::forget(self.connection()?, before, limit)?)
+    }
+
     fn load(&mut self, visit: &mut dyn Visit) -> Result<Opening, LoadError> {
         load::load(self.connection()?, visit)
     }
@@ -228,8 +232,11 @@ fn write_rows(transaction: &Transaction<'_>, batch: &Batch) -> rusqlite::Result<
             // What nobody can ask for by a name is not kept.
             if batch.names.iter().any(|(_, named)| *named == row.key) {
                 transaction
-                    .prepare_cached("INSERT OR REPLACE INTO archive SELECT * FROM entity WHERE key = ?1")?
-                    .execute([key])?;
+                    .prepare_cached(
+                        "INSERT OR REPLACE INTO archive (key, seq, value, sum, left_at)
+                         SELECT key, seq, value, sum, ?2 FROM entity WHERE key = ?1",
+                    )?
+                    .execute((key, batch.at().0))?;
             }
             transaction
                 .prepare_cached("DELETE FROM entity WHERE key = ?1")?
@@ -269,7 +276,7 @@ fn write_rest(transaction: &Transaction<'_>, batch: &Batch, BatchId(id): BatchId
     }
     write_kept(transaction, batch)?;
     let newest = batch.newest_id.to_le_bytes();
-    let at = batch.records.last().map_or(0, |record| record.at.0);
+    let Time(at) = batch.at();
     transaction
         .prepare_cached("INSERT INTO batch VALUES (?1, ?2, ?3, ?4, ?5, ?6, ?7)")?
         .execute((

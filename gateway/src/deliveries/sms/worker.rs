@@ -261,7 +261,10 @@ impl Worker {
         if self.next_tidy <= Instant::now() {
             self.next_tidy = Instant::now() + TIDY;
             let kept = self.handle.config().sms.as_ref().map_or(KEPT, |sms| sms.keep_log);
-            self.shared.db.trim(now() - kept.as_millis() as i64)?;
+            // Not while the clock is doubtful.
+            if let Some(before) = self.handle.store().time().before(kept) {
+                self.shared.db.trim(before.0)?;
+            }
         }
         self.shared.metrics.queue.set(self.shared.db.waiting()?);
         self.shared.metrics.modems(&self.fleet.status());

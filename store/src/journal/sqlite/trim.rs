@@ -51,6 +51,26 @@ pub(super) fn trim(
     Ok(Trimmed { gone, more })
 }
 
+/// One index leads to those that left first, and one to their names, so that it costs as much as it deletes.
+pub(super) fn forget(connection: &mut Connection, before: Time, limit: usize) -> rusqlite::Result<Trimmed> {
+    let limit = i64::try_from(limit).unwrap_or(i64::MAX);
+    let old: Vec<i64> = connection
+        .prepare_cached("SELECT key FROM archive WHERE left_at < ?1 ORDER BY left_at LIMIT ?2")?
+        .query_map((before.0, limit), |row| row.get(0))?
+        .collect::<rusqlite::Result<_>>()?;
+    if old.is_empty() {
+        return Ok(Trimmed { gone: 0, more: false });
+    }
+    let transaction = connection.transaction()?;
+    for key in &old {
+        for sql in ["DELETE FROM archive_name WHERE key = ?1", "DELETE FROM archive WHERE key = ?1"] {
+            transaction.prepare_cached(sql)?.execute([key])?;
+        }
+    }
+    transaction.commit()?;
+    Ok(Trimmed { gone: old.len() as u64, more: old.len() as i64 == limit })
+}
+
 /// What a search found.
 struct Found {
     /// First and last record of each batch that may go.
