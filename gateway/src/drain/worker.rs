@@ -342,6 +342,10 @@ impl<D: Domain> Worker<D> {
         if done.no_bulk {
             self.plan.without(&job);
         }
+        if done.took.is_none() {
+            // The upstream was not asked: that was no trial of it.
+            self.trials = self.trials.saturating_sub(1);
+        }
         let settled_before = self.settled;
         let mut failed = None;
         for (seq, ended) in done.ended {

@@ -88,6 +88,26 @@ fn an_operator_who_knows_that_it_arrived_says_so() {
 }
 
 #[test]
+fn what_is_put_aside_unsent_is_no_trial_of_the_cloud() {
+    let city = City::with("upstream.idempotency = 'hold'\nupstream.response_timeout = '1s'")
+        .cloud_flags(&["--ignore-keys"])
+        .start();
+    city.cloud.fault(&json!({"kind": "hang", "paths": ["/placeOrder"]}));
+    // The page stays green, so a replay has to succeed; and nothing has failed but these orders, all at once.
+    std::thread::scope(|scope| {
+        for number in 0..24 {
+            let city = &city;
+            scope.spawn(move || city.place(&format!("doubtful-{number}")));
+        }
+    });
+    city.place("never sent");
+    city.cloud.heal();
+    city.gateway.await_mode("forwarding");
+    assert_eq!(city.cloud.effects_of("\"never sent\"").len(), 1);
+    assert_eq!(city.gateway.status()["queue"]["parked"], 24);
+}
+
+#[test]
 fn items_of_a_list_that_may_have_been_applied_are_not_denied() {
     let city = City::with("health.passive.min_requests = 100")
         .cloud_flags(&["--no-dispatch"])
