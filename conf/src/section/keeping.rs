@@ -19,6 +19,9 @@ section! {
         /// The longest that a request waits for a place in the writer's queue before it is answered
         /// 503 `overloaded`.
         pub queue_timeout: Duration = or(duration(MS..=MINUTE), secs(2)),
+        /// The longest that a request waits for its commit, while nobody can tell whether the disk has it. Then it is
+        /// answered 504 `outcome_unknown`; whoever repeats it with its key learns more.
+        pub commit_timeout: Duration = or(duration(MS..=MINUTE * 10), secs(25)),
         /// Commands that may wait for the writer.
         pub max_queue: NonZeroUsize = or(count(nz::<1>()..=nz::<1_000_000>()), nz::<16_384>()),
         /// Bytes of their bodies.

@@ -6,6 +6,7 @@ use http::{HeaderName, HeaderValue, Method};
 use megamind_domain::{Access, Domain, Parsed, Policy, Rejection, Stance};
 use megamind_store::{Outcome, Prior, SubmitError, Write};
 use pingora::{Result, proxy::Session};
+use tokio::time::timeout;
 
 use super::{
     Proxy, RequestCtx, Route,
@@ -113,7 +114,8 @@ impl<D: Domain> Proxy<D> {
             return Err(refused);
         }
         let standby = write.stance == Stance::Standby;
-        let outcome = self.core.store.submit(write).await.map_err(journal_said)?;
+        let decided = timeout(self.core.config.store.commit_timeout, self.core.store.submit(write));
+        let outcome = decided.await.map_err(|_| not_told())?.map_err(journal_said)?;
         if standby {
             // While acting the drain stands; it need not be woken.
             self.core.drain_wake.notify_one();
@@ -169,6 +171,15 @@ pub(super) fn admit<D: Domain>(session: &Session, handled: &Handled<D>) -> Resul
         return Err(rejection.clone());
     }
     handled.parsed.clone()
+}
+
+/// Nobody can tell whether the journal has it.
+fn not_told() -> Rejection {
+    Rejection::new(
+        504,
+        "outcome_unknown",
+        "The disk does not say whether the request was stored. Repeat it with the same Idempotency-Key.",
+    )
 }
 
 /// The journal's refusals, as clients see them.

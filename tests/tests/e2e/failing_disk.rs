@@ -72,6 +72,31 @@ fn syncs_that_fail_lose_nothing_and_are_got_over() {
     a_disk_fails(Fault::Sync);
 }
 
+#[test]
+fn whoever_waits_for_a_disk_that_says_nothing_is_told_so_and_learns_more_later() {
+    let mut city = City::with("store.commit_timeout = '1s'").prepare();
+    let Some(disk) = Disk::below(&mut city.gateway) else {
+        return;
+    };
+    city.cloud.start();
+    city.gateway.start();
+    city.lose_cloud();
+    // The change of mode is stored with it, so that the next to be stored is what fails.
+    city.place("before");
+    disk.fail(Fault::Sync);
+    let request = |city: &City| {
+        let order = city.dialect.post("/placeOrder", &city::order("unknown"));
+        city.send(&order.header("Idempotency-Key", "the-first"))
+    };
+    request(&city).expect_problem(504, "outcome_unknown");
+    request(&city).expect_problem(503, "journal_unavailable");
+    disk.heal();
+    await_ready(&city, true);
+    request(&city).expect(201).expect_local();
+    city.regain_cloud();
+    assert_eq!(city.cloud.effects_of("\"unknown\"").len(), 1);
+}
+
 fn a_disk_fails(fault: Fault) {
     let mut random = Random::seeded();
     let mut city = City::with("").prepare();
