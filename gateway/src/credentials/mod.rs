@@ -87,14 +87,14 @@ impl Credentials {
         }
     }
 
-    /// What is to be kept with a write that is queued: the credential of an attempt that may have been applied, or the
-    /// only one there is of this speaker.
+    /// What is to be kept with a write that is queued: the credential of an attempt that may have been applied, the only
+    /// one there is of this speaker, or that of one who is not named.
     pub(crate) fn kept_with(&self, speaker: Option<&str>, headers: &HeaderMap, prior: Prior) -> Option<Arc<[u8]>> {
         let vault = self.vault.as_ref()?;
-        let speaker = speaker.unwrap_or_default();
         let secret = Secret::of(headers, &self.headers)?;
-        self.book.presented(speaker, &secret);
-        let needed = matches!(prior, Prior::PossiblyApplied { .. }) || self.book.newest(speaker).is_none();
+        self.book.presented(speaker.unwrap_or_default(), &secret);
+        let known = speaker.is_some_and(|speaker| self.book.newest(speaker).is_some());
+        let needed = matches!(prior, Prior::PossiblyApplied { .. }) || !known;
         needed.then(|| vault.seal(FIRST, secret.bytes()).map(Arc::from))?
     }
 
@@ -144,9 +144,23 @@ impl Credentials {
     }
 }
 
+/// Whose request an entry is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Speaker<'a> {
+    /// The request says so.
+    Named(&'a str),
+    /// The request does not; this is the owner of what it is about.
+    Owner(&'a str),
+    /// Nobody can tell.
+    Nobody,
+}
+
 impl<D: Domain> Core<D> {
     /// What the replay of an entry carries; `None` where it waits for a fresh credential.
-    pub(crate) async fn credential_for(&self, entry: &Entry, speaker: Option<&str>) -> Option<Carried> {
+    ///
+    /// What nobody was named in carries its own; where that is refused, the newest of its owner's: never one that somebody
+    /// else came with.
+    pub(crate) async fn credential_for(&self, entry: &Entry, speaker: Speaker<'_>) -> Option<Carried> {
         let credentials = &self.credentials;
         match credentials.whose {
             Whose::None => credentials.choose("", Vec::new()),
@@ -158,19 +172,25 @@ impl<D: Domain> Core<D> {
                 }
             },
             Whose::Subject => {
-                let speaker = speaker.unwrap_or_default();
+                let (name, own_first) = match speaker {
+                    Speaker::Named(name) => (name, false),
+                    Speaker::Owner(name) => (name, true),
+                    Speaker::Nobody => ("", true),
+                };
                 let vault = credentials.vault.as_ref()?;
                 let first = entry.sealed.as_deref().and_then(|sealed| vault.open_sealed(FIRST, sealed));
                 let first = first.map(Secret::from_bytes);
-                let newest = self.newest_of(speaker, vault).await;
-                let fresh = credentials.book.fresh(speaker);
+                let (newest, fresh) = match speaker {
+                    Speaker::Nobody => (None, None),
+                    _ => (self.newest_of(name, vault).await, credentials.book.fresh(name)),
+                };
                 // What the upstream has accepted goes before what it has not seen.
                 let known = newest.into_iter().chain(fresh);
                 let secrets: Vec<Secret> = match entry.state {
-                    SendState::NeverSent => known.chain(first).collect(),
-                    SendState::PossiblyApplied { .. } => first.into_iter().chain(known).collect(),
+                    SendState::NeverSent if !own_first => known.chain(first).collect(),
+                    _ => first.into_iter().chain(known).collect(),
                 };
-                credentials.choose(speaker, secrets)
+                credentials.choose(name, secrets)
             }
         }
     }

@@ -20,6 +20,7 @@ use super::{
 };
 use crate::{
     core::Core,
+    credentials::Speaker,
     handback::{Member, Said},
     outbound::{self, Ask},
     upstream::{Applied, Exchanger, Failure, decoded, media_type, retry_after},
@@ -120,7 +121,9 @@ async fn together<D: Domain>(core: &Arc<Core<D>>, work: &[Work]) -> Result<Vec<E
     for entry in &entries {
         let parsed = core.parsed(entry.endpoint, &replay::request(entry));
         let speaker = parsed.and_then(|parsed| parsed.subject.clone());
-        let carried = core.credential_for(entry, speaker.as_deref()).await;
+        let carried = core
+            .credential_for(entry, speaker.as_deref().map_or(Speaker::Nobody, Speaker::Named))
+            .await;
         if carried.is_none_or(|carried| carried.secret.is_some()) {
             return Err(Ended::Alone);
         }
@@ -212,7 +215,7 @@ async fn exchange<D: Domain>(
     key: Option<&str>,
 ) -> Result<(Box<ResponseHeader>, Bytes), Failure> {
     let first = &entries[0];
-    let carried = core.credential_for(first, None).await;
+    let carried = core.credential_for(first, Speaker::Nobody).await;
     let ask = Ask {
         request,
         key,

@@ -87,13 +87,12 @@ impl Watch {
 
     fn suffers(&mut self, now: Duration, draining: bool) -> bool {
         let usual = *self.usual.get_or_insert(now);
-        if !draining {
-            // A slow mean of what is usual.
+        // A slow mean of what is usual. While draining it only falls: what is slower then may be the drain's doing. The
+        // best of many seconds would be no measure, for a second has few exchanges.
+        if !draining || now < usual {
             self.usual = Some((usual * 7 + now) / 8);
-            return false;
         }
-        self.usual = Some(usual.min(now));
-        now > usual * 3 / 2 + Duration::from_millis(2)
+        draining && now > usual * 3 / 2 + Duration::from_millis(2)
     }
 }
 
@@ -141,5 +140,21 @@ mod tests {
             assert!(!watch.suffers(ms(30), false), "without a drain it is what it is");
         }
         assert!(!watch.suffers(ms(35), true));
+    }
+
+    #[test]
+    fn one_good_second_does_not_make_the_others_bad() {
+        let mut watch = Watch::new();
+        let ms = Duration::from_millis;
+        for now in [10, 11, 9, 10] {
+            assert!(!watch.suffers(ms(now), false));
+        }
+        for now in [3, 12, 9, 4, 14, 11] {
+            assert!(!watch.suffers(ms(now), true), "{now} ms");
+        }
+        for _ in 0..40 {
+            watch.suffers(ms(3), true);
+        }
+        assert!(watch.suffers(ms(12), true), "what was usual was too much");
     }
 }

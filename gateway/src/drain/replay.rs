@@ -8,8 +8,8 @@ use std::{
 use bytes::Bytes;
 use http::HeaderMap;
 use megamind_conf::Settlement;
-use megamind_domain::{Domain, Exchange, Request, Time};
-use megamind_store::{Entry, SendState, Settle, Span, SubmitError};
+use megamind_domain::{Domain, Exchange, Request, Role, Time};
+use megamind_store::{Entry, SendState, Settle, Span, SubmitError, Work};
 use pingora::http::ResponseHeader;
 use tokio::task::JoinSet;
 
@@ -21,7 +21,7 @@ use super::{
 };
 use crate::{
     core::{Core, rfc3339, seen, wall_clock},
-    credentials::Carried,
+    credentials::{Carried, Speaker},
     outbound::{self, Ask},
     upstream::{Applied, Exchanger, Failure, media_type, retry_after},
 };
@@ -80,9 +80,9 @@ pub(super) async fn attempt<D: Domain>(
     core: &Arc<Core<D>>,
     exchanger: &Exchanger,
     gate: &Arc<Gate>,
-    seq: u64,
+    work: &Work,
 ) -> (Ended, Option<Duration>) {
-    let (entry, carried) = match prepared(core, exchanger, seq).await {
+    let (entry, carried) = match prepared(core, exchanger, work).await {
         Ok(prepared) => prepared,
         Err(ended) => return (ended, None),
     };
@@ -112,16 +112,26 @@ pub(super) async fn attempt<D: Domain>(
 }
 
 /// The entry, read, with the credential that it goes with; marked as sent where a repetition would not be harmless.
-async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u64) -> Result<(Entry, Carried), Ended> {
+async fn prepared<D: Domain>(
+    core: &Arc<Core<D>>,
+    exchanger: &Exchanger,
+    work: &Work,
+) -> Result<(Entry, Carried), Ended> {
+    let seq = work.seq;
     let entry = match read(core, seq).await {
         Ok(Some(entry)) => entry,
         Ok(None) => return Err(Ended::Local("the entry is gone".into())),
         Err(error) => return Err(Ended::Local(error)),
     };
-    let speaker = core
-        .parsed(entry.endpoint, &request(&entry))
-        .and_then(|parsed| parsed.subject.clone());
-    let carried = core.credential_for(&entry, speaker.as_deref()).await.ok_or(Ended::Waits)?;
+    let parsed = core.parsed(entry.endpoint, &request(&entry));
+    let named = parsed.as_ref().and_then(|parsed| parsed.subject.as_deref());
+    let owner = if named.is_none() { owner(core, work) } else { None };
+    let speaker = match (named, owner.as_deref()) {
+        (Some(named), _) => Speaker::Named(named),
+        (None, Some(owner)) => Speaker::Owner(owner),
+        (None, None) => Speaker::Nobody,
+    };
+    let carried = core.credential_for(&entry, speaker).await.ok_or(Ended::Waits)?;
     if let SendState::PossiblyApplied { since } = entry.state
         && !entry.insisted
         && let Some(ended) = in_doubt(core, exchanger, &entry, &carried, since).await
@@ -132,6 +142,15 @@ async fn prepared<D: Domain>(core: &Arc<Core<D>>, exchanger: &Exchanger, seq: u6
         return Err(Ended::Local(error.to_string()));
     }
     Ok((entry, carried))
+}
+
+/// The owner of what a request is about.
+fn owner<D: Domain>(core: &Core<D>, work: &Work) -> Option<Box<str>> {
+    let published = core.store.published();
+    let mut subjects = work.touches.iter().filter(|touch| touch.role == Role::Subject);
+    core.guarded(|| subjects.find_map(|touch| core.handback.speaker(&core.domain, &published.city, touch.key)))
+        .ok()
+        .flatten()
 }
 
 /// The attempt was turned away: nothing of it was applied, and the entry is as it was before.

@@ -279,7 +279,7 @@ impl<D: Domain> Worker<D> {
         let handle = self.under_way.spawn(async move {
             match job {
                 Job::Entry(work) => {
-                    let (ended, took) = replay::attempt(&core, &exchanger, &gate, work.seq).await;
+                    let (ended, took) = replay::attempt(&core, &exchanger, &gate, &work).await;
                     Done { ended: vec![(work.seq, ended)], took, no_bulk: false }
                 }
                 Job::Slots(work) => match gate.enter().await {

@@ -102,3 +102,26 @@ fn the_gateway_s_own_credential_is_read_anew() {
     city.gateway.await_drained();
     assert_eq!(effects(&city, "queued"), 1);
 }
+
+#[test]
+fn a_request_that_names_nobody_carries_its_own_credential_and_then_its_merchants() {
+    let mut city = City::start();
+    let id = place(&city, "mine", "Bearer mine").expect(201).json()["orderId"].clone();
+    let other = place(&city, "other", "Bearer mine").expect(201).json()["orderId"].clone();
+    let change = |city: &City, id: &Value, credential: &str| {
+        let change = json!({"orderId": id, "notes": format!("said by {credential}")});
+        let request = city.dialect.post("/updateOrder", &change);
+        city.send(&request.header("Authorization", credential)).expect(200)
+    };
+    // Somebody else is let in with requests that name nobody, too.
+    change(&city, &other, "Bearer theirs").expect_forwarded();
+    city.lose_cloud();
+    change(&city, &id, "Bearer own").expect_local();
+    change(&city, &other, "Bearer old").expect_local();
+    city.cloud.start();
+    city.cloud.fault(&let_in(&["Bearer own", "Bearer mine"]));
+    city.gateway.await_drained();
+    for said in ["said by Bearer own", "said by Bearer old"] {
+        assert_eq!(city.cloud.effects_of(said).len(), 1, "{said}");
+    }
+}

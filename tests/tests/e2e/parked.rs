@@ -103,12 +103,19 @@ fn a_refused_item_of_a_bulk_request_is_not_lost() {
     city.cloud.fault(&json!({"kind": "refuse"}));
     city.gateway.await_mode("acting");
     let item = |order: &str, status: &str| json!({"orderId": order, "minionId": "P1", "status": status});
-    // The last was refused here already, so its client knows.
-    let items = [item(&ids[0], "picked_up"), item("OB-unheard-of", "delivered"), item(&ids[1], "dancing")];
+    // The last two are refused here already, so their client knows.
+    let late = json!({"orderId": ids[0], "minionId": "P2", "status": "accepted"});
+    let items = [
+        item(&ids[0], "picked_up"),
+        item("OB-unheard-of", "delivered"),
+        item(&ids[1], "dancing"),
+        late,
+    ];
     let bulk = json!({ "deliveries": items });
     let answer = city.post("/updatemaster/bulk/deliveryInfo", &bulk).expect(200).expect_local();
     let results = answer.json()["results"].clone();
-    assert_eq!([&results[0]["status"], &results[1]["status"], &results[2]["status"]], [200, 200, 400]);
+    let statuses: Vec<_> = (0..4).map(|place| results[place]["status"].clone()).collect();
+    assert_eq!(statuses, [200, 200, 400, 409]);
     city.cloud.heal();
     await_parked(&city, 1);
     assert_eq!(parked(&city)[0]["lastError"], "the upstream took the request and refused item 2 with 404");
