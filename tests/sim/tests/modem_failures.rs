@@ -11,7 +11,8 @@ use megamind_sms::{
     pdu::Outcome,
 };
 use modem_support::{Rig, message, name, opener, quick, texts, unlimited, until};
-use std::{io, sync::atomic::Ordering, time::Duration};
+use serialport::{SerialPort, TTYPort};
+use std::{io, path::Path, sync::atomic::Ordering, time::Duration};
 
 fn modem() -> Emulator {
     Emulator::tcp().expect("a port on the loopback interface")
@@ -52,12 +53,29 @@ fn failure_2_the_device_comes_back_under_another_name() {
     modem.unplug();
     rig.state(State::Closed);
     // The old number is in use, so that the device gets another one.
-    let _taken = serialport::TTYPort::pair().expect("a pseudo terminal");
+    let _taken = taken(&before);
     modem.plug();
     rig.ready();
     assert_ne!(device(), before, "the test wants another name");
     modem.deliver("+4366", "from the new port");
     assert_eq!(rig.received().text, "from the new port");
+}
+
+/// Pseudo terminals, one of them of this name. The system gives the lowest number that is free, and the name's own only
+/// when its last owner has closed it.
+fn taken(name: &Path) -> Vec<(TTYPort, TTYPort)> {
+    let mut taken = Vec::new();
+    for _ in 0..100 {
+        let pair = TTYPort::pair().expect("a pseudo terminal");
+        let is_it = pair.1.name().is_some_and(|slave| Path::new(&slave) == name);
+        taken.push(pair);
+        if is_it {
+            return taken;
+        }
+        std::thread::sleep(Duration::from_millis(20));
+    }
+    // Somebody else has it by now, which serves as well.
+    taken
 }
 
 #[test]
